@@ -1,0 +1,37 @@
+# Two commands on a fresh machine: `make sweep` and `make test`. Python 3.11 or 3.12 is all they need.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: help env sweep test test-slow check clean
+
+help:  ## list the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
+
+$(VENV)/.env: pyproject.toml constraints.txt
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e .
+	@touch $@
+
+$(VENV)/.test: $(VENV)/.env
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[test]'
+	@touch $@
+
+env: $(VENV)/.env  ## make the environment in .venv
+
+sweep: $(VENV)/.env  ## a real sweep on the built-in images; leaves runs/shapes
+	$(BIN)/python -m tune sweep --config examples/shapes.toml
+
+check: $(VENV)/.test  ## lint and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+test: check  ## everything a change must pass
+	$(BIN)/python -m pytest -m 'not slow'
+
+test-slow: $(VENV)/.test  ## kills and long training
+	$(BIN)/python -m pytest -m slow
+
+clean:  ## remove what was made here, but no results
+	rm -rf $(VENV) build *.egg-info .mypy_cache .ruff_cache

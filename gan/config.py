@@ -1,0 +1,308 @@
+"""The configuration of one GAN run: every setting, its default and its rule live here and nowhere else.
+
+A `GanConfig` decides one run completely. It is saved beside the run's results as JSON and read back with
+`GanConfig.from_dict`. A search addresses its settings by dotted path (`optimizer.generator_lr`).
+"""
+
+import dataclasses
+import math
+from typing import Annotated, Any, Literal, Self
+
+import pydantic
+import tyro
+
+Policy = Literal["none", "loss", "accuracy", "steps"]
+LossName = Literal["non-saturating", "hinge", "least-squares", "wasserstein"]
+Schedule = Literal["constant", "linear", "cosine", "step", "stall"]
+Resolution = Literal[16, 32, 64, 128]
+
+
+class ConfigError(ValueError):
+    """A setting breaks its rule; the message is one line: what, rule, value, remedy."""
+
+
+def require(holds: bool, message: str) -> None:
+    """Raise `ConfigError(message)` unless the rule holds."""
+    if not holds:
+        raise ConfigError(message)
+
+
+def _require_between(name: str, value: float, low: float, high: float) -> None:
+    require(
+        math.isfinite(value) and low <= value <= high,
+        f"{name} must lie between {low:g} and {high:g}, not {value:g}; choose a value in that range",
+    )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class DataConfig:
+    """Where the images come from and what becomes of them before training."""
+
+    source: Annotated[str, tyro.conf.arg(name="data")] = "shapes"
+    """shapes (drawn, no download), mnist, fashion-mnist, cifar10, celeba, or a folder or zip of pictures."""
+    root: Annotated[str | None, tyro.conf.arg(name="data-root")] = None
+    """Folder in which torchvision's data sets lie or are put; default: the cache folder."""
+    download: bool = False
+    """Allow torchvision to download a data set that is not in the data root."""
+    resolution: Resolution = 32
+    """Side of the square training images in pixels: shorter side resized, then cropped at the centre."""
+    colour: Literal["auto", "grey", "rgb"] = "auto"
+    """Channels to train on; auto is grey when every picture is grey."""
+    max_images: int | None = None
+    """Use only so many images, taken evenly from all; for shapes, how many to draw (default 12,000)."""
+    held_out: int = 2000
+    """Images kept from training to measure quality against; at most a fifth of all are taken."""
+    max_broken: float = 0.05
+    """Share of unreadable files above which the data are refused, 0 to 1."""
+    data_seed: int = 0
+    """Seed of the drawn shapes and of the choice of held-out images; not varied by a sweep."""
+    cache: Annotated[str | None, tyro.conf.arg(name="cache-dir")] = None
+    """Folder of the decoded arrays; default: $XDG_CACHE_HOME/artsweep or ~/.cache/artsweep."""
+
+    def __post_init__(self) -> None:
+        require(bool(self.source.strip()), "--data must name a data set, a folder or a zip, not ''; try shapes")
+        require(
+            self.max_images is None or self.max_images >= 2,
+            f"--max-images must be at least 2, not {self.max_images}; leave it out to use all",
+        )
+        require(self.held_out >= 1, f"--held-out must be at least 1, not {self.held_out}; try 2000")
+        _require_between("--max-broken", self.max_broken, 0, 1)
+        require(self.data_seed >= 0, f"--data-seed must not be negative, not {self.data_seed}; try 0")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class NetworkConfig:
+    """Shape of generator and discriminator."""
+
+    family: Literal["dcgan"] = "dcgan"
+    """dcgan: Radford et al. 2015."""
+    width: int = 64
+    """Channels of the layer nearest the image; each smaller layer has twice as many."""
+    latent_size: int = 100
+    """Length of the generator's input vector."""
+    spectral_norm: bool = False
+    """Spectral normalization of the discriminator's weights (Miyato et al. 2018)."""
+    sync_batch_norm: bool = False
+    """BatchNorm over the global batch instead of each worker's share."""
+
+    def __post_init__(self) -> None:
+        require(1 <= self.width <= 1024, f"--width must lie between 1 and 1024, not {self.width}; try 64")
+        require(
+            1 <= self.latent_size <= 8192,
+            f"--latent-size must lie between 1 and 8192, not {self.latent_size}; try 100",
+        )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class OptimizerConfig:
+    """Two Adams (Kingma and Ba 2015) and how their learning rates change."""
+
+    generator_lr: float = 2e-4
+    discriminator_lr: float = 2e-4
+    beta1: float = 0.5
+    beta2: float = 0.999
+    schedule: Annotated[Schedule, tyro.conf.arg(name="lr-schedule")] = "constant"
+    """constant; linear to 0 after --lr-decay-at; cosine to 0 over the run; step: times --lr-drop at
+    --lr-decay-at; stall: times --lr-drop when the objective has not improved for --lr-patience ticks."""
+    decay_at: Annotated[float, tyro.conf.arg(name="lr-decay-at")] = 0.5
+    """Share of the run after which linear and step begin, 0 to 1."""
+    drop: Annotated[float, tyro.conf.arg(name="lr-drop")] = 0.1
+    """Factor of a drop, above 0 and below 1."""
+    patience: Annotated[int, tyro.conf.arg(name="lr-patience")] = 5
+    """Ticks without improvement before a stall drops the rates."""
+
+    def __post_init__(self) -> None:
+        for name, rate in (("generator", self.generator_lr), ("discriminator", self.discriminator_lr)):
+            require(
+                math.isfinite(rate) and 0 < rate <= 1,
+                f"--{name}-lr must be above 0 and at most 1, not {rate:g}; try 2e-4",
+            )
+        for name, beta in (("beta1", self.beta1), ("beta2", self.beta2)):
+            require(
+                math.isfinite(beta) and 0 <= beta < 1,
+                f"--{name} must be at least 0 and below 1, not {beta:g}; try 0.5 for beta1, 0.999 for beta2",
+            )
+        _require_between("--lr-decay-at", self.decay_at, 0, 1)
+        require(
+            math.isfinite(self.drop) and 0 < self.drop < 1,
+            f"--lr-drop must be above 0 and below 1, not {self.drop:g}; try 0.1",
+        )
+        require(self.patience >= 1, f"--lr-patience must be at least 1, not {self.patience}; try 5")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class LossConfig:
+    """What the two players minimize."""
+
+    name: Annotated[LossName, tyro.conf.arg(name="loss")] = "non-saturating"
+    """non-saturating (Goodfellow 2014), hinge (Lim and Ye 2017), least-squares (Mao 2017), or wasserstein
+    with gradient penalty (Gulrajani 2017)."""
+    gradient_penalty: float = 10.0
+    """Weight of the gradient penalty; used by wasserstein alone."""
+    label_smoothing: float = 0.0
+    """One-sided smoothing of the real label (Salimans 2016); used by non-saturating and least-squares."""
+
+    def __post_init__(self) -> None:
+        _require_between("--gradient-penalty", self.gradient_penalty, 0, 1e6)
+        _require_between("--label-smoothing", self.label_smoothing, 0, 0.5)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class BalanceConfig:
+    """Who trains in a step. Decisions rest on the last measured all-reduced numbers, so ranks agree."""
+
+    policy: Annotated[Policy, tyro.conf.arg(name="balance")] = "none"
+    """none: both every step; loss: the discriminator rests while its loss is under --loss-threshold;
+    accuracy: it rests while its accuracy is over --accuracy-threshold; steps: a fixed ratio."""
+    loss_threshold: float = 0.4
+    accuracy_threshold: float = 0.9
+    """Mean of the accuracies on real and on generated images, 0 to 1."""
+    discriminator_steps: int = 1
+    """For steps: of the ratio discriminator to generator, the first number."""
+    generator_steps: int = 1
+    """For steps: of the ratio discriminator to generator, the second number."""
+
+    def __post_init__(self) -> None:
+        _require_between("--loss-threshold", self.loss_threshold, -1e6, 1e6)
+        _require_between("--accuracy-threshold", self.accuracy_threshold, 0, 1)
+        for name, steps in (("discriminator", self.discriminator_steps), ("generator", self.generator_steps)):
+            require(1 <= steps <= 100, f"--{name}-steps must lie between 1 and 100, not {steps}; try 1")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class EvaluationConfig:
+    """How quality is measured at the end of a tick."""
+
+    metric: Literal["swd"] = "swd"
+    """swd: sliced Wasserstein distance on Laplacian pyramids (Karras et al. 2018); lower is better."""
+    metric_images: int = 1024
+    """Generated and held-out images compared; at most as many as are held out."""
+
+    def __post_init__(self) -> None:
+        require(self.metric_images >= 16, f"--metric-images must be at least 16, not {self.metric_images}; try 1024")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class GanConfig:
+    """One GAN run, completely."""
+
+    data: DataConfig = dataclasses.field(default_factory=DataConfig)
+    network: NetworkConfig = dataclasses.field(default_factory=NetworkConfig)
+    optimizer: OptimizerConfig = dataclasses.field(default_factory=OptimizerConfig)
+    loss: LossConfig = dataclasses.field(default_factory=LossConfig)
+    balance: BalanceConfig = dataclasses.field(default_factory=BalanceConfig)
+    evaluation: EvaluationConfig = dataclasses.field(default_factory=EvaluationConfig)
+    batch: int = 64
+    """Images of one step over all workers."""
+    images: int = 200_000
+    """Real images shown before the run is finished."""
+    images_per_tick: int = 20_000
+    """Real images shown between two reports; rounded up to whole batches."""
+    ema_half_life: int = 2_000
+    """Images after which half of the averaged generator is new; 0 turns averaging off."""
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    """auto: bf16 where the device computes it fast, else fp32. Weights and optimizers stay fp32."""
+    compile: Literal["auto", "on", "off"] = "auto"
+    """torch.compile; auto: where it pays within the run and a compiler is present."""
+    seed: int = 0
+    """Decides initial weights, order of images and latents."""
+
+    def __post_init__(self) -> None:
+        require(self.batch >= 2, f"--batch must be at least 2, not {self.batch}; try 64")
+        require(self.images >= 1, f"--images must be at least 1, not {self.images}; try 200000")
+        require(
+            self.images_per_tick >= 1,
+            f"--images-per-tick must be at least 1, not {self.images_per_tick}; try 20000",
+        )
+        require(self.ema_half_life >= 0, f"--ema-half-life must not be negative, not {self.ema_half_life}; try 2000")
+        require(0 <= self.seed < 2**63, f"--seed must lie between 0 and 2^63 - 1, not {self.seed}; try 0")
+
+    def steps_per_tick(self) -> int:
+        """Steps of one tick: `images_per_tick` rounded up to whole batches."""
+        return math.ceil(self.images_per_tick / self.batch)
+
+    def total_ticks(self) -> int:
+        """Ticks of the whole run: `images` rounded up to whole ticks."""
+        return math.ceil(self.images / (self.steps_per_tick() * self.batch))
+
+    def check_workers(self, num_workers: int) -> None:
+        """Raise `ConfigError` unless the batch divides over the workers with at least 2 images each."""
+        share, rest = divmod(self.batch, num_workers)
+        below = max(2, share) * num_workers
+        require(
+            rest == 0 and share >= 2,
+            f"--batch must be a multiple of the {num_workers} workers with at least 2 images each, "
+            f"not {self.batch}; try {below} or {below + num_workers}",
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """The configuration as nested plain values, ready for JSON."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> Self:
+        """Build from nested plain values; missing keys take their defaults.
+
+        Raises: ConfigError for an unknown key, a wrong type or a broken rule, in one line.
+        """
+        _refuse_unknown_keys(cls, values)
+        try:
+            config: Self = pydantic.TypeAdapter(cls).validate_python(values)
+        except pydantic.ValidationError as error:
+            raise ConfigError(_first_problem(error)) from None
+        return config
+
+    def with_values(self, values: dict[str, Any]) -> Self:
+        """A copy with settings replaced by dotted path, e.g. `{"optimizer.beta1": 0.0}`.
+
+        Raises: ConfigError for a path that names no setting, a wrong type or a broken rule.
+        """
+        nested = self.to_dict()
+        for path, value in values.items():
+            *parents, leaf = path.split(".")
+            part = nested
+            for parent in parents:
+                part = part.get(parent) if isinstance(part, dict) else None  # type: ignore[assignment]
+            known = isinstance(part, dict) and leaf in part and not isinstance(part[leaf], dict)
+            require(known, f"{path} is not a setting; the settings are {', '.join(setting_paths(type(self)))}")
+            part[leaf] = value
+        return type(self).from_dict(nested)
+
+    def value(self, path: str) -> Any:
+        """The setting at a dotted path."""
+        found: Any = self
+        for name in path.split("."):
+            found = getattr(found, name)
+        return found
+
+
+def setting_paths(config_class: type) -> list[str]:
+    """Every setting of a configuration class as a dotted path, in order of definition."""
+    paths: list[str] = []
+    for field in dataclasses.fields(config_class):
+        if dataclasses.is_dataclass(field.type) and isinstance(field.type, type):
+            paths += [f"{field.name}.{path}" for path in setting_paths(field.type)]
+        else:
+            paths.append(field.name)
+    return paths
+
+
+def _refuse_unknown_keys(config_class: type, values: dict[str, Any], prefix: str = "") -> None:
+    # pydantic ignores extra keys of a standard dataclass unless each class carries its setting
+    where = prefix.removesuffix(".") or "the configuration"
+    require(isinstance(values, dict), f"{where} must be a table, not {values!r}")
+    fields = {field.name: field for field in dataclasses.fields(config_class)}
+    for key, value in values.items():
+        require(key in fields, f"{prefix}{key} is not a setting; known here: {', '.join(fields)}")
+        part = fields[key].type
+        if isinstance(part, type) and dataclasses.is_dataclass(part):
+            _refuse_unknown_keys(part, value, f"{prefix}{key}.")
+
+
+def _first_problem(error: pydantic.ValidationError) -> str:
+    problem = error.errors()[0]
+    cause = problem.get("ctx", {}).get("error")
+    if isinstance(cause, ConfigError):
+        return str(cause)
+    where = ".".join(str(part) for part in problem["loc"] if part != "function-after")
+    return f"{where} is wrong: {problem['msg']}, not {problem['input']!r}"
