@@ -194,7 +194,7 @@ class GanConfig:
     evaluation: EvaluationConfig = dataclasses.field(default_factory=EvaluationConfig)
     batch: int = 64
     """Images of one step over all workers."""
-    images: int = 200_000
+    images: Annotated[int, tyro.conf.arg(aliases=["--images-per-trial"])] = 200_000
     """Real images shown before the run is finished."""
     images_per_tick: int = 20_000
     """Real images shown between two reports; rounded up to whole batches."""

@@ -1,0 +1,122 @@
+"""The configuration of a sweep, and the rules that its settings must keep."""
+
+import dataclasses
+import re
+from typing import Annotated, Any, Literal
+
+import tyro
+
+from gan.config import ConfigError, GanConfig, require
+
+Search = Literal["tpe", "gp", "random"]
+Scheduler = Literal["asha", "median", "pbt", "none"]
+
+_UNIT_SECONDS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class SweepConfig:
+    """One sweep, completely, but for its search space."""
+
+    gan: Annotated[GanConfig, tyro.conf.OmitArgPrefixes] = dataclasses.field(default_factory=GanConfig)
+    name: str | None = None
+    """Name of the sweep and of its folder; default: the data's name and the date."""
+    storage: str = "runs"
+    """Folder or URL (s3://bucket/path) in which the sweep's folder lies."""
+    address: str | None = None
+    """Address of a running Ray cluster (auto finds one on this machine); default: start Ray here."""
+    trials: int = 20
+    """Trials to propose in all; the first has the base settings. For pbt: the population."""
+    workers_per_trial: int = 1
+    """Ray Train workers that share one trial's batch."""
+    concurrent: int | None = None
+    """Trials that train at the same time; default: as many as fit."""
+    cpus_per_worker: int | None = None
+    """CPUs and torch threads of a worker; default: the node's CPUs shared evenly."""
+    gpus_per_worker: float | None = None
+    """GPUs of a worker, also a fraction when --workers-per-trial is 1; default: 1 where there are any."""
+    search: Search = "tpe"
+    """tpe: tree-structured Parzen estimator; gp: Gaussian process, for 20 to 100 trials; random: a baseline."""
+    scheduler: Scheduler = "asha"
+    """asha: successive halving; median: stop what is worse than the median; pbt: population based training;
+    none: every trial to its end."""
+    grace_ticks: int = 2
+    """Ticks that every trial is given before asha or median may stop it."""
+    reduction: int = 3
+    """For asha: of so many trials one goes on to the next rung."""
+    perturb_ticks: int = 2
+    """For pbt: ticks between two exploits."""
+    time_budget: str | None = None
+    """Stop after this time, such as 90s, 30m or 2h; the sweep can be resumed."""
+    space: str | None = None
+    """TOML file of the search space; default: see --print-space."""
+    max_failures: int = 3
+    """How often a trial goes on from its last checkpoint after it lost its workers."""
+    ticks_per_save: int = 1
+    """Ticks between two checkpoints of a trial."""
+
+    def __post_init__(self) -> None:
+        require(
+            self.name is None or re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", self.name) is not None,
+            f"--name may have letters, digits, '.', '_' and '-', at most 100, not {self.name!r}; try shapes-1",
+        )
+        at_least_one = {
+            "trials": self.trials,
+            "workers-per-trial": self.workers_per_trial,
+            "concurrent": self.concurrent,
+            "cpus-per-worker": self.cpus_per_worker,
+            "grace-ticks": self.grace_ticks,
+            "perturb-ticks": self.perturb_ticks,
+            "ticks-per-save": self.ticks_per_save,
+        }
+        for flag, value in at_least_one.items():
+            require(value is None or value >= 1, f"--{flag} must be at least 1, not {value}; try 1")
+        require(self.reduction >= 2, f"--reduction must be at least 2, not {self.reduction}; try 3")
+        require(self.max_failures >= 0, f"--max-failures must not be negative, not {self.max_failures}; try 3")
+        require(
+            self.gpus_per_worker is None or self.gpus_per_worker >= 0,
+            f"--gpus-per-worker must not be negative, not {self.gpus_per_worker}; try 1",
+        )
+        require(
+            self.workers_per_trial == 1 or (self.gpus_per_worker or 0) in (0, *range(1, 9)),
+            f"--gpus-per-worker {self.gpus_per_worker} must be whole when {self.workers_per_trial} workers share "
+            "a trial: NCCL gives every rank its own GPU; try --workers-per-trial 1",
+        )
+        require(
+            self.scheduler != "pbt" or self.trials >= 2,
+            f"--scheduler pbt needs a population of at least 2, not --trials {self.trials}; try --trials 4",
+        )
+        require(bool(self.storage.strip()), "--storage must name a folder or URL, not ''; try runs")
+        self.time_budget_s()
+        self.gan.check_workers(self.workers_per_trial)
+
+    def time_budget_s(self) -> float | None:
+        """The time budget in seconds, None without one.
+
+        Raises: ConfigError when it is no positive duration.
+        """
+        if self.time_budget is None:
+            return None
+        match = re.fullmatch(r"(\d+(?:\.\d+)?)([smhd]?)", self.time_budget.strip())
+        seconds = float(match[1]) * _UNIT_SECONDS[match[2]] if match else 0.0
+        require(seconds > 0, f"--time-budget must be a time such as 90s, 30m or 2h, not {self.time_budget!r}")
+        return seconds
+
+    def to_dict(self) -> dict[str, Any]:
+        """The configuration as nested plain values, ready for JSON."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> "SweepConfig":
+        """Build from what `to_dict` gave.
+
+        Raises: ConfigError for an unknown key or a broken rule.
+        """
+        known = {field.name for field in dataclasses.fields(cls)}
+        unknown = sorted(set(values) - known)
+        require(not unknown, f"{', '.join(unknown)} is no setting of a sweep; was it written by a newer version?")
+        plain = {key: value for key, value in values.items() if key != "gan"}
+        try:
+            return cls(gan=GanConfig.from_dict(values.get("gan", {})), **plain)
+        except TypeError as error:  # a value of a wrong type breaks a comparison above
+            raise ConfigError(f"a setting of the sweep has a wrong type: {error}") from None

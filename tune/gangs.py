@@ -1,0 +1,227 @@
+"""RAY: warm Ray Train worker groups (gangs), started once a sweep, and the actor that lends them.
+
+A gang is one `TorchTrainer.fit()` in a thread of the driver. Its workers do not train and return: they
+register with the pool and do what it says, with imports, process group, data and compiled step warm.
+"""
+
+import dataclasses
+import threading
+import time
+import uuid
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import ray
+import ray.train
+import ray.train.collective
+import torch
+from ray.train import FailureConfig, RunConfig, ScalingConfig
+from ray.train.torch import TorchTrainer, get_device
+
+from gan import checkpoint
+from gan.config import ConfigError, GanConfig
+from gan.data import Images, load_images
+from gan.ray_session import worker_env
+from gan.run import Diverged, GanRun
+from tune.pool import Command, GangStatus, Outcome, Pool
+
+# A gang that has been restarted so often is not unlucky: something on its node is broken.
+MAX_RESTARTS = 8
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class GangConfig:
+    """What a gang consists of: `num_workers` workers of `cpus` CPUs and `gpus` GPUs each."""
+
+    num_workers: int
+    cpus: int
+    gpus: float
+    base: GanConfig
+    storage_path: str
+    name: str
+
+    def resources_per_worker(self) -> dict[str, float]:
+        """What Ray reserves for one worker."""
+        return {"CPU": self.cpus, "GPU": self.gpus} if self.gpus else {"CPU": self.cpus}
+
+
+def count_gangs(nodes: list[dict[str, float]], per_worker: dict[str, float], num_workers: int) -> int:
+    """How many gangs can be placed at once: floor(workers that fit on all nodes / workers of a gang).
+
+    `nodes`: the resources of each node; a worker fits on one node, a gang may span several.
+    """
+    fitting = sum(
+        min(int(node.get(kind, 0.0) / amount + 1e-9) for kind, amount in per_worker.items()) for node in nodes
+    )
+    return fitting // num_workers
+
+
+class Gangs:
+    """The gangs of a sweep: started together, watched by a thread each, sent home together."""
+
+    def __init__(self, config: GangConfig, count: int) -> None:
+        names = [f"gang-{index}" for index in range(count)]
+        # An async actor runs 1,000 calls at once by default; every worker and every trial keeps one open.
+        self.pool = ray.remote(Pool).options(num_cpus=0, max_concurrency=100_000).remote(names)
+        self._is_stopping = False
+        self._threads = [
+            threading.Thread(target=self._keep, args=(config, name), name=name, daemon=True) for name in names
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    def _keep(self, config: GangConfig, name: str) -> None:
+        reason = "its workers went home"
+        try:
+            build_trainer(config, name, self.pool).fit()
+        except Exception as error:  # whatever ends a gang for good is the reason that its trials are given
+            reason = f"{name} is lost: {_last_line(error)}"
+        if not self._is_stopping:
+            ray.get(self.pool.lose.remote(name, reason))
+
+    def wait_until_one_is_ready(self, on_wait: Callable[[list[GangStatus]], None], timeout_s: float) -> None:
+        """Return when some gang can take a trial; the others join when they are ready.
+
+        Raises: ConfigError when all are lost or none came up within `timeout_s`.
+        """
+        deadline = time.monotonic() + timeout_s
+        while True:
+            status = self.status()
+            if any(gang.state in ("idle", "busy") for gang in status):
+                return
+            if all(gang.state == "lost" for gang in status):
+                raise ConfigError(f"no worker could be started: {status[0].reason}")
+            if time.monotonic() > deadline:
+                raise ConfigError(
+                    f"no worker was ready within {timeout_s:.0f} s; see `ray status` for what the cluster lacks"
+                )
+            on_wait(status)
+            time.sleep(0.1)
+
+    def status(self) -> list[GangStatus]:
+        """Every gang as it is now."""
+        status: list[GangStatus] = ray.get(self.pool.status.remote())
+        return status
+
+    def stop(self, timeout_s: float = 20.0) -> None:
+        """Send all workers home; those that do not go in time are ended with Ray."""
+        self._is_stopping = True
+        ray.get(self.pool.stop.remote())
+        deadline = time.monotonic() + timeout_s
+        for thread in self._threads:
+            thread.join(max(0.0, deadline - time.monotonic()))
+        ray.kill(self.pool)
+
+
+def build_trainer(config: GangConfig, name: str, pool: Any) -> TorchTrainer:
+    """The Ray Train run that is one gang."""
+    return TorchTrainer(
+        work,
+        train_loop_config={"gang": name, "pool": pool, "base": config.base.to_dict()},
+        scaling_config=ScalingConfig(
+            num_workers=config.num_workers,
+            use_gpu=config.gpus > 0,
+            resources_per_worker=config.resources_per_worker(),
+        ),
+        run_config=RunConfig(
+            name=f"{config.name}/gangs/{name}",
+            storage_path=config.storage_path,
+            # controller_failure_limit: its default of -1 retries start-up time-outs for ever
+            failure_config=FailureConfig(max_failures=MAX_RESTARTS, controller_failure_limit=2),
+            worker_runtime_env={"env_vars": worker_env(config.cpus)},
+        ),
+    )
+
+
+def work(setup: dict[str, Any]) -> None:
+    """The loop of one worker: ask the pool, do it, tell the pool, until it says stop."""
+    context = ray.train.get_context()
+    rank, world_size = context.get_world_rank(), context.get_world_size()
+    incarnation = ray.train.collective.broadcast_from_rank_zero(uuid.uuid4().hex if rank == 0 else None)
+    pool = setup["pool"]
+    bench = Workbench(GanConfig.from_dict(setup["base"]), get_device(), rank, world_size, owner=pool)
+
+    outcome: Outcome | None = None
+    while True:
+        command: Command = ray.get(
+            pool.exchange.remote(setup["gang"], incarnation, rank, world_size, outcome)
+        )
+        if command.kind == "stop":
+            return
+        try:
+            outcome = Outcome(value=bench.obey(command))
+        except (ConfigError, Diverged, checkpoint.CheckpointError) as error:
+            outcome = Outcome(error=str(error))  # raised by all ranks alike: the gang is sound
+        except Exception as error:
+            is_alone = world_size == 1
+            outcome = Outcome(error=_last_line(error), fatal=not is_alone)
+            if not is_alone:  # the peers may hang in a collective: only a restart frees them
+                ray.get(pool.exchange.remote(setup["gang"], incarnation, rank, world_size, outcome))
+                raise
+            bench.clear()
+
+
+class Workbench:
+    """What stays warm in a worker from trial to trial, and the one run that is on it."""
+
+    def __init__(self, base: GanConfig, device: torch.device, rank: int, world_size: int, owner: Any) -> None:
+        self._images: Images = load_images(base.data)
+        self._device, self._rank, self._world_size, self._owner = device, rank, world_size, owner
+        self._run: GanRun | None = None
+        self._last_tick_end: float | None = None
+        self._turnover_s: float | None = None
+
+    def obey(self, command: Command) -> Any:
+        """Carry out one command; only rank 0's answer to tick and dump is used."""
+        if command.kind == "begin":
+            return self._begin(command)
+        if command.kind == "tick":
+            return self._tick()
+        return self._dump()
+
+    def clear(self) -> None:
+        """Drop the run, so that a trial that failed for want of memory leaves none taken."""
+        self._run = None
+        if self._device.type == "cuda":
+            torch.cuda.empty_cache()
+
+    def _begin(self, command: Command) -> None:
+        self.clear()  # the old run's memory is free before the new run takes its own
+        self._turnover_s = None
+        self._run = GanRun(
+            GanConfig.from_dict(command.config or {}),
+            self._images,
+            device=self._device,
+            rank=self._rank,
+            world_size=self._world_size,
+        )
+        if command.state is not None:
+            [reference] = command.state
+            self._run.load_state_dict(checkpoint.from_bytes(ray.get(reference).tobytes()))
+        if self._last_tick_end is not None:
+            self._turnover_s = time.monotonic() - self._last_tick_end
+
+    def _tick(self) -> dict[str, float]:
+        assert self._run is not None
+        numbers = self._run.tick()
+        self._last_tick_end = time.monotonic()
+        if self._turnover_s is not None:
+            # from the last trial's last tick in this gang to this trial's first step
+            numbers["turnover_s"], self._turnover_s = self._turnover_s, None
+        return numbers
+
+    def _dump(self) -> list[Any] | None:
+        assert self._run is not None
+        state = self._run.state_dict()
+        if self._rank != 0:
+            return None
+        data = np.frombuffer(checkpoint.to_bytes(state), dtype=np.uint8)
+        # owned by the pool: an object dies with its owner, and a gang may die while its trial lives on.
+        # In a list, Ray hands on the reference instead of the bytes.
+        return [ray.put(data, _owner=self._owner)]
+
+
+def _last_line(error: BaseException) -> str:
+    lines = [line for line in str(error).strip().splitlines() if line.strip()]
+    return f"{type(error).__name__}: {lines[-1].strip()}" if lines else type(error).__name__
