@@ -16,14 +16,15 @@ import ray
 import ray.train
 import ray.train.collective
 import torch
-from ray.train import FailureConfig, RunConfig, ScalingConfig
 from ray.train.torch import TorchTrainer, get_device
+from ray.train.v2.api.config import FailureConfig, LoggingConfig, RunConfig, ScalingConfig
 
 from gan import checkpoint
 from gan.config import ConfigError, GanConfig
 from gan.data import Images, load_images
 from gan.ray_session import worker_env
 from gan.run import Diverged, GanRun
+from tune.capacity import Capacity
 from tune.pool import Command, GangStatus, Outcome, Pool
 
 # A gang that has been restarted so often is not unlucky: something on its node is broken.
@@ -32,39 +33,23 @@ MAX_RESTARTS = 8
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class GangConfig:
-    """What a gang consists of: `num_workers` workers of `cpus` CPUs and `gpus` GPUs each."""
+    """What every gang of a sweep consists of, and where Ray Train leaves its marker."""
 
-    num_workers: int
-    cpus: int
-    gpus: float
+    capacity: Capacity
     base: GanConfig
     storage_path: str
     name: str
-
-    def resources_per_worker(self) -> dict[str, float]:
-        """What Ray reserves for one worker."""
-        return {"CPU": self.cpus, "GPU": self.gpus} if self.gpus else {"CPU": self.cpus}
-
-
-def count_gangs(nodes: list[dict[str, float]], per_worker: dict[str, float], num_workers: int) -> int:
-    """How many gangs can be placed at once: floor(workers that fit on all nodes / workers of a gang).
-
-    `nodes`: the resources of each node; a worker fits on one node, a gang may span several.
-    """
-    fitting = sum(
-        min(int(node.get(kind, 0.0) / amount + 1e-9) for kind, amount in per_worker.items()) for node in nodes
-    )
-    return fitting // num_workers
 
 
 class Gangs:
     """The gangs of a sweep: started together, watched by a thread each, sent home together."""
 
-    def __init__(self, config: GangConfig, count: int) -> None:
-        names = [f"gang-{index}" for index in range(count)]
+    def __init__(self, config: GangConfig) -> None:
+        names = [f"gang-{index}" for index in range(config.capacity.gangs)]
         # An async actor runs 1,000 calls at once by default; every worker and every trial keeps one open.
         self.pool = ray.remote(Pool).options(num_cpus=0, max_concurrency=100_000).remote(names)
         self._is_stopping = False
+        self._lost: dict[str, str] = {}
         self._threads = [
             threading.Thread(target=self._keep, args=(config, name), name=name, daemon=True) for name in names
         ]
@@ -78,7 +63,12 @@ class Gangs:
         except Exception as error:  # whatever ends a gang for good is the reason that its trials are given
             reason = f"{name} is lost: {_last_line(error)}"
         if not self._is_stopping:
+            self._lost[name] = reason  # first: the driver must know before a trial is told
             ray.get(self.pool.lose.remote(name, reason))
+
+    def why_all_are_lost(self) -> str | None:
+        """The last reason when no gang is left, else None."""
+        return list(self._lost.values())[-1] if len(self._lost) == len(self._threads) else None
 
     def wait_until_one_is_ready(self, on_wait: Callable[[list[GangStatus]], None], timeout_s: float) -> None:
         """Return when some gang can take a trial; the others join when they are ready.
@@ -94,7 +84,7 @@ class Gangs:
                 raise ConfigError(f"no worker could be started: {status[0].reason}")
             if time.monotonic() > deadline:
                 raise ConfigError(
-                    f"no worker was ready within {timeout_s:.0f} s; see `ray status` for what the cluster lacks"
+                    f"no worker was ready within {timeout_s:.0f} s; `ray status` tells what is lacking"
                 )
             on_wait(status)
             time.sleep(0.1)
@@ -118,18 +108,19 @@ def build_trainer(config: GangConfig, name: str, pool: Any) -> TorchTrainer:
     """The Ray Train run that is one gang."""
     return TorchTrainer(
         work,
-        train_loop_config={"gang": name, "pool": pool, "base": config.base.to_dict()},
+        train_loop_config={"gang": name, "pool": pool, "base": config.base.to_dict(), "threads": config.capacity.cpus},
         scaling_config=ScalingConfig(
-            num_workers=config.num_workers,
-            use_gpu=config.gpus > 0,
-            resources_per_worker=config.resources_per_worker(),
+            num_workers=config.capacity.num_workers,
+            use_gpu=config.capacity.gpus > 0,
+            resources_per_worker=config.capacity.per_worker(),
         ),
         run_config=RunConfig(
             name=f"{config.name}/gangs/{name}",
             storage_path=config.storage_path,
             # controller_failure_limit: its default of -1 retries start-up time-outs for ever
             failure_config=FailureConfig(max_failures=MAX_RESTARTS, controller_failure_limit=2),
-            worker_runtime_env={"env_vars": worker_env(config.cpus)},
+            logging_config=LoggingConfig(log_level="ERROR"),
+            worker_runtime_env={"env_vars": worker_env(config.capacity.cpus)},
         ),
     )
 
@@ -139,8 +130,9 @@ def work(setup: dict[str, Any]) -> None:
     context = ray.train.get_context()
     rank, world_size = context.get_world_rank(), context.get_world_size()
     incarnation = ray.train.collective.broadcast_from_rank_zero(uuid.uuid4().hex if rank == 0 else None)
+    torch.set_num_threads(setup["threads"])
     pool = setup["pool"]
-    bench = Workbench(GanConfig.from_dict(setup["base"]), get_device(), rank, world_size, owner=pool)
+    bench = Workbench(GanConfig.from_dict(setup["base"]), get_device(), rank, world_size)
 
     outcome: Outcome | None = None
     while True:
@@ -165,9 +157,9 @@ def work(setup: dict[str, Any]) -> None:
 class Workbench:
     """What stays warm in a worker from trial to trial, and the one run that is on it."""
 
-    def __init__(self, base: GanConfig, device: torch.device, rank: int, world_size: int, owner: Any) -> None:
+    def __init__(self, base: GanConfig, device: torch.device, rank: int, world_size: int) -> None:
         self._images: Images = load_images(base.data)
-        self._device, self._rank, self._world_size, self._owner = device, rank, world_size, owner
+        self._device, self._rank, self._world_size = device, rank, world_size
         self._run: GanRun | None = None
         self._last_tick_end: float | None = None
         self._turnover_s: float | None = None
@@ -197,8 +189,7 @@ class Workbench:
             world_size=self._world_size,
         )
         if command.state is not None:
-            [reference] = command.state
-            self._run.load_state_dict(checkpoint.from_bytes(ray.get(reference).tobytes()))
+            self._run.load_state_dict(checkpoint.from_bytes(command.state.tobytes()))
         if self._last_tick_end is not None:
             self._turnover_s = time.monotonic() - self._last_tick_end
 
@@ -211,15 +202,14 @@ class Workbench:
             numbers["turnover_s"], self._turnover_s = self._turnover_s, None
         return numbers
 
-    def _dump(self) -> list[Any] | None:
+    def _dump(self) -> np.ndarray | None:
         assert self._run is not None
         state = self._run.state_dict()
         if self._rank != 0:
             return None
-        data = np.frombuffer(checkpoint.to_bytes(state), dtype=np.uint8)
-        # owned by the pool: an object dies with its owner, and a gang may die while its trial lives on.
-        # In a list, Ray hands on the reference instead of the bytes.
-        return [ray.put(data, _owner=self._owner)]
+        # An array, which Ray shares through the object store without a copy on the pool's side. By value and
+        # not by reference: a reference dies with the worker that made it, and a trial may outlive its gang.
+        return np.frombuffer(checkpoint.to_bytes(state), dtype=np.uint8)
 
 
 def _last_line(error: BaseException) -> str:

@@ -1,0 +1,41 @@
+"""`python -m gan`: train one GAN, draw pictures from it, measure it. Only this file exits."""
+
+import sys
+from collections.abc import Sequence
+
+from rich.console import Console
+
+from gan.commands import PROG, Command, Sample, Train, parse_command
+from gan.config import ConfigError
+from gan.interrupt import Interrupted, interruptible
+
+
+def main(args: Sequence[str] | None = None) -> int:
+    """Obey a command line; returns the exit code.
+
+    0 done, 1 the run diverged or failed, 2 the command cannot be obeyed, 130 and 143 stopped by a signal.
+    """
+    try:
+        with interruptible():
+            return _obey(parse_command(sys.argv[1:] if args is None else args), Console())
+    except ConfigError as error:
+        print(f"{PROG}: {error}", file=sys.stderr)
+        return 2
+    except Interrupted as interrupted:
+        print(f"{PROG}: {interrupted}", file=sys.stderr)
+        return interrupted.exit_code
+
+
+def _obey(command: Command, console: Console) -> int:
+    # imported here: torch and Ray take seconds, a wrong flag is answered before
+    if isinstance(command, Train):
+        from gan.train import run_train
+
+        return run_train(command, console)
+    from gan.inspection import run_evaluate, run_sample
+
+    return run_sample(command, console) if isinstance(command, Sample) else run_evaluate(command, console)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,89 @@
+"""Whether and how the passes of a step are compiled; not what they compute.
+
+The modules are arguments of the compiled functions, so a second run of the same shapes finds them compiled.
+"""
+
+import functools
+import logging
+from collections.abc import Callable
+from typing import Any
+
+import torch
+
+from gan.config import GanConfig
+from gan.networks import multiply_adds
+from gan.step import UNCOMPILED, Passes
+
+log = logging.getLogger(__name__)
+
+# one code object serves every loss, batch and network that a gang meets in a sweep
+_VARIANTS_KEPT = 256
+MULTIPLY_ADDS_THAT_PAY = 3e13
+PASSES_OF_A_STEP = 11  # G: 1 forward + 2 backward; D: (1 + 2) on real, (1 + 2) on fakes, 1 + 1 for G
+
+
+def passes_for(config: GanConfig, *, channels: int, device: torch.device, world_size: int) -> Passes:
+    """The passes of a run, compiled where `--compile` says so or, if auto, where it pays."""
+    if not _wanted(config, channels, device, world_size):
+        return UNCOMPILED
+    return _compiled(device.type)
+
+
+def _wanted(config: GanConfig, channels: int, device: torch.device, world_size: int) -> bool:
+    # a reduction inside BatchNorm would cut the compiled code into pieces
+    if config.network.sync_batch_norm and world_size > 1:
+        return False
+    if config.compile == "auto":
+        return run_multiply_adds(config, channels) / world_size >= MULTIPLY_ADDS_THAT_PAY
+    return config.compile == "on"
+
+
+def run_multiply_adds(config: GanConfig, channels: int) -> float:
+    """Multiply-adds of all convolutions in the whole run, over all workers."""
+    one_pass = multiply_adds(config.network, resolution=config.data.resolution, channels=channels)
+    return float(PASSES_OF_A_STEP * one_pass * config.images)
+
+
+@functools.cache
+def _compiled(device_type: str) -> Passes:
+    if device_type == "cpu":
+        problem = _compiler_problem()
+        if problem:
+            log.warning("training goes on uncompiled: %s", problem)
+            return UNCOMPILED
+    torch._dynamo.config.recompile_limit = max(torch._dynamo.config.recompile_limit, _VARIANTS_KEPT)
+    return Passes(*(_with_fallback(function) for function in vars(UNCOMPILED).values()))
+
+
+def _compiler_problem() -> str:
+    try:
+        from torch._inductor.cpp_builder import get_cpp_compiler
+
+        get_cpp_compiler()
+    except Exception as error:
+        return f"no C++ compiler ({_first_line(error)}); install g++ to train faster"
+    return ""
+
+
+def _with_fallback(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The function compiled; from its first failure on, the function itself, after one logged line."""
+    compiled = torch.compile(function, dynamic=False)
+    state = {"run": compiled}
+
+    @functools.wraps(function)
+    def run(*args: Any) -> Any:
+        try:
+            return state["run"](*args)
+        except Exception as error:
+            if state["run"] is function:
+                raise
+            log.warning("%s goes on uncompiled: %s", function.__name__, _first_line(error))
+            state["run"] = function
+            return function(*args)
+
+    return run
+
+
+def _first_line(error: Exception) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else type(error).__name__

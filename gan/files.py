@@ -1,0 +1,47 @@
+"""Writing a file so that a reader, a crash or a full disk never meets half of it; not what is in the file."""
+
+import contextlib
+import os
+import secrets
+from pathlib import Path
+
+from gan.config import ConfigError
+
+
+class WriteError(ConfigError):
+    """A file could not be written; the message is one line: which, why, remedy."""
+
+
+def replace_file(path: Path, data: bytes | memoryview) -> None:
+    """Put `data` at `path` whole or not at all: written beside, flushed to the disk, then renamed.
+
+    Missing parent folders are made. Whatever stood at `path` before stays until the new file is complete.
+
+    Raises: WriteError when the disk is full, the folder is read-only or the like; the earlier file is intact.
+    """
+    beside = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with beside.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        beside.replace(path)
+        _sync_folder(path.parent)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            beside.unlink(missing_ok=True)
+        reason = error.strerror or str(error)
+        raise WriteError(
+            f"{path} cannot be written: {reason}; free some space or choose another folder"
+        ) from error
+
+
+def _sync_folder(folder: Path) -> None:
+    # without it a power cut may forget the rename; some network file systems refuse to sync a folder
+    with contextlib.suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

@@ -1,0 +1,67 @@
+"""Ctrl-C and SIGTERM as one exception with the right exit code; what is saved then, the callers know."""
+
+import contextlib
+import signal
+from collections.abc import Callable, Iterator
+from types import FrameType
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+class Interrupted(BaseException):
+    """Someone wants the program to stop. No Exception, so that no handler of errors swallows it."""
+
+    def __init__(self, signum: int) -> None:
+        super().__init__(f"stopped by {'Ctrl-C' if signum == signal.SIGINT else signal.Signals(signum).name}")
+        self.exit_code = 128 + signum
+
+
+@contextlib.contextmanager
+def interruptible() -> Iterator[None]:
+    """Within the block the first SIGINT or SIGTERM raises `Interrupted`; later ones wait for it to end."""
+
+    def interrupt(signum: int, _: FrameType | None) -> None:
+        _ignore_further_signals()
+        raise Interrupted(signum)
+
+    with _handled_by(interrupt):
+        yield
+
+
+@contextlib.contextmanager
+def deferred() -> Iterator[Callable[[], None]]:
+    """Within the block a signal only takes effect where the yielded function is called: it then raises.
+
+    For loops that must not be cut in the middle of a write.
+
+    Raises: Interrupted at the end of the block, if the function was not called since the signal.
+    """
+    received: list[int] = []
+
+    def check() -> None:
+        if received:
+            raise Interrupted(received[0])
+
+    try:
+        with _handled_by(lambda signum, _: received.append(signum)):
+            yield check
+    finally:
+        if received:
+            _ignore_further_signals()
+    check()
+
+
+def _ignore_further_signals() -> None:
+    # a second one must not cut short what the first one does
+    for each in _SIGNALS:
+        signal.signal(each, signal.SIG_IGN)
+
+
+@contextlib.contextmanager
+def _handled_by(handler: Callable[[int, FrameType | None], None]) -> Iterator[None]:
+    before = {each: signal.signal(each, handler) for each in _SIGNALS}
+    try:
+        yield
+    finally:
+        for each, earlier in before.items():
+            signal.signal(each, earlier)

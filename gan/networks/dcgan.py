@@ -1,0 +1,141 @@
+"""The DCGAN family, Radford et al. 2015: 4x4 (transposed) convolutions that halve or double the side.
+
+Sides 16, 32, 64, 128; `width` channels in the layer nearest the image and twice as many one layer further.
+The layer between latents and 4x4, and the one between 4x4 and logit, are written as matrix products, which is
+what a convolution over a 1x1 input or to a 1x1 output is. BatchNorm leaves the discriminator where its
+weights are spectrally normalized (Miyato et al. 2018, table 3), and gives way to layer normalization where
+its gradient is penalized (Gulrajani et al. 2017, section 4).
+"""
+
+import itertools
+import math
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from gan.config import NetworkConfig
+from gan.networks.normalization import SpectralConv2d, SpectralLinear, SyncBatchNorm2d
+
+FIRST_SIDE = 4
+WEIGHT_STD = 0.02
+
+CriticNorm = Literal["batch", "layer"]
+
+
+class Generator(nn.Module):
+    """latents (N, latent_size) -> images (N, channels, resolution, resolution) in [-1, 1]."""
+
+    def __init__(self, config: NetworkConfig, resolution: int, channels: int) -> None:
+        super().__init__()
+        widths = _widths(config.width, resolution)[::-1]
+        self.latent_size = config.latent_size
+        self.first = nn.Linear(config.latent_size, widths[0] * FIRST_SIDE**2, bias=False)
+        self.first_norm = _batch_norm(widths[0], config.sync_batch_norm)
+        self.blocks = nn.ModuleList(
+            nn.Sequential(
+                nn.ConvTranspose2d(inner, outer, 4, stride=2, padding=1, bias=False),
+                _batch_norm(outer, config.sync_batch_norm),
+                nn.ReLU(inplace=True),
+            )
+            for inner, outer in itertools.pairwise(widths)
+        )
+        self.to_image = nn.ConvTranspose2d(widths[-1], channels, 4, stride=2, padding=1, bias=False)
+
+    def forward(self, latents: Tensor) -> Tensor:
+        """latents: (N, latent_size), standard normal."""
+        # rows of the matrix are ordered (4, 4, channels), so that the view below is channels-last for free
+        x = (
+            self.first(latents)
+            .view(-1, FIRST_SIDE, FIRST_SIDE, self.first_norm.num_features)
+            .permute(0, 3, 1, 2)
+        )
+        x = F.relu_(self.first_norm(x))
+        for block in self.blocks:
+            x = block(x)
+        return torch.tanh(self.to_image(x))
+
+
+class Discriminator(nn.Module):
+    """images (N, channels, resolution, resolution) in [-1, 1] -> logits (N,); positive means real."""
+
+    def __init__(self, config: NetworkConfig, resolution: int, channels: int, norm: CriticNorm) -> None:
+        super().__init__()
+        widths = _widths(config.width, resolution)
+        conv, linear = (SpectralConv2d, SpectralLinear) if config.spectral_norm else (nn.Conv2d, nn.Linear)
+        self.from_image = conv(channels, widths[0], 4, stride=2, padding=1, bias=False)
+        self.blocks = nn.ModuleList(
+            nn.Sequential(
+                conv(outer, inner, 4, stride=2, padding=1, bias=False),
+                _discriminator_norm(inner, config, norm),
+                nn.LeakyReLU(0.2, inplace=True),
+            )
+            for outer, inner in itertools.pairwise(widths)
+        )
+        self.to_logit = linear(widths[-1] * FIRST_SIDE**2, 1, bias=False)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """images: (N, channels, resolution, resolution) in [-1, 1]."""
+        x = F.leaky_relu_(self.from_image(images), 0.2)
+        for block in self.blocks:
+            x = block(x)
+        # (4, 4, channels) order, for the same reason as in the generator
+        logits: Tensor = self.to_logit(x.permute(0, 2, 3, 1).flatten(1)).squeeze(1)
+        return logits
+
+
+def build_generator(config: NetworkConfig, *, resolution: int, channels: int, seed: int = 0) -> Generator:
+    """A generator on the CPU, weights decided by `seed` alone; the global random state stays as it was."""
+    with torch.random.fork_rng(devices=[]):
+        network = Generator(config, resolution, channels)
+    _initialize(network, seed)
+    return network
+
+
+def build_discriminator(
+    config: NetworkConfig, *, resolution: int, channels: int, seed: int = 0, norm: CriticNorm = "batch"
+) -> Discriminator:
+    """A discriminator on the CPU, weights decided by `seed` alone; the global random state stays as it was.
+
+    norm: "layer" where the gradient is penalized.
+    """
+    with torch.random.fork_rng(devices=[]):
+        network = Discriminator(config, resolution, channels, norm)
+    _initialize(network, seed)
+    return network
+
+
+def multiply_adds(config: NetworkConfig, *, resolution: int, channels: int) -> int:
+    """Multiply-adds of one image through the discriminator's convolutions; the generator's are as many."""
+    widths = [channels, *_widths(config.width, resolution)]
+    sides = [resolution // 2**depth for depth in range(1, len(widths))]
+    return sum(
+        outer * inner * 16 * side**2 for outer, inner, side in zip(widths, widths[1:], sides, strict=False)
+    )
+
+
+def _initialize(network: nn.Module, seed: int) -> None:
+    """Weights from N(0, 0.02), gains from N(1, 0.02), biases 0 (section 3; gains as in the authors' code)."""
+    randomness = torch.Generator().manual_seed(seed)
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm2d | nn.GroupNorm):
+            nn.init.normal_(module.weight, 1.0, WEIGHT_STD, generator=randomness)
+            nn.init.zeros_(module.bias)
+        elif isinstance(module, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
+            nn.init.normal_(module.weight, 0.0, WEIGHT_STD, generator=randomness)
+
+
+def _widths(width: int, resolution: int) -> list[int]:
+    """Channels of the layers from the image inwards, down to side 4."""
+    return [width * 2**depth for depth in range(int(math.log2(resolution // FIRST_SIDE)))]
+
+
+def _batch_norm(channels: int, sync: bool) -> nn.BatchNorm2d:
+    return SyncBatchNorm2d(channels) if sync else nn.BatchNorm2d(channels)
+
+
+def _discriminator_norm(channels: int, config: NetworkConfig, norm: CriticNorm) -> nn.Module:
+    if config.spectral_norm:
+        return nn.Identity()
+    return nn.GroupNorm(1, channels) if norm == "layer" else _batch_norm(channels, config.sync_batch_norm)

@@ -1,0 +1,113 @@
+"""RAY: starting Ray on this machine or joining a cluster, alike for a run and a sweep; nothing of GANs."""
+
+import logging
+import os
+import signal
+import socket
+import threading
+from typing import Any
+
+import ray
+import torch
+
+from gan.config import ConfigError, require
+
+ADDRESS_VARIABLE = "RAY_ADDRESS"
+
+
+def usable_cpus() -> int:
+    """CPUs that this process may use; a container or taskset may leave fewer than the machine has."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def start_ray(address: str | None, num_cpus: int | None = None) -> None:
+    """Join the Ray cluster at `address` (host:port, or auto), or start Ray here when it is None.
+
+    Does nothing when this process is connected already. A Ray started here has `num_cpus` CPUs (default: all
+    that this process may use) and ends with this process, also when that is killed.
+
+    Raises: ConfigError when the cluster cannot be reached.
+    """
+    if ray.is_initialized():
+        return
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    # 2.60 warns of the coming default unless it is chosen
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    if address is None:
+        _start_here(num_cpus or usable_cpus())
+    else:
+        _join(address)
+
+
+def _start_here(num_cpus: int) -> None:
+    # The address is chosen here and handed to every process: Ray Train's cleaner looks its cluster up by it,
+    # and with a second Ray on the host would else find that one and take the workers' resources away.
+    port = _free_port()
+    before = os.environ.get("RAY_GCS_SERVER_PORT")
+    os.environ["RAY_GCS_SERVER_PORT"] = str(port)
+    try:
+        # never include_dashboard=False: Ray Train needs the State API
+        host = ray.util.get_node_ip_address()
+        _init("local", f"{host}:{port}", num_cpus=num_cpus)
+    finally:
+        if before is None:
+            del os.environ["RAY_GCS_SERVER_PORT"]
+        else:
+            os.environ["RAY_GCS_SERVER_PORT"] = before
+
+
+def _join(address: str) -> None:
+    require(
+        "://" not in address,
+        f"--address must be host:port or auto, not {address!r}; run the command on a machine of the cluster",
+    )
+    known = os.environ.get(ADDRESS_VARIABLE) if address == "auto" else address
+    try:
+        _init(address, known)
+    except (ConnectionError, ValueError, RuntimeError) as error:
+        reason = " ".join(str(error).split())
+        raise ConfigError(
+            f"--address {address} is no Ray cluster that can be reached ({reason}); see `ray status`, "
+            "or leave --address out to start Ray here"
+        ) from None
+
+
+def _init(address: str, known: str | None, num_cpus: int | None = None) -> None:
+    handler = signal.getsignal(signal.SIGTERM)
+    ray.init(
+        address=address,
+        num_cpus=num_cpus,
+        runtime_env={"env_vars": {ADDRESS_VARIABLE: known}} if known else None,
+        log_to_driver=False,
+        logging_level=logging.ERROR,
+    )
+    # Ray's own handler exits on the spot; ours, where there is one, says how to go on
+    if callable(handler) and threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, handler)
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def worker_env(threads: int) -> dict[str, str]:
+    """Environment of a training worker that may use `threads` CPUs; call after `start_ray`."""
+    return {
+        "OMP_NUM_THREADS": str(threads),
+        "MKL_NUM_THREADS": str(threads),
+        ADDRESS_VARIABLE: ray.get_runtime_context().gcs_address,
+    }
+
+
+def local_nodes() -> list[dict[str, float]]:
+    """This machine as Ray will see it when it is started here."""
+    return [{"CPU": usable_cpus(), "GPU": torch.cuda.device_count()}]
+
+
+def cluster_nodes() -> list[dict[str, float]]:
+    """The living machines of the cluster that Ray is connected to."""
+    nodes: list[dict[str, Any]] = ray.nodes()
+    return [node["Resources"] for node in nodes if node["Alive"]]

@@ -1,0 +1,133 @@
+"""What one training run leaves in its folder and finds there when it goes on; not how it is trained.
+
+`config.json` the settings; `run.json` workers and versions; `history.csv` one row a tick;
+`samples/<images seen>.png` one grid a tick; `last.safetensors` the state after the last tick;
+`best.safetensors` the state at the best tick; `generator.safetensors` its averaged generator alone.
+"""
+
+import csv
+import io
+import json
+import math
+from typing import Any
+
+import numpy as np
+
+from gan import checkpoint
+from gan.checkpoint import RunState
+from gan.commands import CONFIG_FILE
+from gan.config import ConfigError, GanConfig
+from gan.grids import png_bytes
+from gan.metrics import METRICS
+from gan.storage import Folder, parse_json
+
+DETAILS, HISTORY = "run.json", "history.csv"
+LAST, BEST, GENERATOR = "last.safetensors", "best.safetensors", "generator.safetensors"
+
+Row = dict[str, float]
+
+
+class RunFolder:
+    """The files of one run. Each is replaced whole, so that a death at any time leaves a run that goes on."""
+
+    def __init__(self, folder: Folder) -> None:
+        self.folder = folder
+
+    def exists(self) -> bool:
+        """Whether a run was begun here."""
+        return self.folder.read(CONFIG_FILE) is not None
+
+    def begin(self, config: GanConfig, details: dict[str, Any]) -> None:
+        """Write the run's settings, also when it goes on with more images or workers.
+
+        Raises: gan.files.WriteError when the folder cannot be written.
+        """
+        self.folder.write(DETAILS, _to_json(details))
+        self.folder.write(CONFIG_FILE, _to_json(config.to_dict()))
+
+    def config(self) -> GanConfig:
+        """The run's settings.
+
+        Raises: ConfigError when no run was begun here or its settings are broken.
+        """
+        return GanConfig.from_dict(self._read_json(CONFIG_FILE))
+
+    def details(self) -> dict[str, Any]:
+        """What `begin` was told besides the settings.
+
+        Raises: ConfigError when no run was begun here.
+        """
+        return self._read_json(DETAILS)
+
+    def last_state(self) -> RunState | None:
+        """The state after the last finished tick, None before the first.
+
+        Raises: CheckpointError when the file is broken.
+        """
+        data = self.folder.read(LAST)
+        return None if data is None else checkpoint.from_bytes(data, name=self.folder.path(LAST))
+
+    def history(self, up_to_images: float = math.inf) -> list[Row]:
+        """One row for each tick that ended after at most `up_to_images` images, oldest first.
+
+        Raises: ConfigError when the table is broken.
+        """
+        data = self.folder.read(HISTORY)
+        if data is None:
+            return []
+        try:
+            table = list(csv.DictReader(io.StringIO(data.decode(), newline="")))
+            rows = [{name: float(value) for name, value in line.items() if value} for line in table]
+            return [row for row in rows if row["images_seen"] <= up_to_images]
+        except (KeyError, TypeError, ValueError, csv.Error) as error:
+            raise ConfigError(
+                f"{self.folder.path(HISTORY)} is broken ({error!r}); mend the line or remove the file"
+            ) from None
+
+    def record(self, history: list[Row], state: RunState, grid: np.ndarray, *, is_best: bool) -> None:
+        """Save a tick: `history` with its row at the end, the state after it, `grid` uint8 (H, W, C).
+
+        The last state is written last: only with it is the tick done, and a death before repeats the tick.
+
+        Raises: gan.files.WriteError when the disk is full or the like; earlier files are intact.
+        """
+        data = checkpoint.to_bytes(state)
+        self.folder.write(f"samples/{int(history[-1]['images_seen']):09d}.png", png_bytes(grid))
+        if is_best:
+            generator = checkpoint.generator_of(state)
+            self.folder.write(GENERATOR, checkpoint.generator_to_bytes(generator))
+            self.folder.write(BEST, data)
+        self.folder.write(HISTORY, _to_csv(history))
+        self.folder.write(LAST, data)
+
+    def _read_json(self, name: str) -> dict[str, Any]:
+        data = self.folder.read(name)
+        if data is None:
+            raise ConfigError(
+                f"{self.folder.location} holds no run: {name} is missing; give the folder of a run"
+            )
+        return parse_json(data, self.folder.path(name))
+
+
+def best_row(history: list[Row], metric: str) -> Row:
+    """The first of the rows whose metric none betters."""
+    sign = 1 if METRICS[metric].lower_is_better else -1
+    return min(history, key=lambda row: sign * row[metric])
+
+
+def is_best(history: list[Row], metric: str) -> bool:
+    """Whether the last row is strictly better than all rows before it."""
+    return best_row(history, metric) is history[-1]
+
+
+def _to_json(values: dict[str, Any]) -> bytes:
+    return (json.dumps(values, indent=2) + "\n").encode()
+
+
+def _to_csv(history: list[Row]) -> bytes:
+    names = list(dict.fromkeys(name for row in history for name in row))
+    buffer = io.StringIO(newline="")
+    writer = csv.DictWriter(buffer, names, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(history)
+    return buffer.getvalue().encode()

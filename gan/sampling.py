@@ -1,0 +1,84 @@
+"""Which images and which random numbers belong to a step, as a pure function of the seed and the step.
+
+No generator state is carried, so a resume needs none. Everything is drawn for the global batch and then cut
+to a rank's share: two ranks see together what one would see.
+"""
+
+import functools
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+Purpose = Literal["generator", "discriminator", "order", "latents", "penalty", "evaluation", "grid"]
+# the order is part of what a seed means: add at the end
+_PURPOSES: tuple[Purpose, ...] = (
+    "generator",
+    "discriminator",
+    "order",
+    "latents",
+    "penalty",
+    "evaluation",
+    "grid",
+)
+
+
+def derived_seed(seed: int, purpose: Purpose, step: int = 0) -> int:
+    """A seed for one purpose in one step, 0 to 2^63 - 1, unrelated to those of other purposes and steps."""
+    sequence = np.random.SeedSequence([seed, _PURPOSES.index(purpose), step])
+    return int(sequence.generate_state(1, np.uint64)[0] >> np.uint64(1))
+
+
+def share(total: int, rank: int, world_size: int) -> slice:
+    """The rank's contiguous part of `total` things; the parts cover all and differ by at most one."""
+    return slice(total * rank // world_size, total * (rank + 1) // world_size)
+
+
+def image_indices(seed: int, step: int, *, batch: int, num_images: int) -> npt.NDArray[np.int64]:
+    """The training images of a step's global batch, (batch,): each once an epoch, in a new order."""
+    positions = np.arange(step * batch, (step + 1) * batch)
+    epochs, offsets = np.divmod(positions, num_images)
+    indices = np.empty(batch, np.int64)
+    for epoch in np.unique(epochs):
+        here = epochs == epoch
+        indices[here] = _epoch_order(seed, int(epoch), num_images)[offsets[here]]
+    return indices
+
+
+@functools.lru_cache(maxsize=4)
+def _epoch_order(seed: int, epoch: int, num_images: int) -> npt.NDArray[np.int64]:
+    return np.random.default_rng([seed, _PURPOSES.index("order"), epoch]).permutation(num_images)
+
+
+def normal(seed: int, purpose: Purpose, step: int, shape: tuple[int, ...]) -> Tensor:
+    """Standard normal numbers on the CPU, the same whatever device they are then moved to."""
+    generator = torch.Generator().manual_seed(derived_seed(seed, purpose, step))
+    return torch.randn(shape, generator=generator)
+
+
+def uniform(seed: int, purpose: Purpose, step: int, shape: tuple[int, ...]) -> Tensor:
+    """Numbers uniform in [0, 1) on the CPU, the same whatever device they are then moved to."""
+    generator = torch.Generator().manual_seed(derived_seed(seed, purpose, step))
+    return torch.rand(shape, generator=generator)
+
+
+def to_device(tensor: Tensor, device: torch.device) -> Tensor:
+    """The tensor on the device; the copy to a GPU does not hold the host up."""
+    if device.type == "cuda":
+        return tensor.pin_memory().to(device, non_blocking=True)
+    return tensor.to(device)
+
+
+def images_on_device(pixels: npt.NDArray[np.uint8], device: torch.device) -> Tensor:
+    """uint8 (N, H, W, C) as fp32 (N, C, H, W) in [-1, 1], channels-last, converted on the device."""
+    raw = to_device(torch.from_numpy(pixels), device)
+    return raw.permute(0, 3, 1, 2).to(torch.float32).sub_(127.5).div_(127.5)
+
+
+def to_pixels(images: Tensor) -> npt.NDArray[np.uint8]:
+    """(N, C, H, W) in [-1, 1] as uint8 (N, H, W, C) on the CPU, rounded to the nearest level."""
+    levels = images.float().mul(127.5).add(127.5).round().clamp(0, 255).to(torch.uint8)
+    pixels: npt.NDArray[np.uint8] = levels.permute(0, 2, 3, 1).cpu().numpy()
+    return pixels

@@ -1,0 +1,106 @@
+"""A folder of results, on a disk or behind a URL, whose files are replaced whole; not what the files mean."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import fsspec
+import pyarrow
+import pyarrow.fs
+
+from gan.config import ConfigError, require
+from gan.files import WriteError, replace_file
+
+
+class Folder:
+    """Files by name below one local path (also NFS) or URL such as `s3://bucket/path`.
+
+    Raises: ConfigError for a URL that no installed file system understands.
+    """
+
+    def __init__(self, location: str) -> None:
+        require(bool(location.strip()), "--storage must name a folder or URL, not ''; try runs")
+        self.is_local = "://" not in location or location.startswith("file://")
+        if self.is_local:
+            # absolute: Ray's workers have another working directory
+            self.location = str(Path(location.removeprefix("file://")).expanduser().absolute())
+            self._files, self._root = pyarrow.fs.LocalFileSystem(), self.location
+        else:
+            self.location = location.rstrip("/")
+            self._files, self._root = _resolve(self.location)
+
+    def child(self, name: str) -> "Folder":
+        """The folder `name` inside this one; nothing is made on the disk."""
+        return Folder(f"{self.location}/{name}")
+
+    def path(self, name: str) -> str:
+        """Where the file `name` is, for messages."""
+        return f"{self.location}/{name}"
+
+    def write(self, name: str, data: bytes) -> None:
+        """Put `data` at `name` whole or not at all; missing folders are made.
+
+        Raises: WriteError when it cannot be written; the earlier file is intact.
+        """
+        if self.is_local:
+            replace_file(Path(self.location) / name, data)
+            return
+        try:
+            # an object store shows a file only when its stream was closed without an error
+            with self._files.open_output_stream(f"{self._root}/{name}") as stream:
+                stream.write(data)
+        except OSError as error:
+            raise WriteError(
+                f"{self.path(name)} cannot be written: {_one_line(error)}; check the URL and access rights"
+            ) from error
+
+    def read(self, name: str) -> bytes | None:
+        """The file's bytes, None when there is no such file.
+
+        Raises: ConfigError when it exists and cannot be read.
+        """
+        try:
+            with self._files.open_input_stream(f"{self._root}/{name}", compression=None) as stream:
+                data: bytes = stream.read()
+                return data
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise ConfigError(
+                f"{self.path(name)} cannot be read: {_one_line(error)}; check its path and access rights"
+            ) from None
+
+
+def parse_json(data: bytes, name: str) -> dict[str, Any]:
+    """The table in a JSON file; `name` stands for the file in errors.
+
+    Raises: ConfigError when it is no JSON table.
+    """
+    try:
+        values = json.loads(data)
+    except ValueError as error:
+        raise ConfigError(
+            f"{name} is no JSON file ({error}); give a config.json that a run or sweep wrote"
+        ) from None
+    require(isinstance(values, dict), f"{name} must hold a table of settings, not {type(values).__name__}")
+    table: dict[str, Any] = values
+    return table
+
+
+def _resolve(url: str) -> tuple[pyarrow.fs.FileSystem, str]:
+    # pyarrow first: it brings S3, GCS and HDFS itself, where fsspec needs a package for each
+    try:
+        files, root = pyarrow.fs.FileSystem.from_uri(url)
+    except (pyarrow.ArrowInvalid, pyarrow.ArrowNotImplementedError):
+        try:
+            handler, root = fsspec.core.url_to_fs(url)
+        except (ValueError, ImportError) as error:
+            raise ConfigError(
+                f"--storage {url} cannot be used: {_one_line(error)}; give a folder or an s3:// URL"
+            ) from None
+        files = pyarrow.fs.PyFileSystem(pyarrow.fs.FSSpecHandler(handler))
+    return files, root.rstrip("/")
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())

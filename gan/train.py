@@ -1,0 +1,174 @@
+"""The `train` command: what is checked before Ray starts, how a run begins or goes on, what is said."""
+
+import dataclasses
+import importlib.metadata
+import re
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import ray
+from rich.console import Console
+
+from gan import worker
+from gan.commands import CONFIG_FILE, Train
+from gan.config import GanConfig, require, setting_paths
+from gan.data import load_images
+from gan.events import Ended
+from gan.interrupt import Interrupted
+from gan.metrics import LEAST_IMAGES
+from gan.progress import RunDisplay, counted, objective, say
+from gan.ray_session import cluster_nodes, local_nodes, start_ray
+from gan.resources import share_resources
+from gan.run_folder import LAST, RunFolder, best_row
+from gan.sources import NAMED
+from gan.storage import Folder
+
+# What may differ when a run goes on: how far, where the data lie, and how fast it is computed.
+CHANGEABLE = {"images", "data.source", "data.root", "data.cache", "data.download", "precision", "compile"}
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """A checked run, ready to start."""
+
+    config: GanConfig
+    results: RunFolder
+    workers: int
+    details: dict[str, Any]
+
+
+def make_plan(command: Train) -> Plan:
+    """Check the command as far as neither data nor Ray are needed, and name the run's folder.
+
+    Raises: ConfigError for a name that is taken, or a run that cannot go on in this way.
+    """
+    config = _with_absolute_paths(command.gan)
+    if command.resume is None:
+        results = RunFolder(Folder(command.storage).child(command.name or _default_name(config)))
+        require(
+            not results.exists(),
+            f"--name {command.name}: {results.folder.location} holds a run already; choose another name, "
+            "or go on with it by --resume",
+        )
+        workers = command.workers or 1
+    else:
+        results = RunFolder(Folder(command.resume))
+        check_resumable(results.config(), config)
+        state = results.last_state()
+        done = int(state.meta["images_seen"]) if state else 0
+        require(
+            done < config.images,
+            f"--resume {command.resume}: the run is finished after {done} images; give more by --images",
+        )
+        workers = command.workers or int(results.details().get("workers", 1))
+    config.check_workers(workers)
+    packages = ("artsweep", "ray", "torch", "numpy")
+    versions = {package: importlib.metadata.version(package) for package in packages}
+    return Plan(config, results, workers, {"workers": workers, "versions": versions})
+
+
+def check_resumable(saved: GanConfig, wanted: GanConfig) -> None:
+    """Raise `ConfigError` unless `wanted` differs from `saved` only in what may change within a run."""
+    for path in setting_paths(GanConfig):
+        before, now = saved.value(path), wanted.value(path)
+        require(
+            path in CHANGEABLE or before == now,
+            f"--resume cannot change {path} from {before} to {now}; leave it out, or start a new run "
+            f"with --config and the run's {CONFIG_FILE}",
+        )
+
+
+def run_train(command: Train, console: Console) -> int:
+    """Train to the end or to the first trouble; returns the exit code.
+
+    0 finished, 1 diverged or failed, 130 and 143 stopped by Ctrl-C and SIGTERM.
+
+    Raises: ConfigError when the command cannot be obeyed.
+    """
+    plan = make_plan(command)
+    config, results = plan.config, plan.results
+    if command.address is None:
+        resources = share_resources(local_nodes(), plan.workers, command.wants_gpu())
+    _read_data(config, console)
+    try:
+        start_ray(command.address)
+        if command.address is not None:
+            resources = share_resources(cluster_nodes(), plan.workers, command.wants_gpu())
+        results.begin(config, plan.details)
+        device = "1 GPU" if resources.gpu else f"{resources.cpus} CPU{'s' * (resources.cpus > 1)}"
+        say(console, f"{results.folder.location}: {plan.workers} x {device}")
+        with RunDisplay(console, _total_images(config), config.evaluation.metric) as display:
+            for event in worker.train(config, results.folder, resources):
+                display.show(event)
+                last = event
+        assert isinstance(last, Ended)
+        return _conclude(last, config, results, console)
+    except Interrupted as interrupted:
+        say(console, f"{interrupted}; every finished tick is saved: go on with {_resume_command(results)}")
+        return interrupted.exit_code
+    finally:
+        ray.shutdown()
+
+
+def _conclude(ended: Ended, config: GanConfig, results: RunFolder, console: Console) -> int:
+    location, metric = results.folder.location, config.evaluation.metric
+    history = results.history()
+    if ended.outcome == "finished":
+        best = best_row(history, metric)
+        say(console, f"finished: best {objective(best, metric)} at {best['images_seen']:,.0f} images")
+        say(console, f"pictures: python -m gan sample {location} --out {location}/pictures")
+        return 0
+    if ended.outcome == "diverged":
+        kept = (
+            f"the last good state is kept in {results.folder.path(LAST)}"
+            if history
+            else "no tick was finished"
+        )
+        settings = results.folder.path(CONFIG_FILE)
+        remedy = f"try lower rates: python -m gan train --config {settings} --generator-lr ..."
+        print(f"diverged: {ended.reason}; {kept}; {remedy}", file=sys.stderr)
+        return 1
+    print(f"failed: {ended.reason}; go on with {_resume_command(results)}", file=sys.stderr)
+    return 1
+
+
+def _read_data(config: GanConfig, console: Console) -> None:
+    """Decode the images into the cache, from which the workers of this machine take them."""
+    bar, move = counted(console, "reading images")
+    with bar:
+        images = load_images(config.data, on_progress=move)
+    if images.skipped:
+        name, reason = images.skipped[0]
+        say(console, f"skipped {len(images.skipped)} unreadable files, first {name}: {reason}")
+    images.check_batch(config.batch)
+    fewest = min(len(images.train), len(images.held_out))
+    require(
+        fewest >= LEAST_IMAGES,
+        f"--data {config.data.source} must leave {LEAST_IMAGES} images to train on and as many held out, "
+        f"not {len(images.train)} and {len(images.held_out)}; give more images or raise --held-out",
+    )
+
+
+def _with_absolute_paths(config: GanConfig) -> GanConfig:
+    # Ray's workers have another working directory
+    paths = {"data.root": config.data.root, "data.cache": config.data.cache}
+    if config.data.source not in NAMED:
+        paths["data.source"] = config.data.source
+    return config.with_values(
+        {name: str(Path(path).expanduser().absolute()) for name, path in paths.items() if path}
+    )
+
+
+def _default_name(config: GanConfig) -> str:
+    source = re.sub(r"[^A-Za-z0-9._-]+", "-", Path(config.data.source).stem).strip("-._") or "run"
+    return f"{source[:60]}-{time.strftime('%Y%m%d-%H%M%S')}"
+
+
+def _total_images(config: GanConfig) -> int:
+    return config.total_ticks() * config.steps_per_tick() * config.batch
+
+
+def _resume_command(results: RunFolder) -> str:
+    return f"python -m gan train --resume {results.folder.location}"

@@ -1,0 +1,65 @@
+"""What several test files of this folder share: one Ray, tiny settings, a run made without Ray."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import ray
+import torch
+
+from gan.config import DataConfig, EvaluationConfig, GanConfig, NetworkConfig
+from gan.data import load_images
+from gan.ray_session import start_ray
+from gan.run import GanRun
+from gan.run_folder import Row, RunFolder, is_best
+from gan.storage import Folder
+
+
+@pytest.fixture(scope="session")
+def shared_ray() -> Iterator[None]:
+    """One Ray with two CPUs for all tests of the session."""
+    start_ray(None, num_cpus=2)
+    yield
+    ray.shutdown()
+
+
+@pytest.fixture(scope="session")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Cache of the few drawn images that all runs here use."""
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture(scope="session")
+def tiny_config(cache: Path) -> GanConfig:
+    """Twelve ticks, each of a few tenths of a second on one core."""
+    return GanConfig(
+        data=DataConfig(resolution=16, max_images=240, held_out=32, cache=str(cache)),
+        network=NetworkConfig(width=4, latent_size=8),
+        evaluation=EvaluationConfig(metric_images=32),
+        batch=16,
+        images=12 * 512,
+        images_per_tick=512,
+        precision="fp32",
+        compile="off",
+    )
+
+
+def train_without_ray(config: GanConfig, folder: Folder) -> list[Row]:
+    """The run of one worker of one thread, driven here; its rows are what any other driver must find."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    run, results, history = GanRun(config, load_images(config.data)), RunFolder(folder), list[Row]()
+    results.begin(config, {"workers": 1})
+    while not run.is_finished:
+        history.append(run.tick())
+        best = is_best(history, config.evaluation.metric)
+        results.record(history, run.state_dict(), run.sample_grid(), is_best=best)
+    torch.set_num_threads(threads)
+    return history
+
+
+@pytest.fixture(scope="session")
+def plain_run(tiny_config: GanConfig, tmp_path_factory: pytest.TempPathFactory) -> tuple[Folder, list[Row]]:
+    """Folder and rows of `tiny_config`'s run without Ray."""
+    folder = Folder(str(tmp_path_factory.mktemp("plain")))
+    return folder, train_without_ray(tiny_config, folder)

@@ -1,0 +1,122 @@
+"""`python -m tune`: sweep, resume, best. Only this file exits."""
+
+import dataclasses
+import re
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+
+from gan.config import ConfigError, require
+from gan.interrupt import Interrupted, interruptible
+from gan.paths import with_absolute_paths
+from gan.progress import say
+from tune.commands import PROG, Best, Command, Resume, Sweep, parse_command
+
+
+def main(args: Sequence[str] | None = None) -> int:
+    """Obey a command line; returns the exit code.
+
+    0 done, 1 the sweep could not go on, 2 the command cannot be obeyed, 130 and 143 stopped by a signal.
+    """
+    try:
+        with interruptible():
+            return _obey(parse_command(sys.argv[1:] if args is None else args), Console())
+    except ConfigError as error:
+        print(f"{PROG}: {error}", file=sys.stderr)
+        return 2
+    except Interrupted as interrupted:
+        print(f"{PROG}: {interrupted}", file=sys.stderr)
+        return interrupted.exit_code
+
+
+def _obey(command: Command, console: Console) -> int:
+    if isinstance(command, Sweep):
+        return _sweep(command, console)
+    if isinstance(command, Resume):
+        return _resume(command, console)
+    return _best(command, console)
+
+
+def _sweep(command: Sweep, console: Console) -> int:
+    # imported here and below: torch and Ray take seconds, a wrong flag is answered before
+    from tune.space import check_accepts, default_space
+    from tune.space_file import load_space, to_toml
+
+    config = dataclasses.replace(command.sweep, gan=with_absolute_paths(command.sweep.gan))
+    space = load_space(config.space, config.gan) if config.space else default_space()
+    if command.print_space:
+        console.print(to_toml(space), markup=False, highlight=False, soft_wrap=True)
+        return 0
+    check_accepts(space, config.gan, config.workers_per_trial)
+    outside = [path for path in space if path.startswith("data.")]
+    require(not outside, f"--space searches {', '.join(outside)}, but all trials share one data set; leave it out")
+
+    from tune.sweep import SweepPlan
+    from tune.sweep_folder import SweepFolder
+
+    folder = SweepFolder(config.storage, config.name or _default_name(config.gan.data.source))
+    require(
+        not folder.exists(),
+        f"{folder.location} holds a sweep already; choose another --name, or go on with {_resume_command(folder)}",
+    )
+    return _run(SweepPlan(config=config, space=space, folder=folder), console)
+
+
+def _resume(command: Resume, console: Console) -> int:
+    from tune.sweep import SweepPlan
+    from tune.sweep_folder import SweepFolder
+
+    folder = SweepFolder.at(command.directory)
+    config = command.changed(folder.config())
+    return _run(SweepPlan(config=config, space=folder.space(config), folder=folder, is_resumed=True), console)
+
+
+def _run(plan: "SweepPlan", console: Console) -> int:  # noqa: F821
+    from tune.study import images_of_run
+    from tune.sweep import SweepError, run_sweep
+    from tune.view import SweepView
+
+    metric = plan.config.gan.evaluation.metric
+    view = SweepView(console, plan.space, metric, plan.config.trials, images_of_run(plan.config.gan))
+    try:
+        trials = run_sweep(plan, view)
+    except Interrupted as interrupted:
+        say(console, f"{interrupted}; everything is saved: go on with {_resume_command(plan.folder)}")
+        return interrupted.exit_code
+    except SweepError as error:
+        print(f"{PROG}: {error}; go on with {_resume_command(plan.folder)}", file=sys.stderr)
+        return 1
+    view.finish(trials)
+    say(console, f"results: {plan.folder.location}")
+    if any(trial.state == "interrupted" for trial in trials.values()):
+        say(console, f"the time is up; go on with {_resume_command(plan.folder)}")
+    return 0
+
+
+def _best(command: Best, console: Console) -> int:
+    import json
+
+    from gan.files import replace_file
+    from tune.best import best_config
+    from tune.sweep_folder import SweepFolder
+
+    config = best_config(SweepFolder.at(command.directory))
+    replace_file(Path(command.out), (json.dumps(config.to_dict(), indent=2) + "\n").encode())
+    say(console, f"wrote {command.out}; train it with python -m gan train --config {command.out}")
+    return 0
+
+
+def _default_name(source: str) -> str:
+    stem = re.sub(r"[^A-Za-z0-9._-]+", "-", Path(source).stem).strip("-._") or "sweep"
+    return f"{stem[:60]}-{time.strftime('%Y%m%d-%H%M%S')}"
+
+
+def _resume_command(folder: "SweepFolder") -> str:  # noqa: F821
+    return f"{PROG} resume {folder.location}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

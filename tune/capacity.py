@@ -1,0 +1,75 @@
+"""How many gangs a machine or cluster can hold, and how large their workers are; pure arithmetic."""
+
+import dataclasses
+
+from gan.config import ConfigError, require
+from tune.config import SweepConfig
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Capacity:
+    """`gangs` of `num_workers` workers, each with `cpus` CPUs and `gpus` GPUs."""
+
+    gangs: int
+    num_workers: int
+    cpus: int
+    gpus: float
+
+    def per_worker(self) -> dict[str, float]:
+        """What Ray reserves for one worker."""
+        return {"CPU": self.cpus, "GPU": self.gpus} if self.gpus else {"CPU": self.cpus}
+
+
+def count_gangs(nodes: list[dict[str, float]], per_worker: dict[str, float], num_workers: int) -> int:
+    """How many gangs can be placed at once: floor(workers that fit on all nodes / workers of a gang).
+
+    `nodes`: the resources of each node; a worker fits on one node, a gang may span several.
+    """
+    fitting = sum(
+        min(int(node.get(kind, 0.0) / amount + 1e-9) for kind, amount in per_worker.items()) for node in nodes
+    )
+    return fitting // num_workers
+
+
+def plan(config: SweepConfig, nodes: list[dict[str, float]]) -> Capacity:
+    """The gangs of a sweep on these nodes.
+
+    A worker takes a GPU where there are any, and as many CPUs as leave room for all gangs.
+
+    Raises: ConfigError when not even one gang fits, or not as many as --concurrent asks for.
+    """
+    total_cpus = int(sum(node.get("CPU", 0) for node in nodes))
+    total_gpus = sum(node.get("GPU", 0) for node in nodes)
+    gpus = config.gpus_per_worker if config.gpus_per_worker is not None else float(total_gpus > 0)
+    workers = config.workers_per_trial
+    wanted = config.concurrent
+
+    cpus = config.cpus_per_worker or _cpu_share(config, nodes, gpus, total_cpus)
+    per_worker = {"CPU": cpus, "GPU": gpus} if gpus else {"CPU": float(cpus)}
+    fitting = count_gangs(nodes, per_worker, workers)
+    needs = f"{workers} worker{'s' * (workers > 1)} of {cpus} CPU{'s' * (cpus > 1)}" + (
+        f" and {gpus:g} GPU" if gpus else ""
+    )
+    has = f"{total_cpus} CPUs" + (f" and {total_gpus:g} GPUs" if total_gpus or gpus else "")
+    if fitting < 1:
+        raise ConfigError(
+            f"a trial needs {needs}, and there are {has} on {len(nodes)} node{'s' * (len(nodes) != 1)}; "
+            "lower --workers-per-trial or --cpus-per-worker"
+        )
+    require(
+        wanted is None or wanted <= fitting or config.scheduler == "pbt",
+        f"--concurrent {wanted} trials of {needs} each do not fit on {has}; at most {fitting} do",
+    )
+    gangs = min(fitting, wanted or fitting, config.trials)
+    return Capacity(gangs=gangs, num_workers=workers, cpus=cpus, gpus=gpus)
+
+
+def _cpu_share(config: SweepConfig, nodes: list[dict[str, float]], gpus: float, total_cpus: int) -> int:
+    """CPUs of a worker when the user does not say: an even share, at least one."""
+    if config.concurrent is not None:
+        return max(1, total_cpus // (config.concurrent * config.workers_per_trial))
+    if gpus:
+        slots = [(node.get("CPU", 0), int(node.get("GPU", 0) / gpus + 1e-9)) for node in nodes]
+        return max(1, min((int(cpu // slot) for cpu, slot in slots if slot), default=1))
+    # a GAN of this size gains more from a second trial than from a second thread
+    return 1

@@ -1,0 +1,109 @@
+"""The commands of `python -m tune` and their flags; what they do lives in `sweep`, `best` and `__main__`.
+
+Light to import, so that a wrong flag is answered before torch and Ray are loaded.
+"""
+
+import argparse
+import dataclasses
+import re
+from collections.abc import Sequence
+from typing import Annotated
+
+import tyro
+
+from gan.cli import parse
+from gan.commands import read_config
+from gan.config import GanConfig, require
+from tune.config import SweepConfig
+
+PROG = "python -m tune"
+
+Directory = Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="DIR")]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Sweep:
+    """Search the settings of a GAN with Optuna, each trial trained by warm Ray Train workers.
+
+    Everything lies in <storage>/<name>: sweep.json, trials.csv and trials.parquet (a row a trial),
+    history.parquet (a row a tick), study.journal (for optuna-dashboard), best/ (generator, config, grid).
+    """
+
+    sweep: Annotated[SweepConfig, tyro.conf.OmitArgPrefixes] = dataclasses.field(default_factory=SweepConfig)
+    config: str | None = None
+    """JSON file of the base settings that a run or a sweep saved; flags given beside it come before it."""
+    print_space: tyro.conf.FlagCreatePairsOff[bool] = False
+    """Print the search space as TOML, ready to change and to give back by --space, and stop."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Resume:
+    """Go on with a sweep that was stopped or killed, or give a finished one more trials."""
+
+    directory: Directory
+    """Folder of the sweep, a path or a URL."""
+    trials: str | None = None
+    """Trials in all, or more of them as +20; default: as before."""
+    address: str | None = None
+    """Address of a running Ray cluster; default: start Ray here."""
+    concurrent: int | None = None
+    """Trials that train at the same time; default: as before."""
+    time_budget: str | None = None
+    """Stop after this time, such as 90s, 30m or 2h; default: none."""
+
+    def __post_init__(self) -> None:
+        require(
+            self.trials is None or re.fullmatch(r"\+?[1-9]\d{0,6}", self.trials) is not None,
+            f"--trials must be a number, or +N for N more, not {self.trials!r}; try +20",
+        )
+
+    def changed(self, config: SweepConfig) -> SweepConfig:
+        """The sweep's settings with what this command changes."""
+        trials = config.trials
+        if self.trials is not None:
+            trials = int(self.trials) + (config.trials if self.trials.startswith("+") else 0)
+        return dataclasses.replace(
+            config,
+            trials=trials,
+            address=self.address,
+            concurrent=self.concurrent or config.concurrent,
+            time_budget=self.time_budget,
+        )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Best:
+    """Export the settings of a sweep's best trial for `python -m gan train --config`."""
+
+    directory: Directory
+    """Folder of the sweep, a path or a URL."""
+    out: str = "best.json"
+    """File to write."""
+
+
+Command = Sweep | Resume | Best
+
+
+def parse_command(args: Sequence[str]) -> Command:
+    """The command that `args` spell; `--help` prints and raises SystemExit(0).
+
+    Raises: ConfigError, one line, when they spell none.
+    """
+    base = Sweep(sweep=SweepConfig(gan=_base_config(args)))
+    sweep = tyro.conf.subcommand("sweep", default=base, description="Search the settings of a GAN.")
+    resume = tyro.conf.subcommand("resume", description="Go on with a sweep, or give it more trials.")
+    best = tyro.conf.subcommand("best", description="Export the settings of the best trial.")
+    command: Command = parse(
+        Annotated[Sweep, sweep] | Annotated[Resume, resume] | Annotated[Best, best],
+        args,
+        prog=PROG,
+        description="Tune GANs: many trials on one machine or a cluster.",
+    )
+    return command
+
+
+def _base_config(args: Sequence[str]) -> GanConfig:
+    reader = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    reader.add_argument("--config", nargs="?")  # a missing value is reported with the other flags' errors
+    known, _ = reader.parse_known_args(args)
+    return read_config(known.config, "--config") if known.config else GanConfig()

@@ -1,0 +1,158 @@
+"""RAY: the Tune callback that writes down what happens in a sweep, and stops it when it must stop."""
+
+import dataclasses
+import time
+from collections.abc import Callable
+from pathlib import PurePosixPath
+from typing import Any
+
+from ray.tune import Callback
+
+from gan.files import WriteError
+from tune.events import CheckpointSaved, Event, EventLog, Tick, TrialEnded, TrialStarted
+from tune.search import FAILURE_KEY, OptunaSearcher
+from tune.space import Space
+from tune.trial import NUMBERS_KEY
+from tune.trials import Trial, apply
+
+SECONDS_BETWEEN_TABLES = 5.0
+
+
+class Recorder(Callback):  # type: ignore[misc]  # ray is untyped here
+    """Keeps the event log and the trials it describes up to date.
+
+    Args:
+        trials: what the event log says so far, by number; changed in place.
+        on_change: called now and then, at most every `SECONDS_BETWEEN_TABLES`, when something has happened,
+            to write the tables.
+        on_step: called after every step of Tune, several times a second; what it raises ends the sweep.
+    """
+
+    def __init__(
+        self,
+        log: EventLog,
+        trials: dict[int, Trial],
+        searcher: OptunaSearcher,
+        space: Space,
+        *,
+        experiment_path: str,
+        metric: str,
+        images_of: Callable[[dict[str, Any]], int],
+        on_change: Callable[[], None],
+        on_step: Callable[[], None],
+    ) -> None:
+        self._log, self.trials, self._searcher, self._space = log, trials, searcher, space
+        self._experiment_path, self._metric, self._images_of = experiment_path, metric, images_of
+        self._on_change, self._on_step = on_change, on_step
+        self._running: set[int] = set()
+        self._next_change = 0.0
+        self._has_changed = False
+        self._broken: WriteError | None = None
+
+    # --- what Tune tells
+
+    def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        number = self._number(trial)
+        if number in self._running:  # a paused member of a population goes on
+            return
+        self._running.add(number)
+        known = self.trials.get(number)
+        attempt = 0 if known is None else known.attempt + 1
+        self._write(
+            TrialStarted(
+                number=number, trial_id=trial.trial_id, attempt=attempt, values=self._values(trial.config)
+            )
+        )
+
+    def on_trial_result(
+        self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any
+    ) -> None:
+        if FAILURE_KEY in result:
+            return
+        self._write(
+            Tick(
+                number=self._number(trial),
+                trial_id=trial.trial_id,
+                images_seen=int(result["images_seen"]),
+                numbers=result[NUMBERS_KEY],
+                values=self._values(trial.config),
+            )
+        )
+
+    def on_checkpoint(
+        self, iteration: int, trials: list[Any], trial: Any, checkpoint: Any, **info: Any
+    ) -> None:
+        # relative to the sweep's folder, so that the folder may be moved
+        path = PurePosixPath(checkpoint.path).relative_to(self._experiment_path)
+        self._write(
+            CheckpointSaved(
+                number=self._number(trial),
+                images_seen=int(trial.last_result["images_seen"]),
+                path=str(path),
+                value=trial.last_result.get(self._metric),
+            )
+        )
+
+    def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        result = trial.last_result or {}
+        if FAILURE_KEY in result:
+            self._end(trial, TrialEnded(number=self._number(trial), state="failed", reason=result[FAILURE_KEY]))
+            return
+        is_complete = result.get("images_seen", 0) >= self._images_of(self._values(trial.config))
+        self._end(trial, TrialEnded(number=self._number(trial), state="completed" if is_complete else "pruned"))
+
+    def on_trial_recover(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        self._running.discard(self._number(trial))  # its next start is a new attempt
+
+    def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        reason = _error_line(trial)
+        self._end(trial, TrialEnded(number=self._number(trial), state="failed", reason=reason))
+
+    def on_step_begin(self, iteration: int, trials: list[Any], **info: Any) -> None:
+        self._on_step()
+
+    def on_step_end(self, iteration: int, trials: list[Any], **info: Any) -> None:
+        if self._broken is not None:
+            raise self._broken
+        self._on_step()
+        if self._has_changed and time.monotonic() >= self._next_change:
+            self._has_changed = False
+            self._on_change()
+            self._next_change = time.monotonic() + SECONDS_BETWEEN_TABLES
+
+    # --- what is written
+
+    def interrupt_the_running(self) -> None:
+        """Note that what still runs goes on when the sweep is resumed."""
+        for trial in list(self.trials.values()):
+            if trial.state == "running":
+                self._write(TrialEnded(number=trial.number, state="interrupted", trial_id=trial.trial_id))
+
+    def _end(self, trial: Any, event: TrialEnded) -> None:
+        self._running.discard(event.number)
+        self._write(dataclasses.replace(event, trial_id=trial.trial_id))
+
+    def _write(self, event: Event) -> None:
+        try:
+            self._log.append(event)
+        except WriteError as error:
+            # Tune catches what some of its callbacks raise: kept, and raised where it does not
+            self._broken = error
+            raise
+        apply(self.trials, event)
+        self._has_changed = True
+
+    def _number(self, trial: Any) -> int:
+        number = self._searcher.number_of(trial.trial_id)
+        assert number is not None, "Tune runs a trial that the searcher did not propose"
+        return number
+
+    def _values(self, config: dict[str, Any]) -> dict[str, Any]:
+        return {path: config[path] for path in self._space if path in config}
+
+
+def _error_line(trial: Any) -> str:
+    error = trial.get_error()
+    cause = getattr(error, "cause", None) or error
+    lines = [line.strip() for line in str(cause).splitlines() if line.strip()]
+    return lines[-1] if lines else "its actor died"

@@ -1,0 +1,280 @@
+"""RAY: one sweep from its settings to its results: gangs, Tuner, scheduler, and how it goes on after a death.
+
+Resuming does not use `Tuner.restore`, which unpickles what lies on the disk. A sweep's truth is its event log
+and its study; a resumed sweep is a new Tuner whose searcher first hands out the unfinished trials.
+"""
+
+import contextlib
+import dataclasses
+import functools
+import logging
+import os
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import ray
+import ray.tune
+from ray.tune import CheckpointConfig, FailureConfig, ResultGrid, RunConfig, TuneConfig, Tuner
+from ray.tune.schedulers import ASHAScheduler, FIFOScheduler, MedianStoppingRule, TrialScheduler
+
+from gan import worker
+from gan.config import ConfigError, GanConfig
+from gan.data import Images, load_images
+from gan.interrupt import deferred
+from gan.ray_session import start_ray
+from tune import capacity
+from tune.best import export_best
+from tune.config import SweepConfig
+from tune.events import EventLog, SweepStarted, read_events
+from tune.gangs import GangConfig, Gangs
+from tune.population import Population
+from tune.recorder import Recorder
+from tune.results import history_table, trials_table, write_tables
+from tune.search import OptunaSearcher
+from tune.space import Space, baseline
+from tune.study import SweepStudy, images_of_run
+from tune.sweep_folder import SweepFolder
+from tune.trial import GanTrial
+from tune.trials import Trial, collect
+from tune.view import SweepView
+
+START_TIMEOUT_S = 300.0
+
+
+class SweepError(Exception):
+    """The sweep cannot go on; the message is one line with the reason."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class SweepPlan:
+    """A checked sweep, ready to start or to go on."""
+
+    config: SweepConfig
+    space: Space
+    folder: SweepFolder
+    is_resumed: bool = False
+    cluster_capacity: capacity.Capacity | None = None
+
+
+def run_sweep(plan: SweepPlan, view: SweepView) -> dict[int, Trial]:
+    """Run the sweep to its end and return its trials; results lie in the plan's folder.
+
+    Raises: ConfigError before anything is started, SweepError when it cannot go on, Interrupted after a
+    signal; what is finished then is saved, and the tables and `best/` are up to date.
+    """
+    config = plan.config
+    if config.address is None:
+        capacity.plan(config, worker.local_nodes())
+    with view.reading() as on_progress:
+        images = load_images(config.gan.data, on_progress=on_progress)
+    _check_images(images, config.gan)
+    _prepare_environment()
+    with _ray(config.address):
+        nodes = worker.local_nodes() if config.address is None else worker.cluster_nodes()
+        plan = dataclasses.replace(plan, cluster_capacity=capacity.plan(config, nodes))
+        plan.folder.begin(config, plan.space, is_resumed=plan.is_resumed)
+        events = read_events(plan.folder.location) if plan.is_resumed else []
+        trials = collect(events)
+        with EventLog(plan.folder.location) as log:
+            study = _open_study(plan, trials if plan.is_resumed else None)
+            for event in study.unlogged:
+                log.append(event)
+            log.append(SweepStarted(resumed=plan.is_resumed, trials=config.trials))
+            trials = collect(read_events(plan.folder.location))
+            with _gangs(plan, view) as gangs:
+                _tune(plan, gangs, log, trials, study, view)
+        return trials
+
+
+def _tune(
+    plan: SweepPlan,
+    gangs: Gangs,
+    log: EventLog,
+    trials: dict[int, Trial],
+    study: SweepStudy,
+    view: SweepView,
+) -> None:
+    config, metric = plan.config, plan.config.gan.evaluation.metric
+    searcher = OptunaSearcher(study, config.gan, metric=metric, mode="min")
+    deadline = _deadline(config)
+
+    with deferred() as raise_if_interrupted:
+
+        def on_step() -> None:
+            try:
+                raise_if_interrupted()
+            except BaseException:
+                searcher.interrupted = True  # trials that end from here on are not over
+                raise
+            reason = gangs.why_all_are_lost()
+            if reason is not None:
+                searcher.interrupted = True
+                raise SweepError(f"no worker is left: {reason}")
+            if time.monotonic() > deadline:
+                searcher.interrupted = True
+                raise TimeBudgetReached
+            view.refresh(trials)
+
+        write = functools.partial(_write_tables, plan, log, trials)
+        recorder = Recorder(
+            log,
+            trials,
+            searcher,
+            plan.space,
+            experiment_path=plan.folder.filesystem_path(),
+            metric=metric,
+            images_of=lambda values: images_of_run(config.gan.with_values(values)),
+            on_change=write,
+            on_step=on_step,
+        )
+        try:
+            with view.live(), contextlib.suppress(TimeBudgetReached):
+                _build_tuner(plan, gangs, searcher, recorder).fit()
+        finally:
+            recorder.interrupt_the_running()
+            study.flush()
+            write()
+            export_best(plan.folder, trials, lower_is_better=True)
+
+
+class TimeBudgetReached(BaseException):
+    """Ends Tune's loop from a callback; no Exception, so that Tune does not take it for a failure."""
+
+
+def _build_tuner(plan: SweepPlan, gangs: Gangs, searcher: OptunaSearcher, recorder: Recorder) -> Tuner:
+    config, metric = plan.config, plan.config.gan.evaluation.metric
+    assert plan.cluster_capacity is not None
+    is_population = config.scheduler == "pbt"
+    trainable = ray.tune.with_parameters(
+        GanTrial,
+        pool=gangs.pool,
+        base=config.gan.to_dict(),
+        location=plan.folder.location,
+        ticks_per_save=config.ticks_per_save,
+    )
+    session = plan.folder.session()
+    return Tuner(
+        # a byte of memory: Tune wants a trial to reserve something, and the CPUs belong to the gangs
+        ray.tune.with_resources(trainable, {"memory": 1}),
+        tune_config=TuneConfig(
+            metric=metric,
+            mode="min",
+            num_samples=-1,  # the searcher says when it is finished
+            search_alg=searcher,
+            scheduler=_build_scheduler(plan),
+            max_concurrent_trials=config.trials if is_population else plan.cluster_capacity.gangs,
+            # population based training starts a new actor while the old one is cached; the gang stays warm
+            reuse_actors=not is_population,
+            trial_dirname_creator=lambda trial: f"trial_{searcher.number_of(trial.trial_id):04d}{session}",
+            trial_name_creator=lambda trial: f"trial_{searcher.number_of(trial.trial_id):04d}",
+        ),
+        run_config=RunConfig(
+            name=plan.folder.name,
+            storage_path=plan.folder.storage_path,
+            verbose=0,
+            callbacks=[recorder],
+            failure_config=FailureConfig(max_failures=config.max_failures),
+            checkpoint_config=CheckpointConfig(
+                # the best and, always, the last; a population may still want to copy one that was the best
+                num_to_keep=4 if is_population else 1,
+                checkpoint_score_attribute=metric,
+                checkpoint_score_order="min",
+            ),
+        ),
+    )
+
+
+def _build_scheduler(plan: SweepPlan) -> TrialScheduler:
+    config = plan.config
+    tick = config.gan.steps_per_tick() * config.gan.batch
+    # images, not Tune's iterations: those start again when a trial is retried
+    time_attr = "images_seen"
+    if config.scheduler == "asha":
+        return ASHAScheduler(
+            time_attr=time_attr,
+            max_t=max(images_of_run(config.gan), tick * config.grace_ticks),
+            grace_period=tick * config.grace_ticks,
+            reduction_factor=config.reduction,
+        )
+    if config.scheduler == "median":
+        return MedianStoppingRule(time_attr=time_attr, grace_period=tick * config.grace_ticks)
+    if config.scheduler == "pbt":
+        return Population(plan.space, interval=tick * config.perturb_ticks, seed=config.gan.seed)
+    return FIFOScheduler()
+
+
+def _open_study(plan: SweepPlan, known: dict[int, Trial] | None) -> SweepStudy:
+    config = plan.config
+    return SweepStudy(
+        plan.space,
+        metric=config.gan.evaluation.metric,
+        mode="min",
+        name=plan.folder.name,
+        location=plan.folder.location,
+        num_trials=config.trials,
+        # a population is proposed at once, so there is nothing to learn from
+        search="random" if config.scheduler == "pbt" else config.search,
+        seed=config.gan.seed,
+        storage_url=config.study_url,
+        points_to_evaluate=[baseline(plan.space, config.gan)],
+        known=known,
+    )
+
+
+@contextlib.contextmanager
+def _gangs(plan: SweepPlan, view: SweepView) -> Iterator[Gangs]:
+    assert plan.cluster_capacity is not None
+    gangs = Gangs(
+        GangConfig(
+            capacity=plan.cluster_capacity,
+            base=plan.config.gan,
+            storage_path=plan.folder.storage_path,
+            name=plan.folder.name,
+        )
+    )
+    try:
+        with view.starting() as on_wait:
+            gangs.wait_until_one_is_ready(on_wait, START_TIMEOUT_S)
+        yield gangs
+    finally:
+        gangs.stop()
+
+
+@contextlib.contextmanager
+def _ray(address: str | None) -> Iterator[None]:
+    start_ray(address)
+    try:
+        yield
+    finally:
+        ray.shutdown()
+
+
+def _prepare_environment() -> None:
+    """What Tune reads from the environment; set before Ray starts, for its workers too."""
+    os.environ["TUNE_DISABLE_AUTO_CALLBACK_LOGGERS"] = "1"  # the event log has it all, once
+    os.environ["TUNE_DISABLE_STRICT_METRIC_CHECKING"] = "1"  # a failed trial has no metric to report
+    os.environ["TUNE_DISABLE_SIGINT_HANDLER"] = "1"  # ours ends Tune's loop between two of its steps
+    os.environ["TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S"] = "0"
+    os.environ.setdefault("RAY_TRAIN_HEALTH_CHECK_INTERVAL_S", "0.5")
+    logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
+    logging.getLogger("ray.train").setLevel(logging.CRITICAL)
+
+
+def _check_images(images: Images, config: GanConfig) -> None:
+    images.check_batch(config.batch)
+
+
+def _deadline(config: SweepConfig) -> float:
+    budget = config.time_budget_s()
+    return float("inf") if budget is None else time.monotonic() + budget
+
+
+def _write_tables(plan: SweepPlan, log: EventLog, trials: dict[int, Trial]) -> None:
+    log.flush()
+    events = read_events(plan.folder.location)
+    metric = plan.config.gan.evaluation.metric
+    write_tables(
+        plan.folder.location, trials_table(events, plan.space, metric), history_table(events, plan.space)
+    )

@@ -1,0 +1,143 @@
+"""How a sweep looks in a terminal while it runs, and what it prints elsewhere; not where numbers come from."""
+
+import contextlib
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import rich.console
+from rich.console import Console, Group
+from rich.live import Live
+from rich.status import Status
+from rich.text import Text
+
+from gan.progress import counted, say
+from tune.leaderboard import leaderboard
+from tune.pool import GangStatus
+from tune.results import trials_table
+from tune.space import Space
+from tune.trials import Trial
+
+SECONDS_BETWEEN_REFRESHES = 1.0
+LIVE_ROWS = 12
+
+
+class SweepView:
+    """A live table in a terminal; elsewhere one line for each trial that ends."""
+
+    def __init__(self, console: Console, space: Space, metric: str, num_trials: int, images_per_trial: int) -> None:
+        self._console, self._space, self._metric = console, space, metric
+        self._num_trials, self._images_per_trial = num_trials, images_per_trial
+        self._live: Live | None = None
+        self._next_refresh = 0.0
+        self._started = time.monotonic()
+        self._images_before: int | None = None
+        self._told: set[int] = set()
+
+    @contextlib.contextmanager
+    def reading(self) -> Iterator[Callable[[Any], None]]:
+        """Shows how far the images are decoded; yields the callback that is told."""
+        bar, move = counted(self._console, "reading images")
+        with bar:
+            yield move
+
+    @contextlib.contextmanager
+    def starting(self) -> Iterator[Callable[[list[GangStatus]], None]]:
+        """Shows that workers start; yields the callback that is told."""
+        say(self._console, "starting workers")
+        with Status("starting workers", console=self._console) as status:
+            yield lambda gangs: status.update(f"starting workers: {_states(gangs)}")
+
+    @contextlib.contextmanager
+    def live(self) -> Iterator[None]:
+        """Within the block `refresh` keeps a table up to date; it is gone afterwards."""
+        self._started = time.monotonic()
+        if not self._console.is_terminal:
+            yield
+            return
+        with Live(console=self._console, auto_refresh=False, transient=True) as self._live:
+            yield
+        self._live = None
+
+    def refresh(self, trials: dict[int, Trial]) -> None:
+        """Show the trials as they are now; does nothing when called again too soon."""
+        if time.monotonic() < self._next_refresh:
+            return
+        self._next_refresh = time.monotonic() + SECONDS_BETWEEN_REFRESHES
+        if self._images_before is None:
+            self._images_before = _images(trials)
+        if self._live is not None:
+            self._live.update(Group(self._board(trials), Text(self._summary(trials))), refresh=True)
+        else:
+            self._tell_ends(trials)
+
+    def finish(self, trials: dict[int, Trial]) -> None:
+        """Print the ranking and how the trials ended."""
+        if not self._console.is_terminal:
+            self._tell_ends(trials)
+        self._console.print(self._board(trials))
+        say(self._console, self._summary(trials))
+
+    def _board(self, trials: dict[int, Trial]) -> rich.console.RenderableType:
+        table = trials_table(trials, self._space, self._metric)
+        return leaderboard(table, self._space, self._metric, top=LIVE_ROWS)
+
+    def _summary(self, trials: dict[int, Trial]) -> str:
+        states = Counter(trial.state for trial in trials.values())
+        counts = ", ".join(f"{count} {state}" for state, count in sorted(states.items()))
+        seconds = time.monotonic() - self._started
+        rate = (_images(trials) - (self._images_before or 0)) / max(seconds, 1e-9)
+        noise = next(
+            (tick.numbers.get(f"{self._metric}_noise") for trial in trials.values() for _, tick in trial.ticks), None
+        )
+        parts = [
+            f"{len(trials)} of {self._num_trials} trials: {counts or 'none yet'}",
+            f"{_duration(seconds)}, {rate:,.0f} images/s",
+        ]
+        if noise is not None:
+            parts.append(f"noise of {self._metric} (real against real) {noise:.3g}")
+        remaining = self._remaining_s(trials, seconds)
+        if remaining is not None and "running" in states:
+            parts.append(f"about {_duration(remaining)} left")
+        return "; ".join(parts)
+
+    def _remaining_s(self, trials: dict[int, Trial], seconds: float) -> float | None:
+        """An estimate from the trials that have ended: those to come take as many images on average."""
+        ended = [trial for trial in trials.values() if not trial.is_unfinished() and trial.ticks]
+        done = _images(trials) - (self._images_before or 0)
+        if not ended or done <= 0:
+            return None
+        mean = sum(trial.ticks[-1][1].images_seen for trial in ended) / len(ended)
+        open_images = sum(
+            max(0.0, mean - (trial.ticks[-1][1].images_seen if trial.ticks else 0))
+            for trial in trials.values()
+            if trial.is_unfinished()
+        )
+        return (open_images + mean * max(0, self._num_trials - len(trials))) * seconds / done
+
+    def _tell_ends(self, trials: dict[int, Trial]) -> None:
+        for trial in trials.values():
+            if trial.is_unfinished() or trial.number in self._told:
+                continue
+            self._told.add(trial.number)
+            values = [tick.numbers.get(self._metric) for tick in trial.valid_ticks()]
+            known = [value for value in values if value is not None]
+            value = f" {self._metric} {min(known):.4g}" if known else ""
+            reason = f": {trial.reason}" if trial.reason else ""
+            say(self._console, f"trial {trial.number} {trial.state}{value}{reason}")
+
+
+def _images(trials: dict[int, Trial]) -> int:
+    return sum(trial.ticks[-1][1].images_seen for trial in trials.values() if trial.ticks)
+
+
+def _states(gangs: list[GangStatus]) -> str:
+    counts = Counter(gang.state for gang in gangs)
+    return ", ".join(f"{count} {state}" for state, count in sorted(counts.items()))
+
+
+def _duration(seconds: float) -> str:
+    minutes, rest = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s" if minutes else f"{rest} s"
