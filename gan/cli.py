@@ -10,7 +10,8 @@ import tyro
 
 from gan.config import ConfigError
 
-_BOX = "╭╮╰╯│─ "
+# the frame, and what tyro draws where the output is not Unicode
+_SIDES, _RULE = "│|", set("╭╮╰╯─+-")
 _FOOTER = re.compile(r"For full helptext, (see|run):? *")
 
 
@@ -44,11 +45,11 @@ def _one_line(box: str) -> str:
     """tyro's complaint without its frame and its title: what is wrong, and what it suggests."""
     sections: list[list[str]] = [[]]
     for line in box.splitlines()[1:]:
-        text = line.strip(_BOX)
-        if text:
-            sections[-1].append(text)
-        elif "─" in line:
+        text = line.strip().strip(_SIDES).strip()
+        if set(text) <= _RULE:
             sections.append([])
+        else:
+            sections[-1].append(text)
     first, *others = [section for section in sections if section]
     line = " ".join(first).rstrip(".")
     for section in others:

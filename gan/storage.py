@@ -29,6 +29,11 @@ class Folder:
             self.location = location.rstrip("/")
             self._files, self._root = _resolve(self.location)
 
+    @property
+    def filesystem_path(self) -> str:
+        """The folder as pyarrow's file systems name it: without the scheme of a URL."""
+        return self._root
+
     def child(self, name: str) -> "Folder":
         """The folder `name` inside this one; nothing is made on the disk."""
         return Folder(f"{self.location}/{name}")

@@ -47,8 +47,9 @@ def decode(
 
     Calls `on_batch(done)` in this thread as batches finish. Returns index -> reason of the broken ones.
     """
-    # Threads, not processes: Pillow and NumPy let go of the interpreter while they work, and a thread needs
-    # neither a main module that can be imported again nor Ray's leave to start a child.
+    # Threads, not processes: Pillow lets go of the interpreter to decode and resize, and a thread needs
+    # no main module that can be imported again and works within a Ray worker. Pictures of a few pixels, whose
+    # decoding is mostly Python, gain nothing from threads, but are quick (measured: 0.1 to 0.2 ms each).
     count, size = len(pictures.names), resolution * resolution * 3
     pool = ThreadPoolExecutor(os.cpu_count())
 

@@ -52,7 +52,9 @@ def _sweep(command: Sweep, console: Console) -> int:
         return 0
     check_accepts(space, config.gan, config.workers_per_trial)
     outside = [path for path in space if path.startswith("data.")]
-    require(not outside, f"--space searches {', '.join(outside)}, but all trials share one data set; leave it out")
+    require(
+        not outside, f"--space searches {', '.join(outside)}, but all trials share one data set; leave it out"
+    )
 
     from tune.sweep import SweepPlan
     from tune.sweep_folder import SweepFolder

@@ -18,7 +18,9 @@ GRID_IMAGES = 64
 def by_quality(trials: Mapping[int, Trial], *, lower_is_better: bool) -> list[tuple[Trial, Checkpoint]]:
     """Every saved state that has a value, with its trial, best first."""
     sign = 1 if lower_is_better else -1
-    saved = [(trial, state) for trial in trials.values() for state in trial.checkpoints if state.value is not None]
+    saved = [
+        (trial, state) for trial in trials.values() for state in trial.checkpoints if state.value is not None
+    ]
     return sorted(saved, key=lambda pair: sign * (pair[1].value or 0.0))
 
 
@@ -55,7 +57,7 @@ def best_config(folder: SweepFolder) -> GanConfig:
     return GanConfig.from_dict(json.loads(data))
 
 
-def _sample_grid(folder: SweepFolder) -> grids.Pixels:
+def _sample_grid(folder: SweepFolder) -> drawing.Pixels:
     generator, config = drawing.load_trained(f"{folder.location}/{BEST}")
     return grids.grid(drawing.draw(generator, drawing.random_latents(generator, GRID_IMAGES, 0), config))
 

@@ -50,6 +50,8 @@ class SweepConfig:
     """Stop after this time, such as 90s, 30m or 2h; the sweep can be resumed."""
     space: str | None = None
     """TOML file of the search space; default: see --print-space."""
+    study: str | None = None
+    """Storage URL of the Optuna study, such as postgresql://...; default: a journal in the sweep's folder."""
     max_failures: int = 3
     """How often a trial goes on from its last checkpoint after it lost its workers."""
     ticks_per_save: int = 1
@@ -72,7 +74,9 @@ class SweepConfig:
         for flag, value in at_least_one.items():
             require(value is None or value >= 1, f"--{flag} must be at least 1, not {value}; try 1")
         require(self.reduction >= 2, f"--reduction must be at least 2, not {self.reduction}; try 3")
-        require(self.max_failures >= 0, f"--max-failures must not be negative, not {self.max_failures}; try 3")
+        require(
+            self.max_failures >= 0, f"--max-failures must not be negative, not {self.max_failures}; try 3"
+        )
         require(
             self.gpus_per_worker is None or self.gpus_per_worker >= 0,
             f"--gpus-per-worker must not be negative, not {self.gpus_per_worker}; try 1",
@@ -114,7 +118,9 @@ class SweepConfig:
         """
         known = {field.name for field in dataclasses.fields(cls)}
         unknown = sorted(set(values) - known)
-        require(not unknown, f"{', '.join(unknown)} is no setting of a sweep; was it written by a newer version?")
+        require(
+            not unknown, f"{', '.join(unknown)} is no setting of a sweep; was it written by a newer version?"
+        )
         plain = {key: value for key, value in values.items() if key != "gan"}
         try:
             return cls(gan=GanConfig.from_dict(values.get("gan", {})), **plain)

@@ -108,7 +108,12 @@ def build_trainer(config: GangConfig, name: str, pool: Any) -> TorchTrainer:
     """The Ray Train run that is one gang."""
     return TorchTrainer(
         work,
-        train_loop_config={"gang": name, "pool": pool, "base": config.base.to_dict(), "threads": config.capacity.cpus},
+        train_loop_config={
+            "gang": name,
+            "pool": pool,
+            "base": config.base.to_dict(),
+            "threads": config.capacity.cpus,
+        },
         scaling_config=ScalingConfig(
             num_workers=config.capacity.num_workers,
             use_gpu=config.capacity.gpus > 0,

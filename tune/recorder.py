@@ -10,9 +10,9 @@ from ray.tune import Callback
 
 from gan.files import WriteError
 from tune.events import CheckpointSaved, Event, EventLog, Tick, TrialEnded, TrialStarted
-from tune.search import FAILURE_KEY, OptunaSearcher
+from tune.search import OptunaSearcher
 from tune.space import Space
-from tune.trial import NUMBERS_KEY
+from tune.trial import FAILURE_KEY, NUMBERS_KEY
 from tune.trials import Trial, apply
 
 SECONDS_BETWEEN_TABLES = 5.0
@@ -96,10 +96,14 @@ class Recorder(Callback):  # type: ignore[misc]  # ray is untyped here
     def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         result = trial.last_result or {}
         if FAILURE_KEY in result:
-            self._end(trial, TrialEnded(number=self._number(trial), state="failed", reason=result[FAILURE_KEY]))
+            self._end(
+                trial, TrialEnded(number=self._number(trial), state="failed", reason=result[FAILURE_KEY])
+            )
             return
         is_complete = result.get("images_seen", 0) >= self._images_of(self._values(trial.config))
-        self._end(trial, TrialEnded(number=self._number(trial), state="completed" if is_complete else "pruned"))
+        self._end(
+            trial, TrialEnded(number=self._number(trial), state="completed" if is_complete else "pruned")
+        )
 
     def on_trial_recover(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         self._running.discard(self._number(trial))  # its next start is a new attempt
@@ -119,6 +123,9 @@ class Recorder(Callback):  # type: ignore[misc]  # ray is untyped here
             self._has_changed = False
             self._on_change()
             self._next_change = time.monotonic() + SECONDS_BETWEEN_TABLES
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {}  # Tune pickles its Tuner with all callbacks; an open log has no place there
 
     # --- what is written
 

@@ -1,11 +1,11 @@
-"""The tables of a sweep, derived from its event log: one row a trial, one row a tick; pure pandas, no Ray.
+"""The tables of a sweep, derived from what its event log says: one row a trial, one row a tick; pure pandas, no Ray.
 
 How a ranking looks in a terminal is in `leaderboard.py`.
 """
 
 import io
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,15 +13,14 @@ import pandas as pd
 
 from gan.storage import Folder
 from tune.domains import Choice, Domain, Float, Int
-from tune.events import Event
 from tune.space import Space
-from tune.trials import Trial, best_of, collect
+from tune.trials import Trial, best_of
 
 _SECONDS = ("train_s", "evaluate_s")
 
 
 def trials_table(
-    events: Iterable[Event], space: Space, metric: str, *, lower_is_better: bool = True
+    trials: Mapping[int, Trial], space: Space, metric: str, *, lower_is_better: bool = True
 ) -> pd.DataFrame:
     """One row a trial, by number, also for trials that failed or never reported.
 
@@ -30,7 +29,7 @@ def trials_table(
     checkpoint, best_checkpoint, best_checkpoint_images. `best` counts, where attempts overlap, the last one's
     value.
     """
-    rows = [_trial_row(trial, metric, lower_is_better) for trial in collect(events).values()]
+    rows = [_trial_row(trial, metric, lower_is_better) for trial in trials.values()]
     dtypes: dict[str, str] = {
         "number": "int64",
         "trial_id": "string",
@@ -53,13 +52,13 @@ def trials_table(
     return _table(rows, dtypes)
 
 
-def history_table(events: Iterable[Event], space: Space) -> pd.DataFrame:
+def history_table(trials: Mapping[int, Trial], space: Space) -> pd.DataFrame:
     """One row a tick, of every attempt, by number and time.
 
     Columns: number, trial_id, attempt, time (UTC), images_seen, every number that a tick reported, every
     searched setting by dotted path with its value at that tick.
     """
-    rows = [row for trial in collect(events).values() for row in _history_rows(trial)]
+    rows = [row for trial in trials.values() for row in _history_rows(trial)]
     reserved = {"number", "trial_id", "attempt", "time", "images_seen", *space}
     numbers = dict.fromkeys(name for row in rows for name in row if name not in reserved)
     dtypes: dict[str, str] = {

@@ -10,20 +10,17 @@ import functools
 import logging
 import os
 import time
-import warnings
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Iterator
 
 import ray
 import ray.tune
-from ray.tune import CheckpointConfig, FailureConfig, ResultGrid, RunConfig, TuneConfig, Tuner
+from ray.tune import CheckpointConfig, FailureConfig, RunConfig, TuneConfig, Tuner
 from ray.tune.schedulers import ASHAScheduler, FIFOScheduler, MedianStoppingRule, TrialScheduler
 
-from gan import worker
-from gan.config import ConfigError, GanConfig
+from gan.config import GanConfig
 from gan.data import Images, load_images
 from gan.interrupt import deferred
-from gan.ray_session import start_ray
+from gan.ray_session import cluster_nodes, local_nodes, start_ray
 from tune import capacity
 from tune.best import export_best
 from tune.config import SweepConfig
@@ -66,13 +63,13 @@ def run_sweep(plan: SweepPlan, view: SweepView) -> dict[int, Trial]:
     """
     config = plan.config
     if config.address is None:
-        capacity.plan(config, worker.local_nodes())
+        capacity.plan(config, local_nodes())
     with view.reading() as on_progress:
         images = load_images(config.gan.data, on_progress=on_progress)
     _check_images(images, config.gan)
     _prepare_environment()
     with _ray(config.address):
-        nodes = worker.local_nodes() if config.address is None else worker.cluster_nodes()
+        nodes = local_nodes() if config.address is None else cluster_nodes()
         plan = dataclasses.replace(plan, cluster_capacity=capacity.plan(config, nodes))
         plan.folder.begin(config, plan.space, is_resumed=plan.is_resumed)
         events = read_events(plan.folder.location) if plan.is_resumed else []
@@ -217,7 +214,7 @@ def _open_study(plan: SweepPlan, known: dict[int, Trial] | None) -> SweepStudy:
         # a population is proposed at once, so there is nothing to learn from
         search="random" if config.scheduler == "pbt" else config.search,
         seed=config.gan.seed,
-        storage_url=config.study_url,
+        storage_url=config.study,
         points_to_evaluate=[baseline(plan.space, config.gan)],
         known=known,
     )
@@ -273,8 +270,5 @@ def _deadline(config: SweepConfig) -> float:
 
 def _write_tables(plan: SweepPlan, log: EventLog, trials: dict[int, Trial]) -> None:
     log.flush()
-    events = read_events(plan.folder.location)
-    metric = plan.config.gan.evaluation.metric
-    write_tables(
-        plan.folder.location, trials_table(events, plan.space, metric), history_table(events, plan.space)
-    )
+    table = trials_table(trials, plan.space, plan.config.gan.evaluation.metric)
+    write_tables(plan.folder.location, table, history_table(trials, plan.space))

@@ -42,7 +42,7 @@ class SweepFolder:
 
     def filesystem_path(self) -> str:
         """The folder as pyarrow's filesystems name it: without the scheme of a URL."""
-        return self.files.root
+        return self.files.filesystem_path
 
     def begin(self, config: SweepConfig, space: Space, *, is_resumed: bool) -> None:
         """Write the whole configuration, versions and git commit; a resumed sweep adds a session.
@@ -78,7 +78,9 @@ class SweepFolder:
             raise ConfigError(f"{self.location} holds no sweep: {SWEEP_FILE} is missing")
         record = parse_json(data, self.files.path(SWEEP_FILE))
         missing = {"config", "space", "sessions"} - set(record)
-        require(not missing, f"{self.files.path(SWEEP_FILE)} lacks {', '.join(sorted(missing))}; is it a sweep's?")
+        require(
+            not missing, f"{self.files.path(SWEEP_FILE)} lacks {', '.join(sorted(missing))}; is it a sweep's?"
+        )
         return record
 
 
@@ -96,7 +98,11 @@ def _git_commit() -> str | None:
     here = Path(__file__).parent
     try:
         answer = subprocess.run(
-            ["git", "-C", str(here), "rev-parse", "HEAD"], capture_output=True, text=True, timeout=10, check=True
+            ["git", "-C", str(here), "rev-parse", "HEAD"],
+            capture_output=True,
+            text=True,
+            timeout=10,
+            check=True,
         )
     except (OSError, subprocess.SubprocessError):
         return None

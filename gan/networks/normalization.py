@@ -58,7 +58,8 @@ class SpectralConv2d(nn.Conv2d):
 
     def forward(self, input: Tensor) -> Tensor:
         """input: (N, C, H, W)."""
-        return self._conv_forward(input, spectrally_normalized(self.weight, self.u, self.training), self.bias)
+        weight = spectrally_normalized(self.weight, self.u, self.training)
+        return F.conv2d(input, weight, self.bias, self.stride, self.padding, self.dilation, self.groups)
 
 
 class SpectralLinear(nn.Linear):
@@ -85,8 +86,7 @@ def spectrally_normalized(weight: Tensor, u: Tensor, training: bool) -> Tensor:
             if training:
                 u.copy_(F.normalize(matrix @ v, dim=0))
         # cloned: a later pass moves `u` again before this one's gradient is taken
-        normalized = weight / torch.dot(u.clone(), matrix @ v)
-    return normalized
+        return weight / torch.dot(u.clone(), matrix @ v)
 
 
 def _first_direction(weight: Tensor) -> Tensor:

@@ -54,7 +54,7 @@ EVENTS: list[Event] = [
 
 
 def test_the_table_has_one_row_for_every_trial_also_failed_and_never_reported_ones() -> None:
-    table = trials_table(EVENTS, SPACE, "swd")
+    table = trials_table(collect(EVENTS), SPACE, "swd")
     assert table["number"].tolist() == [0, 1, 2, 3, 4]
     assert table["state"].tolist() == ["completed", "pruned", "interrupted", "failed", "running"]
     assert table["reason"].fillna("").tolist()[3] == "the generator's loss is NaN"
@@ -76,21 +76,21 @@ def test_the_table_has_one_row_for_every_trial_also_failed_and_never_reported_on
 
 
 def test_a_metric_to_maximize_takes_the_highest_value() -> None:
-    row = trials_table(EVENTS, SPACE, "swd", lower_is_better=False).iloc[0]
+    row = trials_table(collect(EVENTS), SPACE, "swd", lower_is_better=False).iloc[0]
     assert (row["best"], row["images_at_best"], row["best_checkpoint"]) == (5.0, 10, "c0-10")
 
 
 def test_columns_keep_their_types_when_they_are_empty() -> None:
     for events in ([], EVENTS[:2], EVENTS):
-        table = trials_table(events, SPACE, "swd")
+        table = trials_table(collect(events), SPACE, "swd")
         assert table["best"].dtype == "float64" and table[LIMIT].dtype == "float64"
         assert table["images_at_best"].dtype == "Int64" and table[POLICY].dtype == "string"
-        history = history_table(events, SPACE)
+        history = history_table(collect(events), SPACE)
         assert history["images_seen"].dtype == "int64"
     mixed = Space(
         {"network.spectral_norm": Choice((True,)), "batch": Choice((4, 8)), "network.width": Int(1, 3)}
     )
-    assert [str(dtype) for dtype in trials_table([], mixed, "swd").dtypes[list(mixed)]] == [
+    assert [str(dtype) for dtype in trials_table(collect([]), mixed, "swd").dtypes[list(mixed)]] == [
         "boolean",
         "Int64",
         "Int64",
@@ -106,11 +106,11 @@ def test_where_attempts_overlap_the_last_one_counts_and_the_history_keeps_both()
         tick(0, 20, 4.0),
         tick(0, 30, 4.5),
     ]
-    row = trials_table(events, SPACE, "swd").iloc[0]
+    row = trials_table(collect(events), SPACE, "swd").iloc[0]
     assert (row["best"], row["images_at_best"], row["ticks"], row["attempt"]) == (4.0, 20, 3, 1)
     assert (row["seconds"], row["trial_id"], row[RATE]) == (10.0, "again", 1e-4)
     assert row["started"].timestamp() == 100.0
-    history = history_table(events, SPACE)
+    history = history_table(collect(events), SPACE)
     assert history[["attempt", "images_seen", "swd"]].values.tolist() == [
         [0, 10, 5.0],
         [0, 20, 1.0],
@@ -121,15 +121,15 @@ def test_where_attempts_overlap_the_last_one_counts_and_the_history_keeps_both()
 
 def test_values_that_change_within_a_trial_stand_at_their_tick_and_the_row_has_the_last() -> None:
     events: list[Event] = [started(0), tick(0, 10, 5.0), tick(0, 20, 4.0, values={RATE: 3e-4})]
-    assert trials_table(events, SPACE, "swd")[RATE].tolist() == [3e-4]
-    assert history_table(events, SPACE)[RATE].tolist() == [1e-4, 3e-4]
+    assert trials_table(collect(events), SPACE, "swd")[RATE].tolist() == [3e-4]
+    assert history_table(collect(events), SPACE)[RATE].tolist() == [1e-4, 3e-4]
     assert collect(events)[0].values[RATE] == 3e-4
 
 
 def test_values_that_are_missing_or_not_finite_are_never_the_best() -> None:
     lost = Tick(number=0, trial_id="t0", images_seen=5, numbers={})
     unwritten = Tick(number=0, trial_id="t0", images_seen=40, numbers={"swd": None})  # type: ignore[dict-item]
-    row = trials_table([lost, tick(0, 10, math.nan), tick(0, 20, 7.0), unwritten], SPACE, "swd").iloc[0]
+    row = trials_table(collect([lost, tick(0, 10, math.nan), tick(0, 20, 7.0), unwritten]), SPACE, "swd").iloc[0]
     assert row["best"] == 7.0 and math.isnan(row["last"]) and row["images_seen"] == 40
 
 
@@ -145,16 +145,16 @@ def test_what_runs_or_was_interrupted_goes_on_from_its_last_checkpoint() -> None
 
 
 def test_the_ranking_puts_the_best_first_and_the_valueless_last_without_a_rank() -> None:
-    table = trials_table(EVENTS, SPACE, "swd")
+    table = trials_table(collect(EVENTS), SPACE, "swd")
     board = ranked(table)
     assert board["number"].tolist() == [2, 0, 1, 3, 4]
     assert board["rank"].fillna(-1).tolist() == [1, 2, 3, -1, -1]
     assert ranked(table, lower_is_better=False)["number"].tolist() == [1, 0, 2, 3, 4]
-    assert ranked(trials_table([], SPACE, "swd")).empty
+    assert ranked(trials_table(collect([]), SPACE, "swd")).empty
 
 
 def test_tables_are_read_back_as_they_were_written(tmp_path: Path) -> None:
-    trials, history = trials_table(EVENTS, SPACE, "swd"), history_table(EVENTS, SPACE)
+    trials, history = trials_table(collect(EVENTS), SPACE, "swd"), history_table(collect(EVENTS), SPACE)
     for _ in range(2):
         write_tables(tmp_path / "sweep", trials, history)
     assert sorted(path.name for path in (tmp_path / "sweep").iterdir()) == [
@@ -167,14 +167,14 @@ def test_tables_are_read_back_as_they_were_written(tmp_path: Path) -> None:
     csv = pd.read_csv(tmp_path / "sweep" / "trials.csv")
     assert csv["best"].fillna(-1).tolist() == trials["best"].fillna(-1).tolist()
     assert list(csv.columns) == list(trials.columns)
-    write_tables(tmp_path / "empty", trials_table([], SPACE, "swd"), history_table([], SPACE))
+    write_tables(tmp_path / "empty", trials_table(collect([]), SPACE, "swd"), history_table(collect([]), SPACE))
     assert len(pd.read_parquet(tmp_path / "empty" / "history.parquet")) == 0
 
 
 def test_tables_are_written_to_a_url() -> None:
     try:
         write_tables(
-            "memory://bucket/tables", trials_table(EVENTS, SPACE, "swd"), history_table(EVENTS, SPACE)
+            "memory://bucket/tables", trials_table(collect(EVENTS), SPACE, "swd"), history_table(collect(EVENTS), SPACE)
         )
         stored = fsspec.filesystem("memory").cat_file("/bucket/tables/trials.parquet")
         assert len(pd.read_parquet(io.BytesIO(stored))) == 5
@@ -185,7 +185,7 @@ def test_tables_are_written_to_a_url() -> None:
 def test_a_folder_that_cannot_be_written_is_one_clear_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(WriteError, match="cannot be written"):
-        write_tables(tmp_path / "file", trials_table([], SPACE, "swd"), history_table([], SPACE))
+        write_tables(tmp_path / "file", trials_table(collect([]), SPACE, "swd"), history_table(collect([]), SPACE))
 
 
 def printed(table: pd.DataFrame, space: Space, **options: int) -> str:
@@ -198,12 +198,12 @@ def printed(table: pd.DataFrame, space: Space, **options: int) -> str:
 
 
 def test_the_leaderboard_fits_100_columns_and_shows_the_settings() -> None:
-    text = printed(trials_table(EVENTS, SPACE, "swd"), SPACE)
+    text = printed(trials_table(collect(EVENTS), SPACE, "swd"), SPACE)
     lines = [line.split() for line in text.splitlines() if line.strip()]
     first = next(line for line in lines if line[:2] == ["1", "2"])
     assert first == ["1", "2", "interrupted", "2", "10", "0.0001", "none"]
     assert any(line[:3] == ["-", "3", "failed"] for line in lines)
-    only = printed(trials_table(EVENTS, SPACE, "swd"), SPACE, top=1)
+    only = printed(trials_table(collect(EVENTS), SPACE, "swd"), SPACE, top=1)
     assert "pruned" not in only
 
 
@@ -219,11 +219,11 @@ def test_a_leaderboard_of_many_settings_fits_100_columns_too() -> None:
     )
     values = {"loss.name": "non-saturating", "network.spectral_norm": True, "network.width": 32, "batch": 64}
     events: list[Event] = [started(0, **values), tick(0, 1_000_000, 123.456)]
-    text = printed(trials_table(events, many, "swd"), many)
+    text = printed(trials_table(collect(events), many, "swd"), many)
     assert "spectral norm True" in " ".join(text.split())
     assert "123.5" in text and "1,000,000" in text
-    printed(trials_table([], many, "swd"), many)
-    printed(trials_table([], SPACE, "swd"), SPACE)
+    printed(trials_table(collect([]), many, "swd"), many)
+    printed(trials_table(collect([]), SPACE, "swd"), SPACE)
 
 
 @pytest.mark.parametrize(

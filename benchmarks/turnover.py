@@ -1,0 +1,142 @@
+"""Seconds between two trials: warm gangs against Ray's documented pattern, `TorchTrainer` inside a Tune function.
+
+Both train the same tiny GAN for the same images with two workers a trial, in one run on one Ray. Prints the
+figures and, as its last line, one JSON object: `gang_turnover_s`, the median over the trials after the first
+of last tick of a trial to first training step of the next in the same gang; `nested_train_s`, the median
+time from the start of a trial to its first training step in the nested pattern; and their ratio.
+"""
+
+import dataclasses
+import json
+import statistics
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import ray
+import ray.train
+import ray.tune
+import tyro
+from ray.train.torch import TorchTrainer
+from ray.train.v2.api.config import RunConfig, ScalingConfig
+from rich.console import Console
+
+from gan.config import DataConfig, GanConfig, NetworkConfig
+from gan.data import load_images
+from gan.ray_session import start_ray
+from gan.run import GanRun
+from tune.config import SweepConfig
+from tune.space import default_space
+from tune.study import images_of_run
+from tune.sweep import SweepPlan, run_sweep
+from tune.sweep_folder import SweepFolder
+from tune.view import SweepView
+
+WORKERS = 2
+
+
+@dataclasses.dataclass(frozen=True)
+class Arguments:
+    """How much is measured."""
+
+    trials: int = 30
+    """Trials on warm gangs, under ASHA."""
+    nested: int = 4
+    """Trials of the nested pattern; each takes many seconds."""
+
+
+def tiny_gan() -> GanConfig:
+    """A GAN whose ticks take less time than what is measured."""
+    return GanConfig(
+        data=DataConfig(resolution=16, max_images=600, held_out=100),
+        network=NetworkConfig(width=8, latent_size=16),
+        batch=32,
+        images=2048,
+        images_per_tick=256,
+        compile="off",
+    )
+
+
+def measure_gangs(trials: int, storage: str) -> list[float]:
+    """Turnovers in seconds of a sweep under ASHA, as its workers saw them."""
+    config = SweepConfig(
+        gan=tiny_gan(),
+        name="gangs",
+        storage=storage,
+        trials=trials,
+        workers_per_trial=WORKERS,
+        concurrent=1,
+        grace_ticks=1,
+        search="random",
+    )
+    folder = SweepFolder(config.storage, "gangs")
+    space = default_space()
+    plan = SweepPlan(config=config, space=space, folder=folder)
+    run_sweep(plan, SweepView(Console(), space, "swd", trials, images_of_run(config.gan)))
+    history = pd.read_parquet(Path(storage) / "gangs" / "history.parquet")
+    return [float(value) for value in history["turnover_s"].dropna()]
+
+
+def train_nested(setup: dict[str, Any]) -> None:
+    """The worker loop of the nested pattern: build, note the time of the first step, train, report."""
+    context = ray.train.get_context()
+    run = GanRun(
+        GanConfig.from_dict(setup["gan"]),
+        load_images(DataConfig(**setup["gan"]["data"])),
+        rank=context.get_world_rank(),
+        world_size=context.get_world_size(),
+    )
+    first_step_at = time.time()
+    numbers = run.tick()
+    ray.train.report({**numbers, "first_step_at": first_step_at})
+
+
+def nested_trial(config: dict[str, Any]) -> None:
+    """A Tune function that starts a Ray Train run of its own, as Ray documents it."""
+    started_at = time.time()
+    trainer = TorchTrainer(
+        train_nested,
+        train_loop_config={"gan": config["gan"]},
+        scaling_config=ScalingConfig(num_workers=WORKERS),
+        run_config=RunConfig(name=f"nested-{started_at}", storage_path=config["storage"]),
+    )
+    result = trainer.fit()
+    ray.tune.report({"start_s": result.metrics["first_step_at"] - started_at})
+
+
+def measure_nested(trials: int, storage: str) -> list[float]:
+    """Seconds from the start of each nested trial to its first training step."""
+    start_ray(None)
+    tuner = ray.tune.Tuner(
+        ray.tune.with_resources(nested_trial, {"memory": 1}),
+        param_space={"gan": tiny_gan().to_dict(), "storage": storage},
+        tune_config=ray.tune.TuneConfig(num_samples=trials, max_concurrent_trials=1),
+        run_config=ray.tune.RunConfig(name="nested", storage_path=storage, verbose=0),
+    )
+    results = tuner.fit()
+    ray.shutdown()
+    return [float(result.metrics["start_s"]) for result in results if result.metrics]
+
+
+def main() -> None:
+    """Measure both and print the comparison."""
+    arguments = tyro.cli(Arguments)
+    with tempfile.TemporaryDirectory() as storage:
+        turnovers = measure_gangs(arguments.trials, storage)
+        nested = measure_nested(arguments.nested, storage)
+    gang_s, nested_s = statistics.median(turnovers), statistics.median(nested)
+    print(f"warm gangs: median {gang_s:.3f} s, worst {max(turnovers):.3f} s over {len(turnovers)} turnovers")
+    print(f"TorchTrainer in a Tune function: median {nested_s:.1f} s over {len(nested)} trials")
+    figures = {
+        "gang_turnover_s": round(gang_s, 4),
+        "nested_train_s": round(nested_s, 2),
+        "nested_over_gang": round(nested_s / gang_s, 1),
+        "turnovers": len(turnovers),
+    }
+    print(json.dumps(figures))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,252 @@
+"""The command line as a user meets it: help, wrong input in one line, stops and deaths of the driver."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from gan.__main__ import main
+from gan.config import GanConfig
+from gan.run_folder import Row, RunFolder
+from gan.storage import Folder
+
+Capture = pytest.CaptureFixture[str]
+
+
+@pytest.fixture
+def no_ray(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Starting Ray fails the test."""
+
+    def refuse(*_: object) -> None:
+        pytest.fail("Ray was started")
+
+    monkeypatch.setattr("gan.train.start_ray", refuse)
+
+
+@pytest.mark.parametrize("command", [[], ["train"], ["sample"], ["evaluate"]])
+def test_every_command_explains_itself(command: list[str], capsys: Capture) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        main([*command, "--help"])
+    assert stopped.value.code == 0
+    shown = capsys.readouterr().out
+    assert shown.startswith(f"usage: python -m gan{' ' * bool(command)}{''.join(command)}")
+    assert "None of" not in shown and len(shown.splitlines()) > 8
+
+
+def test_every_setting_of_a_run_is_a_flag_of_train(capsys: Capture) -> None:
+    with pytest.raises(SystemExit):
+        main(["train", "--help"])
+    shown = capsys.readouterr().out
+    flags = set(re.findall(r"--[a-z0-9-]+", shown))
+    assert {"--data", "--resolution", "--generator-lr", "--loss", "--balance", "--metric", "--batch"} <= flags
+    assert {
+        "--workers",
+        "--gpu",
+        "--no-gpu",
+        "--address",
+        "--name",
+        "--storage",
+        "--config",
+        "--resume",
+    } <= flags
+
+
+WRONG = [
+    ([], "Expected one of {train, sample, evaluate}"),
+    (["tarin"], "available subcommands: train, sample, evaluate"),
+    (["train", "--bach", "4"], "perhaps you meant --batch"),
+    (["train", "--batch"], "'--batch'"),
+    (["train", "--batch", "many"], "--batch"),
+    (["train", "--batch", "1"], "--batch must be at least 2, not 1; try 64"),
+    (["train", "--loss", "hinges"], "'hinges'"),
+    (["train", "--generator-lr", "nan"], "--generator-lr must be above 0"),
+    (["train", "--resolution", "20"], "--resolution"),
+    (["train", "--workers", "0"], "--workers must be at least 1, not 0"),
+    (["train", "--workers", "3", "--batch", "64"], "--batch must be a multiple of the 3 workers"),
+    (["train", "--workers", "100", "--batch", "400"], "--workers 100 needs a CPU each"),
+    (["train", "--gpu", "--no-gpu"], "exclude each other"),
+    (["train", "--name", "a/b"], "--name may have letters"),
+    (["train", "--name", "full"], "holds a run already"),
+    (["train", "--storage", ""], "--storage"),
+    (["train", "--storage", "nosuch://x"], "--storage nosuch://x"),
+    (["train", "--data", "nowhere"], "nowhere"),
+    (["train", "--max-images", "60", "--batch", "64"], "--batch must be at most"),
+    (["train", "--max-images", "60", "--held-out", "4", "--batch", "8"], "raise --held-out"),
+    (["train", "--config", "nowhere.json"], "nowhere.json"),
+    (["train", "--config", "text.json"], "text.json is no JSON file"),
+    (["train", "--config", "odd.json"], "colour of the sky"),
+    (["train", "--config", "rule.json"], "--batch must be at least 2"),
+    (["train", "--resume", "nowhere"], "nowhere"),
+    (["train", "--resume", "runs/full", "--name", "x"], "leave --config and --name out"),
+    (["train", "--resume", "runs/full", "--width", "9"], "network.width"),
+    (["sample"], "CHECKPOINT"),
+    (["sample", "nowhere"], "nowhere"),
+    (["sample", "runs/full", "--count", "0"], "--count must lie between"),
+    (["sample", "runs/full", "--no-grid"], "leaves nothing to write"),
+    (["sample", "runs/full", "--interpolate", "1"], "--interpolate must be 0"),
+    (["evaluate", "text.safetensors"], "text.safetensors"),
+]
+
+
+@pytest.mark.usefixtures("no_ray")
+@pytest.mark.parametrize(("args", "message"), WRONG, ids=[" ".join(args) or "nothing" for args, _ in WRONG])
+def test_wrong_input_is_one_line_and_exit_code_2_before_ray_starts(
+    args: list[str],
+    message: str,
+    tmp_path: Path,
+    cache: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: Capture,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(cache))
+    RunFolder(Folder("runs/full")).begin(GanConfig(), {"workers": 1})
+    Path("text.json").write_text("hello")
+    Path("text.safetensors").write_text("hello")
+    Path("odd.json").write_text(json.dumps({"colour of the sky": "blue"}))
+    Path("rule.json").write_text(json.dumps({"batch": 1}))
+    assert main(args) == 2
+    shown = capsys.readouterr()
+    assert re.fullmatch(r"python -m gan: .+\n", shown.err), shown.err
+    assert message in shown.err
+    assert shown.out == ""
+
+
+def test_a_wrong_flag_is_answered_before_torch_and_ray_are_loaded() -> None:
+    code = (
+        "import sys; from gan.__main__ import main; code = main(['train', '--batch', '1']); "
+        "assert not {'torch', 'ray'} & set(sys.modules); sys.exit(code)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, check=False).returncode == 2
+
+
+@pytest.mark.usefixtures("no_ray")
+def test_a_finished_run_is_not_resumed_without_more_images(
+    plain_run: tuple[Folder, list[Row]], capsys: Capture
+) -> None:
+    assert main(["train", "--resume", plain_run[0].location]) == 2
+    assert "finished after 6144 images; give more by --images" in capsys.readouterr().err
+
+
+def test_evaluate_prints_what_the_best_tick_measured(
+    plain_run: tuple[Folder, list[Row]], capsys: Capture
+) -> None:
+    folder, rows = plain_run
+    assert main(["evaluate", folder.location]) == 0
+    best = min(rows, key=lambda row: row["swd"])
+    shown = capsys.readouterr().out
+    assert shown.startswith(f"swd {best['swd']:.4g} (noise {best['swd_noise']:.2g}) on 32 images of shapes")
+
+
+def test_sample_writes_what_was_asked_for_and_the_same_seed_draws_the_same(
+    plain_run: tuple[Folder, list[Row]], tmp_path: Path
+) -> None:
+    location = plain_run[0].location
+    for out in ("a", "b"):
+        args = [
+            "--out",
+            str(tmp_path / out),
+            "--count",
+            "5",
+            "--singles",
+            "--interpolate",
+            "3",
+            "--seed",
+            "9",
+        ]
+        assert main(["sample", location, *args]) == 0
+    names = {"grid.png", "interpolation.gif", *(f"single/{index:04d}.png" for index in range(5))}
+    files = {str(path.relative_to(tmp_path / "a")) for path in (tmp_path / "a").rglob("*.*")}
+    assert files == names
+    for name in names:
+        assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
+    with Image.open(tmp_path / "a" / "interpolation.gif") as gif:
+        assert getattr(gif, "n_frames", 1) > 3 and gif.size == (16, 16)
+    singles = [np.asarray(Image.open(tmp_path / "a" / f"single/{index:04d}.png")) for index in range(5)]
+    assert all(single.shape == (16, 16, 3) for single in singles)
+
+
+def start_train(config: GanConfig, folder: Path, *args: str) -> "subprocess.Popen[str]":
+    """`python -m gan train` in a session of its own, as a terminal would start it."""
+    file = folder / "wanted.json"
+    file.write_text(json.dumps(config.to_dict()))
+    new = ["--config", str(file), "--name", "run", "--storage", str(folder)]
+    return subprocess.Popen(
+        [sys.executable, "-m", "gan", "train", *(args or new)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        env=os.environ | {"PYTHONUNBUFFERED": "1"},
+    )
+
+
+def wait_for(is_so: Callable[[], bool], timeout_s: float = 120) -> None:
+    deadline = time.monotonic() + timeout_s
+    while not is_so():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def processes_of(session: int) -> list[int]:
+    """The living processes of a session that a driver leads."""
+    listed = subprocess.run(["ps", "-s", str(session), "-o", "pid=,stat="], capture_output=True, text=True)
+    return [int(line.split()[0]) for line in listed.stdout.splitlines() if "Z" not in line]
+
+
+@pytest.fixture(scope="module")
+def long_config(tiny_config: GanConfig) -> GanConfig:
+    """Long enough to be stopped on its way."""
+    return tiny_config.with_values({"images": 40 * 512})
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("signum", "exit_code", "name"), [(signal.SIGINT, 130, "Ctrl-C"), (signal.SIGTERM, 143, "SIGTERM")]
+)
+def test_a_stopped_driver_says_how_to_go_on_and_leaves_nothing_running(
+    signum: int, exit_code: int, name: str, long_config: GanConfig, tmp_path: Path
+) -> None:
+    driver = start_train(long_config, tmp_path)
+    wait_for((tmp_path / "run" / "last.safetensors").exists)
+    os.kill(driver.pid, signum)
+    out, err = driver.communicate(timeout=60)
+    assert driver.returncode == exit_code, err
+    assert out.splitlines()[-1] == (
+        f"stopped by {name}; every finished tick is saved: go on with "
+        f"python -m gan train --resume {tmp_path / 'run'}"
+    )
+    wait_for(lambda: not processes_of(driver.pid), timeout_s=30)
+
+
+@pytest.mark.slow
+def test_a_killed_driver_loses_at_most_a_tick_and_changes_no_number(
+    long_config: GanConfig, plain_run: tuple[Folder, list[Row]], tmp_path: Path
+) -> None:
+    results = RunFolder(Folder(str(tmp_path / "run")))
+    driver = start_train(long_config, tmp_path)
+    wait_for(lambda: len(results.history()) >= 3)
+    done = len(results.history())
+    os.kill(driver.pid, signal.SIGKILL)
+    driver.communicate(timeout=60)
+    wait_for(lambda: not processes_of(driver.pid), timeout_s=30)
+
+    resumed = start_train(long_config, tmp_path, "--resume", str(tmp_path / "run"))
+    out, err = resumed.communicate(timeout=200)
+    assert resumed.returncode == 0, err
+    [begun] = re.findall(r"going on from ([\d,]+) images", out)
+    assert int(begun.replace(",", "")) >= done * 512
+    rows = results.history()
+    assert [row["images_seen"] for row in rows] == [512.0 * tick for tick in range(1, 41)]
+    names = ("swd", "generator_loss", "discriminator_loss", "accuracy_real")
+    # constant rates: a longer run begins like the shorter one
+    assert [[row[n] for n in names] for row in rows[:12]] == [[row[n] for n in names] for row in plain_run[1]]

@@ -1,0 +1,96 @@
+"""What a run leaves in its folder, read by other libraries, and after failures."""
+
+import errno
+import io
+import os
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from PIL import Image
+
+from gan.checkpoint import RunState, generator_from_bytes
+from gan.config import ConfigError, GanConfig
+from gan.files import WriteError
+from gan.run_folder import GENERATOR, Row, RunFolder, best_row, is_best
+from gan.storage import Folder
+
+
+def state_after(step: int) -> RunState:
+    return RunState({"ema.weight": torch.full((3,), float(step))}, {"step": step, "channels": 1}, {})
+
+
+def record_ticks(results: RunFolder, values: list[float]) -> list[Row]:
+    history: list[Row] = []
+    for step, value in enumerate(values, start=1):
+        history.append({"images_seen": 64.0 * step, "swd": value, "share": 1 / 3})
+        grid = np.full((4, 6, 1), step, np.uint8)
+        results.record(history, state_after(step), grid, is_best=is_best(history, "swd"))
+    return history
+
+
+def test_history_is_a_table_with_every_digit_and_a_grid_each_tick(tmp_path: Path) -> None:
+    history = record_ticks(RunFolder(Folder(str(tmp_path))), [3.0, 1.0, 2.0])
+    assert pd.read_csv(tmp_path / "history.csv").to_dict("records") == history
+    assert RunFolder(Folder(str(tmp_path))).history() == history
+    assert RunFolder(Folder(str(tmp_path))).history(up_to_images=128) == history[:2]
+    with Image.open(tmp_path / "samples" / "000000128.png") as grid:
+        assert grid.size == (6, 4) and np.asarray(grid).max() == np.asarray(grid).min() == 2
+
+
+def test_the_generator_kept_is_that_of_the_best_tick_and_the_state_that_of_the_last(tmp_path: Path) -> None:
+    results = RunFolder(Folder(str(tmp_path)))
+    record_ticks(results, [3.0, 1.0, 2.0])
+    kept = results.folder.read(GENERATOR)
+    assert kept is not None
+    assert generator_from_bytes(kept).tensors["weight"].tolist() == [2.0, 2.0, 2.0]
+    last = results.last_state()
+    assert last is not None and last.meta["step"] == 3
+
+
+def test_the_first_of_equal_rows_is_the_best() -> None:
+    rows = [{"swd": 2.0, "n": 0.0}, {"swd": 1.0, "n": 1.0}, {"swd": 1.0, "n": 2.0}]
+    assert best_row(rows, "swd")["n"] == 1.0
+    assert [is_best(rows[: n + 1], "swd") for n in range(3)] == [True, True, False]
+
+
+def test_a_full_disk_leaves_the_tick_before_intact(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    results = RunFolder(Folder(str(tmp_path)))
+    history = record_ticks(results, [3.0, 2.0])
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+
+    def no_space(_: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", no_space)
+    row = {"images_seen": 192.0, "swd": 1.0}
+    with pytest.raises(WriteError, match="No space left on device") as caught:
+        results.record([*history, row], state_after(3), np.zeros((4, 4, 3), np.uint8), is_best=True)
+    assert "\n" not in str(caught.value)
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
+
+
+def test_settings_come_back_and_a_folder_without_a_run_is_refused(tmp_path: Path) -> None:
+    results = RunFolder(Folder(str(tmp_path / "run")))
+    assert not results.exists()
+    with pytest.raises(ConfigError, match="holds no run"):
+        results.config()
+    config = GanConfig(batch=48, seed=7)
+    results.begin(config, {"workers": 3})
+    assert results.exists() and results.config() == config and results.details() == {"workers": 3}
+
+
+def test_a_broken_history_is_refused_in_one_line(tmp_path: Path) -> None:
+    (tmp_path / "history.csv").write_text("images_seen,swd\n64,1.0\n128,oops\n")
+    with pytest.raises(ConfigError, match=r"history\.csv is broken"):
+        RunFolder(Folder(str(tmp_path))).history()
+
+
+def test_a_pickle_in_place_of_a_state_is_never_loaded(tmp_path: Path) -> None:
+    buffer = io.BytesIO()
+    torch.save({"x": torch.zeros(1)}, buffer)
+    (tmp_path / "last.safetensors").write_bytes(buffer.getvalue())
+    with pytest.raises(ConfigError, match="pickle"):
+        RunFolder(Folder(str(tmp_path))).last_state()
