@@ -29,7 +29,6 @@ from gan.ray_session import start_ray
 from gan.run import GanRun
 from tune.config import SweepConfig
 from tune.space import default_space
-from tune.study import images_of_run
 from tune.sweep import SweepPlan, run_sweep
 from tune.sweep_folder import SweepFolder
 from tune.view import SweepView
@@ -74,7 +73,7 @@ def measure_gangs(trials: int, storage: str) -> list[float]:
     folder = SweepFolder(config.storage, "gangs")
     space = default_space()
     plan = SweepPlan(config=config, space=space, folder=folder)
-    run_sweep(plan, SweepView(Console(), space, "swd", trials, images_of_run(config.gan)))
+    run_sweep(plan, SweepView(Console(), space, "swd", trials))
     history = pd.read_parquet(Path(storage) / "gangs" / "history.parquet")
     return [float(value) for value in history["turnover_s"].dropna()]
 

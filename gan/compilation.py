@@ -5,6 +5,7 @@ The modules are arguments of the compiled functions, so a second run of the same
 
 import functools
 import logging
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -26,7 +27,7 @@ def passes_for(config: GanConfig, *, channels: int, device: torch.device, world_
     """The passes of a run, compiled where `--compile` says so or, if auto, where it pays."""
     if not _wanted(config, channels, device, world_size):
         return UNCOMPILED
-    return _compiled(device.type)
+    return compiled_passes(device.type)
 
 
 def _wanted(config: GanConfig, channels: int, device: torch.device, world_size: int) -> bool:
@@ -45,14 +46,15 @@ def run_multiply_adds(config: GanConfig, channels: int) -> float:
 
 
 @functools.cache
-def _compiled(device_type: str) -> Passes:
-    if device_type == "cpu":
+def compiled_passes(device_type: str, backend: str | Callable[..., Any] = "inductor") -> Passes:
+    """The passes compiled; uncompiled, after one logged line, where there is no C++ compiler for a CPU."""
+    if device_type == "cpu" and backend == "inductor":
         problem = _compiler_problem()
         if problem:
             log.warning("training goes on uncompiled: %s", problem)
             return UNCOMPILED
     torch._dynamo.config.recompile_limit = max(torch._dynamo.config.recompile_limit, _VARIANTS_KEPT)
-    return Passes(*(_with_fallback(function) for function in vars(UNCOMPILED).values()))
+    return Passes(*(_with_fallback(function, backend) for function in vars(UNCOMPILED).values()))
 
 
 def _compiler_problem() -> str:
@@ -65,15 +67,20 @@ def _compiler_problem() -> str:
     return ""
 
 
-def _with_fallback(function: Callable[..., Any]) -> Callable[..., Any]:
+def _with_fallback(function: Callable[..., Any], backend: str | Callable[..., Any]) -> Callable[..., Any]:
     """The function compiled; from its first failure on, the function itself, after one logged line."""
-    compiled = torch.compile(function, dynamic=False)
+    compiled = torch.compile(function, dynamic=False, backend=backend)
     state = {"run": compiled}
 
     @functools.wraps(function)
     def run(*args: Any) -> Any:
         try:
-            return state["run"](*args)
+            with warnings.catch_warnings():
+                # the tracer looks at .grad of the generated images, which have none (torch 2.14)
+                warnings.filterwarnings(
+                    "ignore", message="The .grad attribute of a Tensor that is not a leaf"
+                )
+                return state["run"](*args)
         except Exception as error:
             if state["run"] is function:
                 raise

@@ -6,14 +6,20 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 
 from gan.config import ConfigError, require
+from gan.files import WriteError
 from gan.interrupt import Interrupted, interruptible
 from gan.paths import with_absolute_paths
 from gan.progress import say
 from tune.commands import PROG, Best, Command, Resume, Sweep, parse_command
+
+if TYPE_CHECKING:
+    from tune.sweep import SweepPlan
+    from tune.sweep_folder import SweepFolder
 
 
 def main(args: Sequence[str] | None = None) -> int:
@@ -62,7 +68,7 @@ def _sweep(command: Sweep, console: Console) -> int:
     folder = SweepFolder(config.storage, config.name or _default_name(config.gan.data.source))
     require(
         not folder.exists(),
-        f"{folder.location} holds a sweep already; choose another --name, or go on with {_resume_command(folder)}",
+        f"{folder.location} holds a sweep already; choose another --name, or {_resume_command(folder)}",
     )
     return _run(SweepPlan(config=config, space=space, folder=folder), console)
 
@@ -76,19 +82,18 @@ def _resume(command: Resume, console: Console) -> int:
     return _run(SweepPlan(config=config, space=folder.space(config), folder=folder, is_resumed=True), console)
 
 
-def _run(plan: "SweepPlan", console: Console) -> int:  # noqa: F821
-    from tune.study import images_of_run
-    from tune.sweep import SweepError, run_sweep
+def _run(plan: "SweepPlan", console: Console) -> int:
+        from tune.sweep import SweepError, run_sweep
     from tune.view import SweepView
 
     metric = plan.config.gan.evaluation.metric
-    view = SweepView(console, plan.space, metric, plan.config.trials, images_of_run(plan.config.gan))
+    view = SweepView(console, plan.space, metric, plan.config.trials)
     try:
         trials = run_sweep(plan, view)
     except Interrupted as interrupted:
         say(console, f"{interrupted}; everything is saved: go on with {_resume_command(plan.folder)}")
         return interrupted.exit_code
-    except SweepError as error:
+    except (SweepError, WriteError) as error:
         print(f"{PROG}: {error}; go on with {_resume_command(plan.folder)}", file=sys.stderr)
         return 1
     view.finish(trials)
@@ -116,7 +121,7 @@ def _default_name(source: str) -> str:
     return f"{stem[:60]}-{time.strftime('%Y%m%d-%H%M%S')}"
 
 
-def _resume_command(folder: "SweepFolder") -> str:  # noqa: F821
+def _resume_command(folder: "SweepFolder") -> str:
     return f"{PROG} resume {folder.location}"
 
 

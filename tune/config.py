@@ -36,7 +36,7 @@ class SweepConfig:
     gpus_per_worker: float | None = None
     """GPUs of a worker, also a fraction when --workers-per-trial is 1; default: 1 where there are any."""
     search: Search = "tpe"
-    """tpe: tree-structured Parzen estimator; gp: Gaussian process, for 20 to 100 trials; random: a baseline."""
+    """tpe: tree-structured Parzen estimator; gp: Gaussian process, 20 to 100 trials; random: a baseline."""
     scheduler: Scheduler = "asha"
     """asha: successive halving; median: stop what is worse than the median; pbt: population based training;
     none: every trial to its end."""
@@ -60,7 +60,7 @@ class SweepConfig:
     def __post_init__(self) -> None:
         require(
             self.name is None or re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", self.name) is not None,
-            f"--name may have letters, digits, '.', '_' and '-', at most 100, not {self.name!r}; try shapes-1",
+            f"--name may have up to 100 letters, digits, '.', '_' and '-', not {self.name!r}; try shapes-1",
         )
         at_least_one = {
             "trials": self.trials,
@@ -74,17 +74,15 @@ class SweepConfig:
         for flag, value in at_least_one.items():
             require(value is None or value >= 1, f"--{flag} must be at least 1, not {value}; try 1")
         require(self.reduction >= 2, f"--reduction must be at least 2, not {self.reduction}; try 3")
-        require(
-            self.max_failures >= 0, f"--max-failures must not be negative, not {self.max_failures}; try 3"
-        )
+        require(self.max_failures >= 0, f"--max-failures must be at least 0, not {self.max_failures}; try 3")
         require(
             self.gpus_per_worker is None or self.gpus_per_worker >= 0,
             f"--gpus-per-worker must not be negative, not {self.gpus_per_worker}; try 1",
         )
         require(
             self.workers_per_trial == 1 or (self.gpus_per_worker or 0) in (0, *range(1, 9)),
-            f"--gpus-per-worker {self.gpus_per_worker} must be whole when {self.workers_per_trial} workers share "
-            "a trial: NCCL gives every rank its own GPU; try --workers-per-trial 1",
+            f"--gpus-per-worker {self.gpus_per_worker} must be whole when {self.workers_per_trial} workers "
+            "share a trial: NCCL gives every rank its own GPU; try --workers-per-trial 1",
         )
         require(
             self.scheduler != "pbt" or self.trials >= 2,
@@ -118,9 +116,7 @@ class SweepConfig:
         """
         known = {field.name for field in dataclasses.fields(cls)}
         unknown = sorted(set(values) - known)
-        require(
-            not unknown, f"{', '.join(unknown)} is no setting of a sweep; was it written by a newer version?"
-        )
+        require(not unknown, f"{', '.join(unknown)} is no setting of a sweep; is it a newer version's?")
         plain = {key: value for key, value in values.items() if key != "gan"}
         try:
             return cls(gan=GanConfig.from_dict(values.get("gan", {})), **plain)

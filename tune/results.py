@@ -1,4 +1,4 @@
-"""The tables of a sweep, derived from what its event log says: one row a trial, one row a tick; pure pandas, no Ray.
+"""The tables of a sweep, derived from what its event log says: one row a trial, one row a tick; no Ray.
 
 How a ranking looks in a terminal is in `leaderboard.py`.
 """

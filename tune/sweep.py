@@ -19,6 +19,7 @@ from ray.tune.schedulers import ASHAScheduler, FIFOScheduler, MedianStoppingRule
 
 from gan.config import GanConfig
 from gan.data import Images, load_images
+from gan.files import WriteError
 from gan.interrupt import deferred
 from gan.ray_session import cluster_nodes, local_nodes, start_ray
 from tune import capacity
@@ -129,11 +130,18 @@ def _tune(
         try:
             with view.live(), contextlib.suppress(TimeBudgetReached):
                 _build_tuner(plan, gangs, searcher, recorder).fit()
-        finally:
-            recorder.interrupt_the_running()
-            study.flush()
-            write()
-            export_best(plan.folder, trials, lower_is_better=True)
+        except BaseException:
+            with contextlib.suppress(WriteError):  # on a full disk, what ended the sweep says more
+                _save(plan, recorder, study, write)
+            raise
+        _save(plan, recorder, study, write)
+
+
+def _save(plan: SweepPlan, recorder: Recorder, study: SweepStudy, write: Callable[[], None]) -> None:
+    recorder.interrupt_the_running()
+    study.flush()
+    write()
+    export_best(plan.folder, recorder.trials, lower_is_better=True)
 
 
 class TimeBudgetReached(BaseException):
@@ -162,8 +170,7 @@ def _build_tuner(plan: SweepPlan, gangs: Gangs, searcher: OptunaSearcher, record
             search_alg=searcher,
             scheduler=_build_scheduler(plan),
             max_concurrent_trials=config.trials if is_population else plan.cluster_capacity.gangs,
-            # population based training starts a new actor while the old one is cached; the gang stays warm
-            reuse_actors=not is_population,
+            reuse_actors=True,
             trial_dirname_creator=lambda trial: f"trial_{searcher.number_of(trial.trial_id):04d}{session}",
             trial_name_creator=lambda trial: f"trial_{searcher.number_of(trial.trial_id):04d}",
         ),
@@ -241,15 +248,18 @@ def _gangs(plan: SweepPlan, view: SweepView) -> Iterator[Gangs]:
 
 @contextlib.contextmanager
 def _ray(address: str | None) -> Iterator[None]:
+    is_ours = not ray.is_initialized()  # a caller's Ray is left running
     start_ray(address)
     try:
         yield
     finally:
-        ray.shutdown()
+        if is_ours:
+            ray.shutdown()
 
 
 def _prepare_environment() -> None:
     """What Tune reads from the environment; set before Ray starts, for its workers too."""
+    os.environ["RAY_AIR_NEW_OUTPUT"] = "0"  # the new one prints a banner whatever the verbosity
     os.environ["TUNE_DISABLE_AUTO_CALLBACK_LOGGERS"] = "1"  # the event log has it all, once
     os.environ["TUNE_DISABLE_STRICT_METRIC_CHECKING"] = "1"  # a failed trial has no metric to report
     os.environ["TUNE_DISABLE_SIGINT_HANDLER"] = "1"  # ours ends Tune's loop between two of its steps

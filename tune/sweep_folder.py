@@ -68,7 +68,7 @@ class SweepFolder:
         return parse_space(self._read()["space"], self.files.path(SWEEP_FILE), config.gan)
 
     def session(self) -> str:
-        """What tells this session's trial folders from earlier ones': nothing for the first, else .r1 and on."""
+        """What tells this session's trial folders from earlier ones': nothing, then .r1, .r2 and on."""
         earlier = len(self._read()["sessions"]) - 1
         return f".r{earlier}" if earlier else ""
 

@@ -1,4 +1,4 @@
-"""How a sweep looks in a terminal while it runs, and what it prints elsewhere; not where numbers come from."""
+"""How a sweep looks in a terminal, and what it prints elsewhere; not where its numbers come from."""
 
 import contextlib
 import time

@@ -1,6 +1,6 @@
 """What several test files of this folder share: one Ray, tiny settings, a run made without Ray."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -44,17 +44,20 @@ def tiny_config(cache: Path) -> GanConfig:
     )
 
 
-def train_without_ray(config: GanConfig, folder: Folder) -> list[Row]:
-    """The run of one worker of one thread, driven here; its rows are what any other driver must find."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
+TrainWithoutRay = Callable[[GanConfig, Folder, int], list[Row]]
+
+
+def train_without_ray(config: GanConfig, folder: Folder, threads: int) -> list[Row]:
+    """The run of one worker, driven here; its rows are what any other driver must find."""
+    threads_before = torch.get_num_threads()
+    torch.set_num_threads(threads)  # it decides the order of sums, hence the last digits
     run, results, history = GanRun(config, load_images(config.data)), RunFolder(folder), list[Row]()
     results.begin(config, {"workers": 1})
     while not run.is_finished:
         history.append(run.tick())
         best = is_best(history, config.evaluation.metric)
         results.record(history, run.state_dict(), run.sample_grid(), is_best=best)
-    torch.set_num_threads(threads)
+    torch.set_num_threads(threads_before)
     return history
 
 
@@ -62,4 +65,10 @@ def train_without_ray(config: GanConfig, folder: Folder) -> list[Row]:
 def plain_run(tiny_config: GanConfig, tmp_path_factory: pytest.TempPathFactory) -> tuple[Folder, list[Row]]:
     """Folder and rows of `tiny_config`'s run without Ray."""
     folder = Folder(str(tmp_path_factory.mktemp("plain")))
-    return folder, train_without_ray(tiny_config, folder)
+    return folder, train_without_ray(tiny_config, folder, 1)
+
+
+@pytest.fixture(scope="session")
+def plain_driver() -> TrainWithoutRay:
+    """Drives a run without Ray."""
+    return train_without_ray

@@ -85,13 +85,14 @@ def test_a_run_that_diverges_says_so_and_keeps_the_state_before(
     poisoned = next(name for name in state.tensors if name.startswith("generator."))
     state.tensors[poisoned].fill_(float("nan"))
     folder = Folder(str(tmp_path / "run"))
-    folder.write(LAST, checkpoint.to_bytes(state))
+    saved = checkpoint.to_bytes(state)
+    folder.write(LAST, saved)
     more = tiny_config.with_values({"images": tiny_config.images + 512})
     begun, *_, ended = worker.train(more, folder, ONE_WORKER)
     assert begun == Begun(tiny_config.images)
     assert isinstance(ended, Ended) and ended.outcome == "diverged"
     assert "nan" in ended.reason or "not finite" in ended.reason
-    assert folder.read(LAST) == checkpoint.to_bytes(state)
+    assert folder.read(LAST) == saved
 
 
 @pytest.mark.slow

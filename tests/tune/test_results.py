@@ -129,7 +129,9 @@ def test_values_that_change_within_a_trial_stand_at_their_tick_and_the_row_has_t
 def test_values_that_are_missing_or_not_finite_are_never_the_best() -> None:
     lost = Tick(number=0, trial_id="t0", images_seen=5, numbers={})
     unwritten = Tick(number=0, trial_id="t0", images_seen=40, numbers={"swd": None})  # type: ignore[dict-item]
-    row = trials_table(collect([lost, tick(0, 10, math.nan), tick(0, 20, 7.0), unwritten]), SPACE, "swd").iloc[0]
+    row = trials_table(
+        collect([lost, tick(0, 10, math.nan), tick(0, 20, 7.0), unwritten]), SPACE, "swd"
+    ).iloc[0]
     assert row["best"] == 7.0 and math.isnan(row["last"]) and row["images_seen"] == 40
 
 
@@ -167,14 +169,18 @@ def test_tables_are_read_back_as_they_were_written(tmp_path: Path) -> None:
     csv = pd.read_csv(tmp_path / "sweep" / "trials.csv")
     assert csv["best"].fillna(-1).tolist() == trials["best"].fillna(-1).tolist()
     assert list(csv.columns) == list(trials.columns)
-    write_tables(tmp_path / "empty", trials_table(collect([]), SPACE, "swd"), history_table(collect([]), SPACE))
+    write_tables(
+        tmp_path / "empty", trials_table(collect([]), SPACE, "swd"), history_table(collect([]), SPACE)
+    )
     assert len(pd.read_parquet(tmp_path / "empty" / "history.parquet")) == 0
 
 
 def test_tables_are_written_to_a_url() -> None:
     try:
         write_tables(
-            "memory://bucket/tables", trials_table(collect(EVENTS), SPACE, "swd"), history_table(collect(EVENTS), SPACE)
+            "memory://bucket/tables",
+            trials_table(collect(EVENTS), SPACE, "swd"),
+            history_table(collect(EVENTS), SPACE),
         )
         stored = fsspec.filesystem("memory").cat_file("/bucket/tables/trials.parquet")
         assert len(pd.read_parquet(io.BytesIO(stored))) == 5
@@ -185,7 +191,9 @@ def test_tables_are_written_to_a_url() -> None:
 def test_a_folder_that_cannot_be_written_is_one_clear_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(WriteError, match="cannot be written"):
-        write_tables(tmp_path / "file", trials_table(collect([]), SPACE, "swd"), history_table(collect([]), SPACE))
+        write_tables(
+            tmp_path / "file", trials_table(collect([]), SPACE, "swd"), history_table(collect([]), SPACE)
+        )
 
 
 def printed(table: pd.DataFrame, space: Space, **options: int) -> str:

@@ -1,0 +1,33 @@
+"""What the tests of the sweep share: one Ray, a cache of images, sabotage."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import ray
+import ray.cloudpickle
+
+from gan.ray_session import start_ray
+from tests.tune import sweeps
+from tune import gangs
+
+
+@pytest.fixture(scope="session")
+def shared_ray() -> Iterator[None]:
+    """One Ray for all tests of a session that need one."""
+    ray.cloudpickle.register_pickle_by_value(sweeps)
+    start_ray(None, num_cpus=2)
+    yield
+    ray.shutdown()
+
+
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Decoded images go to the test's own folder."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+
+
+@pytest.fixture
+def sabotage(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lets trials with certain learning rates fail, in the workers of the gangs."""
+    monkeypatch.setattr(gangs, "work", sweeps.sabotaged_work)

@@ -1,0 +1,73 @@
+"""Tiny sweeps in this process, and workers whose trials can be made to fail."""
+
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from gan.config import DataConfig, GanConfig, NetworkConfig
+from tune.config import SweepConfig
+from tune.space import Choice, Float, Space
+from tune.sweep import SweepPlan, run_sweep
+from tune.sweep_folder import SweepFolder
+from tune.trials import Trial
+from tune.view import SweepView
+
+RATE = "optimizer.generator_lr"
+POISON = 1.0
+"""A learning rate whose trials become NaN after their first tick."""
+CRASH = 0.9
+"""A learning rate whose trials raise an error that no configuration foresees."""
+
+
+def tiny_gan(**settings: Any) -> GanConfig:
+    """A GAN that trains a tick in well under a second."""
+    return GanConfig(
+        data=DataConfig(resolution=16, max_images=300, held_out=60),
+        network=NetworkConfig(width=4, latent_size=8),
+        **{"batch": 16, "images": 256, "images_per_tick": 64, "compile": "off"} | settings,
+    )
+
+
+def rates(*values: float) -> Space:
+    """A space of a few learning rates, or of all from 1e-5 to 1e-3."""
+    return Space({RATE: Choice(values=values) if values else Float(low=1e-5, high=1e-3, log=True)})
+
+
+def sweep(
+    folder: Path, space: Space, *, gan: GanConfig | None = None, resume: bool = False, **settings: Any
+) -> dict[int, Trial]:
+    """Run a sweep in this process, below `folder`, under the name `sweep`."""
+    config = SweepConfig(gan=gan or tiny_gan(), name="sweep", storage=str(folder), **settings)
+    plan = SweepPlan(
+        config=config, space=space, folder=SweepFolder(config.storage, "sweep"), is_resumed=resume
+    )
+    view = SweepView(Console(quiet=True), space, "swd", config.trials)
+    return run_sweep(plan, view)
+
+
+def sabotaged_work(setup: dict[str, Any]) -> None:
+    """`gangs.work`, but that the rates above do what they say."""
+    from gan.run import GanRun
+    from tune import gangs as honest
+
+    original: Callable[[GanRun], dict[str, float]] = GanRun.tick
+
+    def tick(run: GanRun) -> dict[str, float]:
+        rate = run.config.optimizer.generator_lr
+        if rate == CRASH:
+            raise RuntimeError("the device is on fire")
+        if rate == POISON and run.images_seen > 0:
+            state = run.state_dict()
+            weights = next(name for name in state.tensors if name.startswith("generator."))
+            state.tensors[weights] = state.tensors[weights] * float("nan")
+            run.load_state_dict(dataclasses.replace(state))
+        return original(run)
+
+    GanRun.tick = tick  # type: ignore[method-assign]
+    try:
+        honest.work(setup)
+    finally:
+        GanRun.tick = original  # type: ignore[method-assign]

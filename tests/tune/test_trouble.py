@@ -1,0 +1,197 @@
+"""What a sweep loses when something dies: killed workers, a killed driver, signals, a full disk."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pytest
+import ray.util.state
+
+from gan.files import WriteError
+from tests.tune.sweeps import rates, sweep, tiny_gan
+from tune.__main__ import main
+from tune.events import EventLog, read_events
+from tune.sweep_folder import SweepFolder
+from tune.trials import Trial, collect
+
+pytestmark = [pytest.mark.usefixtures("cache"), pytest.mark.timeout(300)]
+
+TICK = 64
+FLAGS = [
+    "--resolution",
+    "16",
+    "--max-images",
+    "300",
+    "--held-out",
+    "60",
+    "--width",
+    "4",
+    "--latent-size",
+    "8",
+    "--batch",
+    "16",
+    "--images-per-tick",
+    "64",
+    "--compile",
+    "off",
+    "--scheduler",
+    "none",
+]
+
+
+def wait_for(is_so: Callable[[], bool], timeout_s: float = 120) -> None:
+    deadline = time.monotonic() + timeout_s
+    while not is_so():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def trials_of(folder: Path) -> dict[int, Trial]:
+    return collect(read_events(folder))
+
+
+def ticks_of(folder: Path) -> int:
+    return sum(len(trial.ticks) for trial in trials_of(folder).values())
+
+
+def seen(trial: Trial) -> list[int]:
+    return [tick.images_seen for tick in trial.valid_ticks()]
+
+
+def start(args: Sequence[str]) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "tune", *args],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        env=os.environ | {"PYTHONUNBUFFERED": "1"},
+    )
+
+
+def processes_of(session: int) -> list[int]:
+    """The living processes of a session that a driver leads."""
+    listed = subprocess.run(["ps", "-s", str(session), "-o", "pid=,stat="], capture_output=True, text=True)
+    return [int(line.split()[0]) for line in listed.stdout.splitlines() if "Z" not in line]
+
+
+@pytest.mark.usefixtures("shared_ray")
+def test_a_killed_worker_costs_at_most_a_tick_of_its_trial(tmp_path: Path) -> None:
+    killed: list[int] = []
+
+    def kill_one() -> None:
+        wait_for(lambda: ticks_of(tmp_path / "sweep") >= 10)
+        filters = [("class_name", "=", "RayTrainWorker"), ("state", "=", "ALIVE")]
+        actor = ray.util.state.list_actors(filters=filters, detail=True)[0]
+        os.kill(actor.pid, signal.SIGKILL)
+        killed.append(actor.pid)
+
+    killer = threading.Thread(target=kill_one)
+    killer.start()
+    images = 60 * TICK
+    trials = sweep(tmp_path, rates(), trials=3, scheduler="none", gan=tiny_gan(images=images))
+    killer.join()
+    assert killed
+    assert [trial.state for trial in trials.values()] == ["completed"] * 3
+    attempts = [trial.attempt for trial in trials.values()]
+    assert sum(attempts) == 1, "one trial was tried again"
+    for trial in trials.values():
+        assert seen(trial) == [TICK * tick for tick in range(1, 61)], "no tick is missing"
+        assert len(trial.ticks) - len(trial.valid_ticks()) <= 1, "at most one was trained twice"
+
+
+def test_signals_stop_cleanly_and_resume_goes_on_each_time(tmp_path: Path) -> None:
+    folder = tmp_path / "sweep"
+    images = str(100 * TICK)
+    driver = start(
+        ["sweep", "--name", "sweep", "--storage", str(tmp_path), "--trials", "2", "--images", images, *FLAGS]
+    )
+    wait_for(lambda: ticks_of(folder) >= 6)
+    os.kill(driver.pid, signal.SIGINT)
+    out, err = driver.communicate(timeout=60)
+    assert driver.returncode == 130, err
+    assert out.splitlines()[-1] == (
+        f"stopped by Ctrl-C; everything is saved: go on with python -m tune resume {folder}"
+    )
+    before = trials_of(folder)
+    assert {trial.state for trial in before.values()} == {"interrupted"}
+    assert (folder / "trials.csv").exists() and (folder / "best" / "grid.png").exists()
+    wait_for(lambda: not processes_of(driver.pid), timeout_s=30)
+
+    driver = start(["resume", str(folder)])
+    done = ticks_of(folder)
+    wait_for(lambda: ticks_of(folder) >= done + 6)
+    os.kill(driver.pid, signal.SIGTERM)
+    out, err = driver.communicate(timeout=60)
+    assert driver.returncode == 143, err
+    for number, trial in trials_of(folder).items():
+        assert trial.values == before[number].values
+        assert seen(trial) == [TICK * tick for tick in range(1, len(seen(trial)) + 1)]
+        assert len(trial.ticks) - len(trial.valid_ticks()) <= 1
+    wait_for(lambda: not processes_of(driver.pid), timeout_s=30)
+
+
+@pytest.mark.usefixtures("shared_ray")
+def test_a_killed_driver_loses_no_finished_trial_and_at_most_a_tick_of_a_running_one(tmp_path: Path) -> None:
+    folder = tmp_path / "sweep"
+    images = str(20 * TICK)
+    driver = start(
+        ["sweep", "--name", "sweep", "--storage", str(tmp_path), "--trials", "5", "--images", images, *FLAGS]
+    )
+    wait_for(lambda: sum(trial.state == "completed" for trial in trials_of(folder).values()) >= 2)
+    wait_for(lambda: any(trial.state == "running" and trial.ticks for trial in trials_of(folder).values()))
+    os.kill(driver.pid, signal.SIGKILL)
+    driver.communicate(timeout=60)
+    before = trials_of(folder)
+
+    assert main(["resume", str(folder)]) == 0
+    after = trials_of(folder)
+    assert [trial.state for trial in after.values()] == ["completed"] * 5
+    for number, trial in before.items():
+        assert after[number].values == trial.values
+        assert seen(after[number]) == [TICK * tick for tick in range(1, 21)]
+        if trial.state == "completed":
+            assert after[number].ticks == trial.ticks
+        else:
+            assert len(after[number].ticks) - 20 <= 1
+
+
+@pytest.mark.usefixtures("shared_ray")
+def test_a_full_disk_ends_the_sweep_in_one_line_and_keeps_what_was_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    append, count = EventLog.append, 0
+
+    def fill_up(log: EventLog, event: object) -> None:
+        nonlocal count
+        count += 1
+        if count > 12:
+            raise WriteError("events.jsonl cannot be written: No space left on device; free some space")
+        append(log, event)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(EventLog, "append", fill_up)
+    arguments = [
+        "sweep",
+        "--name",
+        "sweep",
+        "--storage",
+        str(tmp_path),
+        "--trials",
+        "3",
+        "--images",
+        "640",
+        *FLAGS,
+    ]
+    assert main(arguments) == 1
+    [line] = capsys.readouterr().err.splitlines()[-1:]
+    assert "No space left on device" in line and "python -m tune resume" in line
+    monkeypatch.undo()
+    before = trials_of(tmp_path / "sweep")
+    assert ticks_of(tmp_path / "sweep") > 0
+    assert SweepFolder.at(str(tmp_path / "sweep")).config().trials == 3
+    assert set(before) <= {0, 1, 2}
