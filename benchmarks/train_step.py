@@ -1,13 +1,14 @@
-"""Images/s of our training step against the commonly written one and against this device's convolutions alone.
+"""Images/s of our training step against the commonly written one and this device's convolutions alone.
 
-All candidates take turns, so that a drifting machine slows all alike; the best of each is compared. The ceiling
-is the time of the step's convolutions and nothing else: each layer's forward, input-gradient and weight-gradient
-kernel timed alone, in the type and memory format that our step uses, times how often the step needs it. The last
-line is one JSON object.
+All candidates take turns, so that a drifting machine slows all alike; the best of each is compared. The
+ceiling is the time of the step's convolutions and nothing else: each layer's forward, input-gradient and
+weight-gradient kernel of PyTorch timed alone, in the type and memory format that our step uses, times how
+often the step needs it. The last line is one JSON object.
 """
 
 import argparse
 import dataclasses
+import itertools
 import json
 import tempfile
 import time
@@ -23,7 +24,7 @@ from torch import Tensor, nn
 from gan.compilation import compiled_passes
 from gan.config import DataConfig, GanConfig, NetworkConfig
 from gan.device import has_fast_bf16, keep_freed_memory
-from gan.networks import build_discriminator, build_generator
+from gan.networks import build_discriminator
 from gan.players import build_players
 from gan.recipe import recipe_for
 from gan.step import UNCOMPILED, Passes, train_step
@@ -92,10 +93,10 @@ def our_step(config: GanConfig, device: torch.device, passes: Passes) -> Callabl
 
 
 def common_step(config: GanConfig, device: torch.device) -> Callable[[], None]:
-    """The step as PyTorch's DCGAN example writes it, on the same networks and without the average."""
-    shape = {"resolution": config.data.resolution, "channels": CHANNELS}
-    generator = build_generator(config.network, **shape).to(device)
-    discriminator = build_discriminator(config.network, **shape).to(device)
+    """The step and networks as PyTorch's DCGAN example writes them; no average of the generator is kept."""
+    generator, discriminator = _example_networks(config)
+    for network in (generator, discriminator):
+        network.to(device)
     adams = [
         torch.optim.Adam(network.parameters(), lr=2e-4, betas=(0.5, 0.999))
         for network in (generator, discriminator)
@@ -106,24 +107,44 @@ def common_step(config: GanConfig, device: torch.device) -> Callable[[], None]:
 
     def step() -> None:
         discriminator.zero_grad()
-        output = discriminator(real)
+        output = discriminator(real).view(-1)
         loss_real = criterion(output, label.fill_(1.0))
         loss_real.backward()
         output.sigmoid().mean().item()
-        fakes = generator(latents)
-        output = discriminator(fakes.detach())
+        fakes = generator(latents[:, :, None, None])
+        output = discriminator(fakes.detach()).view(-1)
         loss_fake = criterion(output, label.fill_(0.0))
         loss_fake.backward()
         output.sigmoid().mean().item()
         (loss_real + loss_fake).item()
         adams[1].step()
         generator.zero_grad()
-        loss = criterion(discriminator(fakes), label.fill_(1.0))
+        loss = criterion(discriminator(fakes).view(-1), label.fill_(1.0))
         loss.backward()
         loss.item()
         adams[0].step()
 
     return step
+
+
+def _example_networks(config: GanConfig) -> tuple[nn.Module, nn.Module]:
+    # the last layer's sigmoid lies in the loss, which is faster than the example's
+    depth = (config.data.resolution // 4).bit_length() - 1
+    widths = [config.network.width * 2**level for level in range(depth)]
+    up: list[nn.Module] = [nn.ConvTranspose2d(config.network.latent_size, widths[-1], 4, 1, 0, bias=False)]
+    down: list[nn.Module] = [nn.Conv2d(CHANNELS, widths[0], 4, 2, 1, bias=False), nn.LeakyReLU(0.2, True)]
+    for outer, inner in itertools.pairwise(widths):
+        down += [nn.Conv2d(outer, inner, 4, 2, 1, bias=False), nn.BatchNorm2d(inner), nn.LeakyReLU(0.2, True)]
+    for inner, outer in itertools.pairwise([*widths[::-1], CHANNELS]):
+        up += [nn.BatchNorm2d(inner), nn.ReLU(True), nn.ConvTranspose2d(inner, outer, 4, 2, 1, bias=False)]
+    networks = (
+        nn.Sequential(*up, nn.Tanh()),
+        nn.Sequential(*down, nn.Conv2d(widths[-1], 1, 4, 1, 0, bias=False)),
+    )
+    for network in networks:
+        for parameter in network.parameters():
+            nn.init.normal_(parameter, 1.0 if parameter.dim() == 1 else 0.0, 0.02)
+    return networks
 
 
 def _batch(

@@ -1,4 +1,4 @@
-"""Seconds between two trials: warm gangs against Ray's documented pattern, `TorchTrainer` inside a Tune function.
+"""Seconds between two trials: warm gangs against Ray's pattern, `TorchTrainer` inside a Tune function.
 
 Both train the same tiny GAN for the same images with two workers a trial, in one run on one Ray. Prints the
 figures and, as its last line, one JSON object: `gang_turnover_s`, the median over the trials after the first

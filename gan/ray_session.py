@@ -63,13 +63,21 @@ def _join(address: str) -> None:
     )
     known = os.environ.get(ADDRESS_VARIABLE) if address == "auto" else address
     try:
+        if address != "auto":
+            _knock(address)  # Ray itself would try for more than a minute
         _init(address, known)
-    except (ConnectionError, ValueError, RuntimeError) as error:
+    except (OSError, ValueError, RuntimeError) as error:
         reason = " ".join(str(error).split())
         raise ConfigError(
             f"--address {address} is no Ray cluster that can be reached ({reason}); see `ray status`, "
             "or leave --address out to start Ray here"
         ) from None
+
+
+def _knock(address: str) -> None:
+    host, _, port = address.rpartition(":")
+    with socket.create_connection((host, int(port)), timeout=10):
+        pass
 
 
 def _init(address: str, known: str | None, num_cpus: int | None = None) -> None:

@@ -23,9 +23,10 @@ from gan.config import ConfigError, GanConfig
 from gan.data import load_images
 from gan.events import Begun, Ended, Event, Stepped, Ticked
 from gan.files import WriteError
+from gan.numbers import StepProgress
 from gan.ray_session import worker_env
 from gan.resources import Resources
-from gan.run import Diverged, GanRun, StepProgress
+from gan.run import Diverged, GanRun
 from gan.run_folder import Row, RunFolder, is_best
 from gan.storage import Folder
 

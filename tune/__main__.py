@@ -83,7 +83,7 @@ def _resume(command: Resume, console: Console) -> int:
 
 
 def _run(plan: "SweepPlan", console: Console) -> int:
-        from tune.sweep import SweepError, run_sweep
+    from tune.sweep import SweepError, run_sweep
     from tune.view import SweepView
 
     metric = plan.config.gan.evaluation.metric

@@ -18,10 +18,9 @@ GRID_IMAGES = 64
 def by_quality(trials: Mapping[int, Trial], *, lower_is_better: bool) -> list[tuple[Trial, Checkpoint]]:
     """Every saved state that has a value, with its trial, best first."""
     sign = 1 if lower_is_better else -1
-    saved = [
-        (trial, state) for trial in trials.values() for state in trial.checkpoints if state.value is not None
-    ]
-    return sorted(saved, key=lambda pair: sign * (pair[1].value or 0.0))
+    states = [(trial, state) for trial in trials.values() for state in trial.checkpoints]
+    known = [(trial, state) for trial, state in states if state.value is not None]
+    return sorted(known, key=lambda pair: sign * (pair[1].value or 0.0))
 
 
 def export_best(folder: SweepFolder, trials: Mapping[int, Trial], *, lower_is_better: bool) -> str | None:

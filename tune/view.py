@@ -26,11 +26,8 @@ LIVE_ROWS = 12
 class SweepView:
     """A live table in a terminal; elsewhere one line for each trial that ends."""
 
-    def __init__(
-        self, console: Console, space: Space, metric: str, num_trials: int, images_per_trial: int
-    ) -> None:
-        self._console, self._space, self._metric = console, space, metric
-        self._num_trials, self._images_per_trial = num_trials, images_per_trial
+    def __init__(self, console: Console, space: Space, metric: str, num_trials: int) -> None:
+        self._console, self._space, self._metric, self._num_trials = console, space, metric, num_trials
         self._live: Live | None = None
         self._next_refresh = 0.0
         self._started = time.monotonic()
@@ -90,14 +87,8 @@ class SweepView:
         counts = ", ".join(f"{count} {state}" for state, count in sorted(states.items()))
         seconds = time.monotonic() - self._started
         rate = (_images(trials) - (self._images_before or 0)) / max(seconds, 1e-9)
-        noise = next(
-            (
-                tick.numbers.get(f"{self._metric}_noise")
-                for trial in trials.values()
-                for _, tick in trial.ticks
-            ),
-            None,
-        )
+        ticks = (tick for trial in trials.values() for _, tick in trial.ticks)
+        noise = next((tick.numbers.get(f"{self._metric}_noise") for tick in ticks), None)
         parts = [
             f"{len(trials)} of {self._num_trials} trials: {counts or 'none yet'}",
             f"{_duration(seconds)}, {rate:,.0f} images/s",

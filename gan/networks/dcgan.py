@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from gan.config import NetworkConfig
 from gan.networks.normalization import SpectralConv2d, SpectralLinear, SyncBatchNorm2d
+from gan.networks.unfolded import UnfoldedConv2d, UnfoldedConvTranspose2d
 
 FIRST_SIDE = 4
 WEIGHT_STD = 0.02
@@ -35,7 +36,7 @@ class Generator(nn.Module):
         self.first_norm = _batch_norm(widths[0], config.sync_batch_norm)
         self.blocks = nn.ModuleList(
             nn.Sequential(
-                nn.ConvTranspose2d(inner, outer, 4, stride=2, padding=1, bias=False),
+                UnfoldedConvTranspose2d(inner, outer, 4, stride=2, padding=1, bias=False),
                 _batch_norm(outer, config.sync_batch_norm),
                 nn.ReLU(inplace=True),
             )
@@ -63,7 +64,9 @@ class Discriminator(nn.Module):
     def __init__(self, config: NetworkConfig, resolution: int, channels: int, norm: CriticNorm) -> None:
         super().__init__()
         widths = _widths(config.width, resolution)
-        conv, linear = (SpectralConv2d, SpectralLinear) if config.spectral_norm else (nn.Conv2d, nn.Linear)
+        # a penalized gradient is differentiated twice, unfolding only once
+        plain_conv = nn.Conv2d if norm == "layer" else UnfoldedConv2d
+        conv, linear = (SpectralConv2d, SpectralLinear) if config.spectral_norm else (plain_conv, nn.Linear)
         self.from_image = conv(channels, widths[0], 4, stride=2, padding=1, bias=False)
         self.blocks = nn.ModuleList(
             nn.Sequential(

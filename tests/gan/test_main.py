@@ -263,3 +263,19 @@ def test_a_killed_driver_loses_at_most_a_tick_and_changes_no_number(
     plain = plain_driver(long_config, Folder(str(tmp_path / "plain")), usable_cpus())
     names = ("images_seen", "swd", "generator_loss", "discriminator_loss", "accuracy_real", "accuracy_fake")
     assert [[row[name] for name in names] for row in rows] == [[row[name] for name in names] for row in plain]
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1:1", "nonsense", "127.0.0.1:many", "ray://127.0.0.1:10001"])
+def test_a_cluster_that_is_not_there_is_one_line_and_exit_code_2(
+    address: str, tmp_path: Path, cache: Path
+) -> None:
+    args = ["--max-images", "240", "--held-out", "32", "--resolution", "16", "--batch", "16"]
+    answer = subprocess.run(
+        [sys.executable, "-m", "gan", "train", *args, "--cache-dir", str(cache), "--address", address],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        timeout=60,
+    )
+    assert answer.returncode == 2
+    assert re.fullmatch(rf"python -m gan: --address .*{address}.+\n", answer.stderr), answer.stderr

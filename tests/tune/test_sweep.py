@@ -15,13 +15,7 @@ from tests.tune.sweeps import CRASH, POISON, RATE, rates, sweep, tiny_gan
 from tune.space import Float, Space
 from tune.trials import Trial
 
-pytestmark = [
-    pytest.mark.usefixtures("shared_ray", "cache"),
-    pytest.mark.filterwarnings("ignore::ResourceWarning"),  # Ray leaves sockets to the garbage collector
-    pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning"),
-    pytest.mark.filterwarnings("ignore::DeprecationWarning:ray"),
-    pytest.mark.filterwarnings("ignore::FutureWarning:ray"),
-]
+pytestmark = [pytest.mark.usefixtures("shared_ray", "cache"), pytest.mark.timeout(300)]
 
 
 def swd_by_images(trial: Trial) -> list[tuple[int, float]]:

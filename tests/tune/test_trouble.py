@@ -22,26 +22,9 @@ from tune.trials import Trial, collect
 pytestmark = [pytest.mark.usefixtures("cache"), pytest.mark.timeout(300)]
 
 TICK = 64
-FLAGS = [
-    "--resolution",
-    "16",
-    "--max-images",
-    "300",
-    "--held-out",
-    "60",
-    "--width",
-    "4",
-    "--latent-size",
-    "8",
-    "--batch",
-    "16",
-    "--images-per-tick",
-    "64",
-    "--compile",
-    "off",
-    "--scheduler",
-    "none",
-]
+FLAGS = ["--resolution", "16", "--max-images", "300", "--held-out", "60", "--width", "4"]
+FLAGS += ["--latent-size", "8", "--batch", "16", "--images-per-tick", str(TICK), "--compile", "off"]
+FLAGS += ["--scheduler", "none"]
 
 
 def wait_for(is_so: Callable[[], bool], timeout_s: float = 120) -> None:
@@ -61,6 +44,11 @@ def ticks_of(folder: Path) -> int:
 
 def seen(trial: Trial) -> list[int]:
     return [tick.images_seen for tick in trial.valid_ticks()]
+
+
+def sweep_command(storage: Path, *, trials: int, images: int) -> list[str]:
+    place = ["--name", "sweep", "--storage", str(storage)]
+    return ["sweep", *place, "--trials", str(trials), "--images", str(images), *FLAGS]
 
 
 def start(args: Sequence[str]) -> subprocess.Popen[str]:
@@ -91,7 +79,7 @@ def test_a_killed_worker_costs_at_most_a_tick_of_its_trial(tmp_path: Path) -> No
         os.kill(actor.pid, signal.SIGKILL)
         killed.append(actor.pid)
 
-    killer = threading.Thread(target=kill_one)
+    killer = threading.Thread(target=kill_one, daemon=True)
     killer.start()
     images = 60 * TICK
     trials = sweep(tmp_path, rates(), trials=3, scheduler="none", gan=tiny_gan(images=images))
@@ -107,10 +95,7 @@ def test_a_killed_worker_costs_at_most_a_tick_of_its_trial(tmp_path: Path) -> No
 
 def test_signals_stop_cleanly_and_resume_goes_on_each_time(tmp_path: Path) -> None:
     folder = tmp_path / "sweep"
-    images = str(100 * TICK)
-    driver = start(
-        ["sweep", "--name", "sweep", "--storage", str(tmp_path), "--trials", "2", "--images", images, *FLAGS]
-    )
+    driver = start(sweep_command(tmp_path, trials=2, images=100 * TICK))
     wait_for(lambda: ticks_of(folder) >= 6)
     os.kill(driver.pid, signal.SIGINT)
     out, err = driver.communicate(timeout=60)
@@ -139,10 +124,7 @@ def test_signals_stop_cleanly_and_resume_goes_on_each_time(tmp_path: Path) -> No
 @pytest.mark.usefixtures("shared_ray")
 def test_a_killed_driver_loses_no_finished_trial_and_at_most_a_tick_of_a_running_one(tmp_path: Path) -> None:
     folder = tmp_path / "sweep"
-    images = str(20 * TICK)
-    driver = start(
-        ["sweep", "--name", "sweep", "--storage", str(tmp_path), "--trials", "5", "--images", images, *FLAGS]
-    )
+    driver = start(sweep_command(tmp_path, trials=5, images=20 * TICK))
     wait_for(lambda: sum(trial.state == "completed" for trial in trials_of(folder).values()) >= 2)
     wait_for(lambda: any(trial.state == "running" and trial.ticks for trial in trials_of(folder).values()))
     os.kill(driver.pid, signal.SIGKILL)
@@ -175,19 +157,7 @@ def test_a_full_disk_ends_the_sweep_in_one_line_and_keeps_what_was_there(
         append(log, event)  # type: ignore[arg-type]
 
     monkeypatch.setattr(EventLog, "append", fill_up)
-    arguments = [
-        "sweep",
-        "--name",
-        "sweep",
-        "--storage",
-        str(tmp_path),
-        "--trials",
-        "3",
-        "--images",
-        "640",
-        *FLAGS,
-    ]
-    assert main(arguments) == 1
+    assert main(sweep_command(tmp_path, trials=3, images=10 * TICK)) == 1
     [line] = capsys.readouterr().err.splitlines()[-1:]
     assert "No space left on device" in line and "python -m tune resume" in line
     monkeypatch.undo()
