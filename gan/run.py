@@ -75,7 +75,7 @@ class GanRun:
         keep_freed_memory()
         self._players = build_players(config, channels=images.channels, device=self.device)
         self._recipe = recipe_for(config, device=self.device, world_size=world_size)
-        self._passes = passes_for(config, channels=images.channels, device=self.device, world_size=world_size)
+        self._passes = passes_for(config, device=self.device, world_size=world_size)
         self._metric = build_metric(
             config.evaluation.metric,
             held_out=images.held_out,
@@ -104,8 +104,7 @@ class GanRun:
         row = self._train(began)
         trained = time.perf_counter()
         row |= self._evaluate()
-        row |= self._timings(trained - began, time.perf_counter() - trained)
-        return row
+        return row | self._timings(trained - began, time.perf_counter() - trained)
 
     def state_dict(self) -> RunState:
         """All that a resume needs, copied to the CPU; valid on ranks of any number."""
@@ -176,7 +175,9 @@ class GanRun:
 
         means = self._numbers.means(steps, generator_steps=steps - resting["generator"])
         self._check_losses(means["discriminator_loss"], means["generator_loss"])
-        self._finish_tick()
+        broken = settle(self._players, self.world_size)
+        if broken:
+            raise Diverged(f"a weight of the {broken} is not finite after step {self.step}")
         return {
             "images_seen": float(self.images_seen),
             "step": float(self.step),
@@ -224,11 +225,6 @@ class GanRun:
             elapsed = time.perf_counter() - began
             speed = (index + 1) * self.config.batch / elapsed
             self._on_step(StepProgress(self.step, self.images_seen, self.total_images, speed, numbers))
-
-    def _finish_tick(self) -> None:
-        broken = settle(self._players, self.world_size)
-        if broken:
-            raise Diverged(f"a weight of the {broken} is not finite after step {self.step}")
 
     def _check_losses(self, discriminator_loss: float, generator_loss: float) -> None:
         for player, loss in (("discriminator", discriminator_loss), ("generator", generator_loss)):

@@ -109,15 +109,6 @@ def build_discriminator(
     return network
 
 
-def multiply_adds(config: NetworkConfig, *, resolution: int, channels: int) -> int:
-    """Multiply-adds of one image through the discriminator's convolutions; the generator's are as many."""
-    widths = [channels, *_widths(config.width, resolution)]
-    sides = [resolution // 2**depth for depth in range(1, len(widths))]
-    return sum(
-        outer * inner * 16 * side**2 for outer, inner, side in zip(widths, widths[1:], sides, strict=False)
-    )
-
-
 def _initialize(network: nn.Module, seed: int) -> None:
     """Weights from N(0, 0.02), gains from N(1, 0.02), biases 0 (section 3; gains as in the authors' code)."""
     randomness = torch.Generator().manual_seed(seed)

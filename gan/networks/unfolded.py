@@ -31,7 +31,7 @@ class UnfoldedConv2d(nn.Conv2d):
 
 
 class UnfoldedConvTranspose2d(nn.ConvTranspose2d):
-    """`nn.ConvTranspose2d`, the transpose of `UnfoldedConv2d`, whose backward pass unfolds where that pays."""
+    """The transpose of `UnfoldedConv2d`: `nn.ConvTranspose2d` whose backward pass unfolds where that pays."""
 
     def forward(self, input: Tensor, output_size: list[int] | None = None) -> Tensor:
         """input: (N, C, H, W)."""

@@ -87,12 +87,16 @@ def test_without_a_compiler_training_goes_on_uncompiled(
 ) -> None:
     monkeypatch.setattr(compilation, "_compiler_problem", lambda: "no C++ compiler")
     compiled_passes.cache_clear()
-    passes = passes_for(_config(compile="on"), channels=1, device=CPU, world_size=1)
+    passes = passes_for(_config(compile="on"), device=CPU, world_size=1)
     compiled_passes.cache_clear()
     assert passes is UNCOMPILED
     assert caplog.messages == ["training goes on uncompiled: no C++ compiler"]
 
 
-def test_off_and_runs_too_short_to_pay_stay_uncompiled() -> None:
-    for values in ({"compile": "off", "images": 10**9}, {"compile": "auto"}):
-        assert passes_for(_config(**values), channels=1, device=CPU, world_size=1) is UNCOMPILED
+def test_on_a_cpu_auto_and_off_stay_uncompiled_and_so_does_a_batch_norm_that_reduces() -> None:
+    for values in (
+        {"compile": "off"},
+        {"compile": "auto"},
+        {"compile": "on", "network.sync_batch_norm": True},
+    ):
+        assert passes_for(_config(**values), device=CPU, world_size=2) is UNCOMPILED

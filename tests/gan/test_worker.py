@@ -5,6 +5,7 @@ import signal
 from pathlib import Path
 
 import pytest
+import ray
 import ray.util.state
 import safetensors.torch
 import torch
@@ -39,7 +40,8 @@ def tensors(folder: Folder) -> dict[str, torch.Tensor]:
 def kill_a_worker() -> None:
     """SIGKILL a training worker of the Ray that this process has started."""
     filters = [("class_name", "=", "RayTrainWorker"), ("state", "=", "ALIVE")]
-    [actor] = ray.util.state.list_actors(filters=filters, detail=True)
+    address = ray.get_runtime_context().gcs_address  # there may be another Ray on this machine
+    [actor] = ray.util.state.list_actors(address=address, filters=filters, detail=True)
     os.kill(actor.pid, signal.SIGKILL)
 
 

@@ -1,0 +1,147 @@
+"""The command line as a user meets it: help, wrong input in one line before Ray starts, the best exported."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from gan.commands import parse_command as parse_gan
+from gan.config import GanConfig
+from tune.__main__ import main
+from tune.commands import Resume, Sweep, parse_command
+from tune.config import SweepConfig
+from tune.space import default_space
+from tune.space_file import load_space
+from tune.sweep_folder import SweepFolder
+
+Capture = pytest.CaptureFixture[str]
+
+
+@pytest.fixture(autouse=True)
+def no_ray(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Starting Ray fails the test."""
+
+    def refuse(*_: object) -> None:
+        pytest.fail("Ray was started")
+
+    monkeypatch.setattr("tune.sweep.start_ray", refuse)
+
+
+@pytest.mark.parametrize("command", [[], ["sweep"], ["resume"], ["best"]])
+def test_every_command_explains_itself(command: list[str], capsys: Capture) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        main([*command, "--help"])
+    assert stopped.value.code == 0
+    shown = capsys.readouterr().out
+    assert shown.startswith(f"usage: python -m tune{' ' * bool(command)}{''.join(command)}")
+
+
+def test_the_flags_of_the_readme_are_there(capsys: Capture) -> None:
+    with pytest.raises(SystemExit):
+        main(["sweep", "--help"])
+    flags = set(re.findall(r"--[a-z0-9-]+", capsys.readouterr().out))
+    wanted = "data trials workers-per-trial images-per-trial concurrent time-budget seed space print-space"
+    wanted += " storage address search scheduler generator-lr resolution batch balance"
+    assert {f"--{flag}" for flag in wanted.split()} <= flags
+
+
+def test_the_printed_space_loads_back_to_the_same(tmp_path: Path, capsys: Capture) -> None:
+    assert main(["sweep", "--print-space"]) == 0
+    (tmp_path / "space.toml").write_text(capsys.readouterr().out)
+    assert load_space(tmp_path / "space.toml") == default_space()
+
+
+@pytest.mark.parametrize(
+    ("flags", "says"),
+    [
+        (["--trials", "0"], "--trials must be at least 1, not 0"),
+        (["--trails", "3"], "--trails"),
+        (["--trials", "many"], "many"),
+        (["--scheduler", "hyperband"], "hyperband"),
+        (["--time-budget", "soon"], "--time-budget must be a time such as 90s"),
+        (["--name", "../up"], "--name may have"),
+        (["--batch", "100", "--workers-per-trial", "3"], "--batch must be a multiple of the 3 workers"),
+        (["--generator-lr", "-1"], "--generator-lr must be above 0"),
+        (["--workers-per-trial", "1000", "--batch", "2000"], "a trial needs 1000 workers of 1 CPU"),
+        (["--scheduler", "pbt", "--trials", "1"], "population of at least 2"),
+        (["--data", "/does/not/exist"], "/does/not/exist"),
+        (["--space", "/does/not/exist.toml"], "--space /does/not/exist.toml cannot be read"),
+        (["--config", "/does/not/exist.json"], "which does not exist"),
+        (["--storage", "nonsense://bucket"], "nonsense"),
+        (["--max-images", "40", "--held-out", "4"], "--batch"),
+    ],
+)
+def test_a_wrong_flag_is_answered_in_one_line_before_ray_starts(
+    flags: list[str], says: str, tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    assert main(["sweep", *flags]) == 2
+    shown = capsys.readouterr()
+    [line] = shown.err.splitlines()
+    assert line.startswith("python -m tune: ") and says in line
+    assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("[optimizer.generator_lr]\nlow = 1\nhigh = 0.1\n", "optimizer.generator_lr"),
+        ("[optimizer.lr]\nlow = 0.1\nhigh = 1\n", "optimizer.lr"),
+        ("[optimizer\n", "not TOML"),
+        ("[data.resolution]\nvalues = [16, 32]\n", "data.resolution"),
+    ],
+)
+def test_a_wrong_space_is_answered_in_one_line(text: str, says: str, tmp_path: Path, capsys: Capture) -> None:
+    (tmp_path / "space.toml").write_text(text)
+    assert main(["sweep", "--space", str(tmp_path / "space.toml"), "--storage", str(tmp_path)]) == 2
+    [line] = capsys.readouterr().err.splitlines()
+    assert says in line
+
+
+def test_a_name_is_not_taken_twice_and_a_folder_must_be_a_sweeps(tmp_path: Path, capsys: Capture) -> None:
+    folder = SweepFolder(str(tmp_path), "mine")
+    folder.begin(SweepConfig(), default_space(), is_resumed=False)
+    assert main(["sweep", "--name", "mine", "--storage", str(tmp_path)]) == 2
+    assert "holds a sweep already" in capsys.readouterr().err
+    for command in ("resume", "best"):
+        assert main([command, str(tmp_path / "other")]) == 2
+        assert "holds no sweep" in capsys.readouterr().err
+    assert main(["best", str(tmp_path / "mine")]) == 2
+    assert "none has finished a tick" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("given", "total"), [("+20", 45), ("30", 30), (None, 25)])
+def test_resume_counts_trials_in_all_or_more(given: str | None, total: int) -> None:
+    command = parse_command(["resume", "runs/x", *(["--trials", given] if given else [])])
+    assert isinstance(command, Resume)
+    assert command.changed(SweepConfig(trials=25)).trials == total
+
+
+def test_a_sweep_is_saved_and_read_back_whole(tmp_path: Path) -> None:
+    command = parse_command(
+        ["sweep", "--trials", "7", "--generator-lr", "1e-4", "--images-per-trial", "5000"]
+    )
+    assert isinstance(command, Sweep)
+    assert command.sweep.gan.images == 5000
+    folder = SweepFolder(str(tmp_path), "mine")
+    folder.begin(command.sweep, default_space(), is_resumed=False)
+    again = SweepFolder.at(str(tmp_path / "mine"))
+    assert again.config() == command.sweep
+    assert again.space(command.sweep) == default_space()
+    assert again.session() == ""
+    folder.begin(command.sweep, default_space(), is_resumed=True)
+    assert again.session() == ".r1"
+
+
+def test_the_exported_best_is_a_config_that_train_takes(tmp_path: Path, capsys: Capture) -> None:
+    config = GanConfig().with_values({"optimizer.generator_lr": 3e-4, "balance.policy": "accuracy"})
+    folder = SweepFolder(str(tmp_path), "mine")
+    folder.begin(SweepConfig(), default_space(), is_resumed=False)
+    folder.files.write("best/config.json", json.dumps(config.to_dict()).encode())
+    out = tmp_path / "best.json"
+    assert main(["best", str(tmp_path / "mine"), "--out", str(out)]) == 0
+    assert f"python -m gan train --config {out}" in capsys.readouterr().out
+    command = parse_gan(["train", "--config", str(out), "--batch", "32"])
+    assert command.gan == config.with_values({"batch": 32})  # type: ignore[union-attr]
