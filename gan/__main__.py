@@ -5,9 +5,8 @@ from collections.abc import Sequence
 
 from rich.console import Console
 
+from gan.cli import obeyed
 from gan.commands import PROG, Command, Sample, Train, parse_command
-from gan.config import ConfigError
-from gan.interrupt import Interrupted, interruptible
 
 
 def main(args: Sequence[str] | None = None) -> int:
@@ -15,15 +14,8 @@ def main(args: Sequence[str] | None = None) -> int:
 
     0 done, 1 the run diverged or failed, 2 the command cannot be obeyed, 130 and 143 stopped by a signal.
     """
-    try:
-        with interruptible():
-            return _obey(parse_command(sys.argv[1:] if args is None else args), Console())
-    except ConfigError as error:
-        print(f"{PROG}: {error}", file=sys.stderr)
-        return 2
-    except Interrupted as interrupted:
-        print(f"{PROG}: {interrupted}", file=sys.stderr)
-        return interrupted.exit_code
+    words = sys.argv[1:] if args is None else args
+    return obeyed(PROG, lambda: _obey(parse_command(words), Console()))
 
 
 def _obey(command: Command, console: Console) -> int:

@@ -1,18 +1,36 @@
-"""Reading a command line with tyro, with one line for a wrong one; the callers say what the flags are."""
+"""Reading a command line with tyro, and ending with the right exit code; what the flags are, callers say."""
 
 import contextlib
 import io
 import re
-from collections.abc import Sequence
+import sys
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import tyro
 
 from gan.config import ConfigError
+from gan.interrupt import Interrupted, interruptible
 
 # the frame, and what tyro draws where the output is not Unicode
 _SIDES, _RULE = "│|", set("╭╮╰╯─+-")
 _FOOTER = re.compile(r"For full helptext, (see|run):? *")
+
+
+def obeyed(prog: str, obey: Callable[[], int]) -> int:
+    """What `obey` returns, or the exit code of what it raises, said in one line.
+
+    2 the command cannot be obeyed (ConfigError), 130 and 143 stopped by Ctrl-C and SIGTERM.
+    """
+    try:
+        with interruptible():
+            return obey()
+    except ConfigError as error:
+        print(f"{prog}: {error}", file=sys.stderr)
+        return 2
+    except Interrupted as interrupted:
+        print(f"{prog}: {interrupted}", file=sys.stderr)
+        return interrupted.exit_code
 
 
 def parse(commands: Any, args: Sequence[str], *, prog: str, description: str) -> Any:

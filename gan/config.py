@@ -60,7 +60,9 @@ class DataConfig:
     """Folder of the decoded arrays; default: $XDG_CACHE_HOME/artsweep or ~/.cache/artsweep."""
 
     def __post_init__(self) -> None:
-        require(bool(self.source.strip()), "--data must name a data set, a folder or a zip, not ''; try shapes")
+        require(
+            bool(self.source.strip()), "--data must name a data set, a folder or a zip, not ''; try shapes"
+        )
         require(
             self.max_images is None or self.max_images >= 2,
             f"--max-images must be at least 2, not {self.max_images}; leave it out to use all",
@@ -179,7 +181,10 @@ class EvaluationConfig:
     """Generated and held-out images compared; at most as many as are held out."""
 
     def __post_init__(self) -> None:
-        require(self.metric_images >= 16, f"--metric-images must be at least 16, not {self.metric_images}; try 1024")
+        require(
+            self.metric_images >= 16,
+            f"--metric-images must be at least 16, not {self.metric_images}; try 1024",
+        )
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -214,7 +219,10 @@ class GanConfig:
             self.images_per_tick >= 1,
             f"--images-per-tick must be at least 1, not {self.images_per_tick}; try 20000",
         )
-        require(self.ema_half_life >= 0, f"--ema-half-life must not be negative, not {self.ema_half_life}; try 2000")
+        require(
+            self.ema_half_life >= 0,
+            f"--ema-half-life must not be negative, not {self.ema_half_life}; try 2000",
+        )
         require(0 <= self.seed < 2**63, f"--seed must lie between 0 and 2^63 - 1, not {self.seed}; try 0")
 
     def steps_per_tick(self) -> int:
@@ -264,7 +272,9 @@ class GanConfig:
             for parent in parents:
                 part = part.get(parent) if isinstance(part, dict) else None  # type: ignore[assignment]
             known = isinstance(part, dict) and leaf in part and not isinstance(part[leaf], dict)
-            require(known, f"{path} is not a setting; the settings are {', '.join(setting_paths(type(self)))}")
+            require(
+                known, f"{path} is not a setting; the settings are {', '.join(setting_paths(type(self)))}"
+            )
             part[leaf] = value
         return type(self).from_dict(nested)
 

@@ -1,7 +1,6 @@
 """Image quality as one number, by name, against held-out real images; the distance itself is in `gan.swd`."""
 
 import collections
-from collections.abc import Callable
 from typing import Protocol
 
 import numpy as np
@@ -134,7 +133,7 @@ class _OfRank:
         return float(np.mean(self.levels(generated)))
 
 
-METRICS: dict[str, Callable[..., SlicedWasserstein]] = {SlicedWasserstein.name: SlicedWasserstein}
+METRICS: dict[str, type[SlicedWasserstein]] = {SlicedWasserstein.name: SlicedWasserstein}
 
 _prepared: collections.OrderedDict[tuple[object, ...], SlicedWasserstein] = collections.OrderedDict()
 

@@ -111,8 +111,7 @@ class RunFolder:
 
 def best_row(history: list[Row], metric: str) -> Row:
     """The first of the rows whose metric none betters."""
-    measure: Any = METRICS[metric]  # known there by what builds it
-    sign = 1 if measure.lower_is_better else -1
+    sign = 1 if METRICS[metric].lower_is_better else -1
     return min(history, key=lambda row: sign * row[metric])
 
 

@@ -18,11 +18,11 @@ from gan.data import load_images
 from gan.events import Ended
 from gan.interrupt import Interrupted
 from gan.metrics import LEAST_IMAGES
+from gan.paths import with_absolute_paths
 from gan.progress import RunDisplay, counted, objective, say
 from gan.ray_session import cluster_nodes, local_nodes, start_ray
 from gan.resources import share_resources
 from gan.run_folder import LAST, RunFolder, best_row
-from gan.sources import NAMED
 from gan.storage import Folder
 
 # What may differ when a run goes on: how far, where the data lie, and how fast it is computed.
@@ -44,7 +44,7 @@ def make_plan(command: Train) -> Plan:
 
     Raises: ConfigError for a name that is taken, or a run that cannot go on in this way.
     """
-    config = _with_absolute_paths(command.gan)
+    config = with_absolute_paths(command.gan)
     if command.resume is None:
         results = RunFolder(Folder(command.storage).child(command.name or _default_name(config)))
         require(
@@ -148,16 +148,6 @@ def _read_data(config: GanConfig, console: Console) -> None:
         fewest >= LEAST_IMAGES,
         f"--data {config.data.source} must leave {LEAST_IMAGES} images to train on and as many held out, "
         f"not {len(images.train)} and {len(images.held_out)}; give more images or raise --held-out",
-    )
-
-
-def _with_absolute_paths(config: GanConfig) -> GanConfig:
-    # Ray's workers have another working directory
-    paths = {"data.root": config.data.root, "data.cache": config.data.cache}
-    if config.data.source not in NAMED:
-        paths["data.source"] = config.data.source
-    return config.with_values(
-        {name: str(Path(path).expanduser().absolute()) for name, path in paths.items() if path}
     )
 
 

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from gan.config import ConfigError, require
+from gan.cli import obeyed
+from gan.config import require
 from gan.files import WriteError
-from gan.interrupt import Interrupted, interruptible
+from gan.interrupt import Interrupted
 from gan.paths import with_absolute_paths
 from gan.progress import say
 from tune.commands import PROG, Best, Command, Resume, Sweep, parse_command
@@ -27,15 +28,8 @@ def main(args: Sequence[str] | None = None) -> int:
 
     0 done, 1 the sweep could not go on, 2 the command cannot be obeyed, 130 and 143 stopped by a signal.
     """
-    try:
-        with interruptible():
-            return _obey(parse_command(sys.argv[1:] if args is None else args), Console())
-    except ConfigError as error:
-        print(f"{PROG}: {error}", file=sys.stderr)
-        return 2
-    except Interrupted as interrupted:
-        print(f"{PROG}: {interrupted}", file=sys.stderr)
-        return interrupted.exit_code
+    words = sys.argv[1:] if args is None else args
+    return obeyed(PROG, lambda: _obey(parse_command(words), Console()))
 
 
 def _obey(command: Command, console: Console) -> int:
