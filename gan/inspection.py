@@ -54,7 +54,7 @@ def run_evaluate(command: Evaluate, console: Console) -> int:
         held_out=images.held_out,
         train=images.train,
         num_images=config.evaluation.metric_images,
-        seed=config.seed,
+        seed=config.data.data_seed,
     )
     shape = (metric.num_images, config.network.latent_size)
     # the latents of a tick's measurement, so that the same weights give the same number

@@ -136,9 +136,8 @@ class Pool:
 
     def _mourn(self, gang: _Gang, reason: str, error: Exception | None = None) -> None:
         """Forget a dead incarnation: whoever waits for it or left a state in it is told."""
-        if gang.resident is not None:
-            self._lost[gang.resident] = reason
-        gang.resident, gang.incarnation, gang.world_size = None, "", 0
+        self._evict(gang, lost=reason)
+        gang.incarnation, gang.world_size = "", 0
         gang.mailboxes = {}
         if gang.pending is not None and not gang.pending.done():
             gang.pending.set_exception(error or GangLostError(reason))
@@ -168,7 +167,11 @@ class Pool:
                         await self._move_in(gang, lease, config)
                     except GangLostError:
                         continue  # the state never left the pool: another gang takes it
-                return await self._ask(gang, Command("tick"))
+                try:
+                    return await self._ask(gang, Command("tick"))
+                except TrialFailedError:
+                    self._evict(gang, lost="its trial has failed")
+                    raise
 
     async def dump(self, lease: str) -> Any:
         """The lease's state, wherever it is."""
@@ -198,13 +201,22 @@ class Pool:
     async def _move_in(self, gang: _Gang, lease: str, config: dict[str, Any]) -> None:
         if gang.resident is not None:
             evicted = gang.resident
-            state = await self._ask(gang, Command("dump"))
-            if gang.resident == evicted:  # it was not forgotten meanwhile
-                self._states[evicted] = state
-                gang.resident = None
+            try:
+                state = await self._ask(gang, Command("dump"))
+            except TrialFailedError as error:  # no fault of the trial that moves in
+                self._evict(gang, lost=str(error))
+            else:
+                if gang.resident == evicted:  # it was not forgotten meanwhile
+                    self._states[evicted] = state
+                    self._evict(gang)
         await self._ask(gang, Command("begin", config=config, state=self._states.get(lease)))
         self._states.pop(lease, None)
         gang.resident = lease
+
+    def _evict(self, gang: _Gang, lost: str | None = None) -> None:
+        if gang.resident is not None and lost is not None:
+            self._lost[gang.resident] = lost
+        gang.resident = None
 
     async def _ask(self, gang: _Gang, command: Command) -> Any:
         if not gang.is_ready:

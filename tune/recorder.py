@@ -47,7 +47,8 @@ class Recorder(Callback):  # type: ignore[misc]  # ray is untyped here
         self._running: set[int] = set()
         self._next_change = 0.0
         self._has_changed = False
-        self._broken: WriteError | None = None
+        self.broken: WriteError | None = None
+        """Why nothing more can be written: Tune wraps what some of its callbacks raise beyond recognition."""
 
     # --- what Tune tells
 
@@ -116,8 +117,8 @@ class Recorder(Callback):  # type: ignore[misc]  # ray is untyped here
         self._on_step()
 
     def on_step_end(self, iteration: int, trials: list[Any], **info: Any) -> None:
-        if self._broken is not None:
-            raise self._broken
+        if self.broken is not None:
+            raise self.broken
         self._on_step()
         if self._has_changed and time.monotonic() >= self._next_change:
             self._has_changed = False
@@ -143,8 +144,7 @@ class Recorder(Callback):  # type: ignore[misc]  # ray is untyped here
         try:
             self._log.append(event)
         except WriteError as error:
-            # Tune catches what some of its callbacks raise: kept, and raised where it does not
-            self._broken = error
+            self.broken = error
             raise
         apply(self.trials, event)
         self._has_changed = True

@@ -130,9 +130,11 @@ def _tune(
         try:
             with view.live(), contextlib.suppress(TimeBudgetReached):
                 _build_tuner(plan, gangs, searcher, recorder).fit()
-        except BaseException:
+        except BaseException as error:
             with contextlib.suppress(WriteError):  # on a full disk, what ended the sweep says more
                 _save(plan, recorder, study, write)
+            if recorder.broken is not None:
+                raise recorder.broken from error
             raise
         _save(plan, recorder, study, write)
 
@@ -185,6 +187,7 @@ def _build_tuner(plan: SweepPlan, gangs: Gangs, searcher: OptunaSearcher, record
                 num_to_keep=4 if is_population else 1,
                 checkpoint_score_attribute=metric,
                 checkpoint_score_order="min",
+                checkpoint_at_end=False,  # a tick says itself whether it is saved; one that failed is not
             ),
         ),
     )

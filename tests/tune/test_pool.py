@@ -178,6 +178,21 @@ def test_a_trials_own_failure_leaves_the_gang_to_the_next_trial() -> None:
     run(scenario)
 
 
+def test_a_failed_trial_that_is_not_forgotten_yet_is_no_burden_to_the_next() -> None:
+    async def scenario() -> None:
+        pool = Pool(["a"])
+        gang = FakeGang(pool, "a").start()
+        lease = await pool.open("broken")
+        with pytest.raises(TrialFailedError):
+            await pool.tick(lease, {"name": "broken"})
+        assert await ticks(pool, "x", 1) == [("x", 1)]
+        assert "dump" not in gang.log, "what failed is not worth a switch"
+        with pytest.raises(GangLostError, match="failed"):
+            await pool.tick(lease, {"name": "broken"})
+
+    run(scenario)
+
+
 def test_a_fatal_failure_takes_the_gang_out_until_it_registers_anew() -> None:
     async def scenario() -> None:
         pool = Pool(["a"])

@@ -75,7 +75,8 @@ def test_a_killed_worker_costs_at_most_a_tick_of_its_trial(tmp_path: Path) -> No
     def kill_one() -> None:
         wait_for(lambda: ticks_of(tmp_path / "sweep") >= 10)
         filters = [("class_name", "=", "RayTrainWorker"), ("state", "=", "ALIVE")]
-        actor = ray.util.state.list_actors(filters=filters, detail=True)[0]
+        address = ray.get_runtime_context().gcs_address
+        actor = ray.util.state.list_actors(address, filters=filters, detail=True)[0]
         os.kill(actor.pid, signal.SIGKILL)
         killed.append(actor.pid)
 
