@@ -41,7 +41,7 @@ WORKERS = 2
 class Arguments:
     """How much is measured."""
 
-    trials: int = 30
+    trials: int = 31
     """Trials on warm gangs, under ASHA."""
     nested: int = 4
     """Trials of the nested pattern; each takes many seconds."""

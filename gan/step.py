@@ -1,7 +1,7 @@
 """One training step of the two players; not which images it sees nor when a run ends, that is `gan.run`'s.
 
-Ranks share gradients as one flat tensor a player, with the step's numbers riding on it. Nothing here waits
-for a GPU.
+Ranks share large gradients while the backward pass goes on, small ones and the step's numbers as one tensor.
+Nothing here waits for a GPU.
 """
 
 import dataclasses
@@ -15,6 +15,9 @@ from gan.config import LossName
 from gan.losses import LOSSES, gradient_penalty
 from gan.players import Players
 from gan.recipe import Recipe
+
+LARGE = 65_536
+"""Elements from which on a tensor is reduced by itself."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -109,8 +112,9 @@ def train_step(
             with _autocast(real, recipe.autocast_dtype):
                 penalty = gradient_penalty(players.discriminator, real, fakes, penalty_shares)
             loss = loss + recipe.gradient_penalty * penalty
-        loss.backward()
-        numbers = average_over_ranks(_gradients(players.discriminator), numbers, recipe.world_size)
+        reduction = Reduction(players.discriminator, recipe.world_size)
+        (loss / recipe.world_size).backward()  # the sum over ranks is then their mean
+        numbers = reduction.finish(numbers)
         players.discriminator_optimizer.step()
         players.discriminator_optimizer.zero_grad()
 
@@ -119,10 +123,10 @@ def train_step(
     if generator_trains:
         players.discriminator.requires_grad_(False)
         loss = passes.judge_fakes(players.discriminator, fakes, recipe.loss, recipe.autocast_dtype)
-        loss.backward()
+        reduction = Reduction(players.generator, recipe.world_size)
+        (loss / recipe.world_size).backward()
         generator_loss = loss.detach()
-        numbers = torch.cat([numbers, generator_loss[None]])
-        numbers = average_over_ranks(_gradients(players.generator), numbers, recipe.world_size)
+        numbers = reduction.finish(torch.cat([numbers, generator_loss[None]]))
         players.generator_optimizer.step()
         players.generator_optimizer.zero_grad()
         average_weights(players.ema, players.generator, recipe.ema_decay)
@@ -131,19 +135,54 @@ def train_step(
     return numbers, trains
 
 
-@torch.no_grad()
-def average_over_ranks(gradients: list[Tensor], numbers: Tensor, world_size: int) -> Tensor:
-    """Replace gradients by their mean over ranks, in one reduction; returns the numbers' mean."""
-    if world_size == 1:
+class Reduction:
+    """Sums the gradients of a network over ranks, for one backward pass.
+
+    A large gradient is on its way as soon as it is complete, while the pass goes on; all small ones travel as
+    one at the end, with the step's numbers. Every rank's pass completes them in the same order.
+    """
+
+    def __init__(self, network: nn.Module, world_size: int) -> None:
+        self._parameters, self._world_size = list(network.parameters()), world_size
+        self._works: list[dist.Work] = []
+        self._hooks = [
+            parameter.register_post_accumulate_grad_hook(self._send)
+            for parameter in self._parameters
+            if world_size > 1 and parameter.numel() >= LARGE
+        ]
+
+    @torch.no_grad()
+    def _send(self, parameter: Tensor) -> None:
+        assert parameter.grad is not None
+        self._works.append(dist.all_reduce(as_stored(parameter.grad), async_op=True))
+
+    def finish(self, numbers: Tensor) -> Tensor:
+        """Wait for the sums; returns the mean of `numbers` over ranks."""
+        if self._world_size == 1:
+            return numbers
+        for hook in self._hooks:
+            hook.remove()
+        gradients = [parameter.grad for parameter in self._parameters if parameter.grad is not None]
+        small = [gradient for gradient in gradients if gradient.numel() < LARGE]
+        numbers = sum_over_ranks(small, numbers) / self._world_size
+        for work in self._works:
+            work.wait()
         return numbers
-    tensors = [*gradients, numbers]
-    flat = torch.cat([tensor.reshape(-1) for tensor in tensors])
+
+
+def as_stored(tensor: Tensor) -> Tensor:
+    """A dense tensor of any memory format in one dimension, without a copy."""
+    return tensor.as_strided((tensor.numel(),), (1,))
+
+
+@torch.no_grad()
+def sum_over_ranks(tensors: list[Tensor], numbers: Tensor) -> Tensor:
+    """Replace tensors by their sum over ranks in one reduction; returns the numbers' sum."""
+    flat = torch.cat([tensor.reshape(-1) for tensor in (*tensors, numbers)])
     dist.all_reduce(flat)
-    flat /= world_size
-    parts = torch.split(flat, [tensor.numel() for tensor in tensors])
-    torch._foreach_copy_(
-        gradients, [part.view_as(gradient) for part, gradient in zip(parts, gradients, strict=False)]
-    )
+    parts = torch.split(flat, [tensor.numel() for tensor in (*tensors, numbers)])
+    if tensors:
+        torch._foreach_copy_(tensors, [part.view_as(own) for part, own in zip(parts, tensors, strict=False)])
     return parts[-1].clone()
 
 
@@ -169,17 +208,16 @@ def settle(players: Players, world_size: int) -> str:
             for net in networks.values()
         ]
     )
-    shares = average_over_ranks(buffers, finite.float(), world_size)
+    shares = finite.float()
+    if world_size > 1:
+        torch._foreach_div_(buffers, world_size)
+        shares = sum_over_ranks(buffers, shares) / world_size
     return next((name for name, share in zip(networks, shares.tolist(), strict=True) if share < 1), "")
 
 
 def float_tensors(network: nn.Module) -> list[Tensor]:
     """Parameters and floating-point buffers, in a fixed order."""
     return [*network.parameters(), *(buffer for buffer in network.buffers() if buffer.is_floating_point())]
-
-
-def _gradients(network: nn.Module) -> list[Tensor]:
-    return [parameter.grad for parameter in network.parameters() if parameter.grad is not None]
 
 
 def _autocast(like: Tensor, dtype: torch.dtype | None) -> torch.autocast:

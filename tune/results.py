@@ -29,7 +29,7 @@ def trials_table(
     checkpoint, best_checkpoint, best_checkpoint_images. `best` counts, where attempts overlap, the last one's
     value.
     """
-    rows = [_trial_row(trial, metric, lower_is_better) for trial in trials.values()]
+    rows = [_trial_row(trial, metric, lower_is_better) for _, trial in sorted(trials.items())]
     dtypes: dict[str, str] = {
         "number": "int64",
         "trial_id": "string",
@@ -58,7 +58,7 @@ def history_table(trials: Mapping[int, Trial], space: Space) -> pd.DataFrame:
     Columns: number, trial_id, attempt, time (UTC), images_seen, every number that a tick reported, every
     searched setting by dotted path with its value at that tick.
     """
-    rows = [row for trial in trials.values() for row in _history_rows(trial)]
+    rows = [row for _, trial in sorted(trials.items()) for row in _history_rows(trial)]
     reserved = {"number", "trial_id", "attempt", "time", "images_seen", *space}
     numbers = dict.fromkeys(name for row in rows for name in row if name not in reserved)
     dtypes: dict[str, str] = {

@@ -83,7 +83,7 @@ def run_sweep(plan: SweepPlan, view: SweepView) -> dict[int, Trial]:
             trials = collect(read_events(plan.folder.location))
             with _gangs(plan, view) as gangs:
                 _tune(plan, gangs, log, trials, study, view)
-        return trials
+        return dict(sorted(trials.items()))
 
 
 def _tune(

@@ -13,7 +13,7 @@ from gan.config import DataConfig, GanConfig, NetworkConfig
 from gan.numbers import StepNumbers
 from gan.players import Players, build_players
 from gan.recipe import Recipe, recipe_for
-from gan.step import UNCOMPILED, average_over_ranks, average_weights, settle, train_step
+from gan.step import LARGE, UNCOMPILED, Reduction, average_weights, settle, train_step
 from tests.gan.ranks import on_two_ranks
 
 CPU = torch.device("cpu")
@@ -213,17 +213,21 @@ def test_means_leave_out_steps_in_which_the_generator_rested() -> None:
     assert numbers.means(1, generator_steps=0)["generator_loss"] == 6
 
 
-def _averaged(rank: int) -> list[Tensor]:
-    gradients = [torch.full((2, 3), float(rank)), torch.arange(4.0).view(2, 2).t() * (rank + 1)]
-    numbers = average_over_ranks(gradients, torch.tensor([1.0, float(rank)]), 2)
-    return [*gradients, numbers]
+def _reduced(rank: int) -> list[Tensor]:
+    network = torch.nn.Conv2d(64, LARGE // 1024, 4, bias=True).to(memory_format=torch.channels_last)
+    factors = torch.arange(float(network.weight.numel())).view_as(network.weight)
+    reduction = Reduction(network, 2)
+    ((network.weight * factors).sum() * (rank + 1) + network.bias.sum() * rank).backward()
+    numbers = reduction.finish(torch.tensor([1.0, float(rank)]))
+    return [*(parameter.grad for parameter in network.parameters() if parameter.grad is not None), numbers]
 
 
-def test_ranks_share_the_mean_of_gradients_and_numbers(tmp_path: Path) -> None:
-    for found in on_two_ranks(_averaged, folder=tmp_path):
-        torch.testing.assert_close(found[0], torch.full((2, 3), 0.5))
-        torch.testing.assert_close(found[1], torch.arange(4.0).view(2, 2).t() * 1.5)
-        torch.testing.assert_close(found[2], torch.tensor([1.0, 0.5]))
+def test_ranks_share_the_sum_of_gradients_and_the_mean_of_numbers(tmp_path: Path) -> None:
+    for weight, bias, numbers in on_two_ranks(_reduced, folder=tmp_path):
+        assert weight.numel() == LARGE
+        torch.testing.assert_close(weight, torch.arange(float(LARGE)).view_as(weight) * 3)
+        torch.testing.assert_close(bias, torch.ones(LARGE // 1024))
+        torch.testing.assert_close(numbers, torch.tensor([1.0, 0.5]))
 
 
 def _ten_steps_on_a_share(rank: int, values: dict[str, object], world_size: int = 2) -> dict[str, Tensor]:
