@@ -1,5 +1,6 @@
 """A folder of results, on a disk or behind a URL, whose files are replaced whole; not what the files mean."""
 
+import contextlib
 import json
 from pathlib import Path
 from typing import Any
@@ -58,6 +59,11 @@ class Folder:
             raise WriteError(
                 f"{self.path(name)} cannot be written: {_one_line(error)}; check the URL and access rights"
             ) from error
+
+    def remove_folder(self, name: str) -> None:
+        """Remove the folder `name` with all that is in it; nothing happens when there is none."""
+        with contextlib.suppress(OSError):
+            self._files.delete_dir(f"{self._root}/{name}")
 
     def read(self, name: str) -> bytes | None:
         """The file's bytes, None when there is no such file.

@@ -104,6 +104,7 @@ class Pool:
         self._states: dict[str, Any] = {}
         self._lost: dict[str, str] = {}
         self._lease_of: dict[str, str] = {}
+        self._is_stopped = False
 
     # --- the workers' side
 
@@ -113,7 +114,7 @@ class Pool:
         """Hand in the outcome of the last command (None: just registering) and wait for the next one."""
         gang = self._gangs[gang_name]
         if incarnation != gang.incarnation:
-            if outcome is not None or gang.lost_reason is not None:
+            if outcome is not None or gang.lost_reason is not None or self._is_stopped:
                 return Command("stop")
             self._mourn(gang, f"{gang.name} was restarted")
             gang.incarnation, gang.world_size, gang.restarts = incarnation, world_size, gang.restarts + 1
@@ -288,7 +289,8 @@ class Pool:
         return [gang.status() for gang in self._gangs.values()]
 
     async def stop(self) -> None:
-        """Send every worker home."""
+        """Send every worker home, also those that are still to come."""
+        self._is_stopped = True
         for gang in self._gangs.values():
             for mailbox in gang.mailboxes.values():
                 mailbox.put_nowait(Command("stop"))

@@ -1,11 +1,15 @@
 """RAY: population based training (Jaderberg et al. 2017) on trials that the study proposed."""
 
+import random
 import types
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ray.train._internal.session import _FutureTrainingResult  # 2.60 has no public name for it
 from ray.tune.schedulers import PopulationBasedTraining
 
 from tune.space import Space, clip, to_mutations
+from tune.trials import Trial
 
 
 class Population(PopulationBasedTraining):  # type: ignore[misc]  # ray is untyped here
@@ -16,6 +20,7 @@ class Population(PopulationBasedTraining):  # type: ignore[misc]  # ray is untyp
     """
 
     def __init__(self, space: Space, *, interval: int, seed: int) -> None:
+        random.seed(seed)  # which the scheduler draws from
         super().__init__(
             time_attr="images_seen",
             perturbation_interval=interval,
@@ -26,7 +31,34 @@ class Population(PopulationBasedTraining):  # type: ignore[misc]  # ray is untyp
             require_attrs=False,
         )
 
+    def needed_checkpoints(self, tune_trials: Sequence[Any]) -> set[str]:
+        """Paths of the states from which some of these trials will go on, or that one may copy."""
+        if not tune_trials:
+            return set()
+        waiting = [trial.checkpoint for trial in tune_trials]
+        offered = [_resolved(state.last_checkpoint) for state in self._trial_state.values()]
+        return {checkpoint.path for checkpoint in (*waiting, *offered) if checkpoint is not None}
+
     def on_trial_add(self, tune_controller: Any, trial: Any) -> None:
         # Tune refuses every searcher here, since one that learns would be told of values that were changed
         # on the way. The study's population is drawn at random, so it may: only this check is passed by.
         super().on_trial_add(types.SimpleNamespace(search_alg=None), trial)
+
+
+def surplus_checkpoints(trials: Mapping[int, Trial], needed: set[str]) -> list[str]:
+    """Paths, relative to the sweep's folder, of states that are neither needed nor a trial's best or last."""
+    surplus: list[str] = []
+    for trial in trials.values():
+        kept = {
+            saved.path for saved in (trial.last_checkpoint(), trial.best_checkpoint()) if saved is not None
+        }
+        surplus += [saved.path for saved in trial.checkpoints if saved.path not in kept | needed]
+    return surplus
+
+
+def _resolved(checkpoint: Any) -> Any:
+    # a state on its way, as the scheduler keeps it until someone copies it
+    if isinstance(checkpoint, _FutureTrainingResult):
+        result = checkpoint.resolve(block=False)
+        return result.checkpoint if result else None
+    return checkpoint

@@ -3,7 +3,6 @@
 import dataclasses
 import time
 from collections.abc import Callable
-from pathlib import PurePosixPath
 from typing import Any
 
 from ray.tune import Callback
@@ -15,7 +14,7 @@ from tune.space import Space
 from tune.trial import FAILURE_KEY, NUMBERS_KEY
 from tune.trials import Trial, apply
 
-SECONDS_BETWEEN_TABLES = 5.0
+SECONDS_BETWEEN_CHANGES = 5.0
 
 
 class Recorder(Callback):  # type: ignore[misc]  # ray is untyped here
@@ -23,8 +22,9 @@ class Recorder(Callback):  # type: ignore[misc]  # ray is untyped here
 
     Args:
         trials: what the event log says so far, by number; changed in place.
-        on_change: called now and then, at most every `SECONDS_BETWEEN_TABLES`, when something has happened,
-            to write the tables.
+        relative: makes the path of a checkpoint relative to the sweep's folder.
+        on_change: called with Tune's trials now and then, at most every `SECONDS_BETWEEN_CHANGES`, when
+            something has happened.
         on_step: called after every step of Tune, several times a second; what it raises ends the sweep.
     """
 
@@ -35,14 +35,14 @@ class Recorder(Callback):  # type: ignore[misc]  # ray is untyped here
         searcher: OptunaSearcher,
         space: Space,
         *,
-        experiment_path: str,
+        relative: Callable[[str], str],
         metric: str,
         images_of: Callable[[dict[str, Any]], int],
-        on_change: Callable[[], None],
+        on_change: Callable[[list[Any]], None],
         on_step: Callable[[], None],
     ) -> None:
         self._log, self.trials, self._searcher, self._space = log, trials, searcher, space
-        self._experiment_path, self._metric, self._images_of = experiment_path, metric, images_of
+        self._relative, self._metric, self._images_of = relative, metric, images_of
         self._on_change, self._on_step = on_change, on_step
         self._running: set[int] = set()
         self._next_change = 0.0
@@ -83,13 +83,11 @@ class Recorder(Callback):  # type: ignore[misc]  # ray is untyped here
     def on_checkpoint(
         self, iteration: int, trials: list[Any], trial: Any, checkpoint: Any, **info: Any
     ) -> None:
-        # relative to the sweep's folder, so that the folder may be moved
-        path = PurePosixPath(checkpoint.path).relative_to(self._experiment_path)
         self._write(
             CheckpointSaved(
                 number=self._number(trial),
                 images_seen=int(trial.last_result["images_seen"]),
-                path=str(path),
+                path=self._relative(checkpoint.path),
                 value=trial.last_result.get(self._metric),
             )
         )
@@ -122,8 +120,8 @@ class Recorder(Callback):  # type: ignore[misc]  # ray is untyped here
         self._on_step()
         if self._has_changed and time.monotonic() >= self._next_change:
             self._has_changed = False
-            self._on_change()
-            self._next_change = time.monotonic() + SECONDS_BETWEEN_TABLES
+            self._on_change(trials)
+            self._next_change = time.monotonic() + SECONDS_BETWEEN_CHANGES
 
     def __getstate__(self) -> dict[str, Any]:
         return {}  # Tune pickles its Tuner with all callbacks; an open log has no place there
@@ -159,7 +157,7 @@ class Recorder(Callback):  # type: ignore[misc]  # ray is untyped here
 
 
 def _error_line(trial: Any) -> str:
-    error = trial.get_error()
-    cause = getattr(error, "cause", None) or error
-    lines = [line.strip() for line in str(cause).splitlines() if line.strip()]
-    return lines[-1] if lines else "its actor died"
+    # the text of all its errors, each a traceback with the message last
+    lines = [line.strip() for line in str(trial.get_error() or "").splitlines()]
+    said = [line for line in lines if line not in ("", "None")]
+    return said[-1].removeprefix("tune.pool.") if said else "its actor died"

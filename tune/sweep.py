@@ -6,11 +6,11 @@ and its study; a resumed sweep is a new Tuner whose searcher first hands out the
 
 import contextlib
 import dataclasses
-import functools
 import logging
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import ray
 import ray.tune
@@ -27,7 +27,7 @@ from tune.best import export_best
 from tune.config import SweepConfig
 from tune.events import EventLog, SweepStarted, read_events
 from tune.gangs import GangConfig, Gangs
-from tune.population import Population
+from tune.population import Population, surplus_checkpoints
 from tune.recorder import Recorder
 from tune.results import history_table, trials_table, write_tables
 from tune.search import OptunaSearcher
@@ -115,13 +115,23 @@ def _tune(
                 raise TimeBudgetReached
             view.refresh(trials)
 
-        write = functools.partial(_write_tables, plan, log, trials)
+        scheduler = _build_scheduler(plan)
+        removed: set[str] = set()
+
+        def write(tune_trials: Sequence[Any] = ()) -> None:
+            _write_tables(plan, log, trials)
+            if isinstance(scheduler, Population):
+                needed = set(map(plan.folder.relative, scheduler.needed_checkpoints(tune_trials)))
+                for path in surplus_checkpoints(trials, needed | removed):
+                    plan.folder.files.remove_folder(path)
+                    removed.add(path)
+
         recorder = Recorder(
             log,
             trials,
             searcher,
             plan.space,
-            experiment_path=plan.folder.filesystem_path(),
+            relative=plan.folder.relative,
             metric=metric,
             images_of=lambda values: images_of_run(config.gan.with_values(values)),
             on_change=write,
@@ -129,7 +139,7 @@ def _tune(
         )
         try:
             with view.live(), contextlib.suppress(TimeBudgetReached):
-                _build_tuner(plan, gangs, searcher, recorder).fit()
+                _build_tuner(plan, gangs, searcher, scheduler, recorder).fit()
         except BaseException as error:
             with contextlib.suppress(WriteError):  # on a full disk, what ended the sweep says more
                 _save(plan, recorder, study, write)
@@ -150,7 +160,9 @@ class TimeBudgetReached(BaseException):
     """Ends Tune's loop from a callback; no Exception, so that Tune does not take it for a failure."""
 
 
-def _build_tuner(plan: SweepPlan, gangs: Gangs, searcher: OptunaSearcher, recorder: Recorder) -> Tuner:
+def _build_tuner(
+    plan: SweepPlan, gangs: Gangs, searcher: OptunaSearcher, scheduler: TrialScheduler, recorder: Recorder
+) -> Tuner:
     config, metric = plan.config, plan.config.gan.evaluation.metric
     assert plan.cluster_capacity is not None
     is_population = config.scheduler == "pbt"
@@ -170,7 +182,7 @@ def _build_tuner(plan: SweepPlan, gangs: Gangs, searcher: OptunaSearcher, record
             mode="min",
             num_samples=-1,  # the searcher says when it is finished
             search_alg=searcher,
-            scheduler=_build_scheduler(plan),
+            scheduler=scheduler,
             max_concurrent_trials=config.trials if is_population else plan.cluster_capacity.gangs,
             reuse_actors=True,
             trial_dirname_creator=lambda trial: f"trial_{searcher.number_of(trial.trial_id):04d}{session}",
@@ -183,8 +195,8 @@ def _build_tuner(plan: SweepPlan, gangs: Gangs, searcher: OptunaSearcher, record
             callbacks=[recorder],
             failure_config=FailureConfig(max_failures=config.max_failures),
             checkpoint_config=CheckpointConfig(
-                # the best and, always, the last; a population may still want to copy one that was the best
-                num_to_keep=4 if is_population else 1,
+                # the best and, always, the last; what a population may still copy, it knows itself
+                num_to_keep=None if is_population else 1,
                 checkpoint_score_attribute=metric,
                 checkpoint_score_order="min",
                 checkpoint_at_end=False,  # a tick says itself whether it is saved; one that failed is not

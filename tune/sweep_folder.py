@@ -4,7 +4,7 @@ import importlib.metadata
 import json
 import subprocess
 import time
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from gan.config import ConfigError, require
@@ -40,9 +40,9 @@ class SweepFolder:
         """Whether a sweep was begun here."""
         return self.files.read(SWEEP_FILE) is not None
 
-    def filesystem_path(self) -> str:
-        """The folder as pyarrow's filesystems name it: without the scheme of a URL."""
-        return self.files.filesystem_path
+    def relative(self, path: str) -> str:
+        """A path below this folder, as pyarrow's file systems name it, relative to it: it may move."""
+        return str(PurePosixPath(path).relative_to(self.files.filesystem_path))
 
     def begin(self, config: SweepConfig, space: Space, *, is_resumed: bool) -> None:
         """Write the whole configuration, versions and git commit; a resumed sweep adds a session.

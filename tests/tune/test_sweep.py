@@ -103,14 +103,14 @@ def test_a_population_larger_than_its_gangs_trains_on_and_exploits(tmp_path: Pat
     trials = sweep(
         tmp_path,
         Space({RATE: Float(low=1e-5, high=1e-2, log=True)}),
-        trials=3,
+        trials=4,
         concurrent=2,
         scheduler="pbt",
         perturb_ticks=1,
-        gan=tiny_gan(images=384),
+        gan=tiny_gan(images=960),
     )
-    assert [trial.state for trial in trials.values()] == ["completed"] * 3
-    assert all(trial.valid_ticks()[-1].images_seen == 384 for trial in trials.values())
+    assert [trial.state for trial in trials.values()] == ["completed"] * 4
+    assert all(trial.valid_ticks()[-1].images_seen == 960 for trial in trials.values())
     history = pd.read_parquet(tmp_path / "sweep" / "history.parquet")
     changed = history.groupby("number")[RATE].nunique()
     assert changed.max() > 1, "some trial took over another's settings"
