@@ -31,12 +31,19 @@ def start_ray(address: str | None, num_cpus: int | None = None) -> None:
     if ray.is_initialized():
         return
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    # a raylet warns of more starting processes than four times its CPUs; ours are few, and most of them wait
+    os.environ.setdefault("RAY_worker_maximum_startup_concurrency", "8")
     # 2.60 warns of the coming default unless it is chosen
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     if address is None:
         _start_here(num_cpus or usable_cpus())
     else:
         _join(address)
+
+
+def stop_ray() -> None:
+    """Leave the cluster; a Ray that was started here ends."""
+    ray.shutdown()
 
 
 def _start_here(num_cpus: int) -> None:

@@ -85,6 +85,8 @@ class GanRun:
             seed=config.data.data_seed,
             rank=rank,
             world_size=world_size,
+            device=self.device,
+            key=images.fingerprint,  # a gang's next trial finds the reference prepared
         )
 
     @property

@@ -8,7 +8,6 @@ import time
 from pathlib import Path
 from typing import Any
 
-import ray
 from rich.console import Console
 
 from gan import worker
@@ -20,7 +19,7 @@ from gan.interrupt import Interrupted
 from gan.metrics import LEAST_IMAGES
 from gan.paths import with_absolute_paths
 from gan.progress import RunDisplay, counted, objective, say
-from gan.ray_session import cluster_nodes, local_nodes, start_ray
+from gan.ray_session import cluster_nodes, local_nodes, start_ray, stop_ray
 from gan.resources import share_resources
 from gan.run_folder import LAST, RunFolder, best_row
 from gan.storage import Folder
@@ -109,7 +108,7 @@ def run_train(command: Train, console: Console) -> int:
         say(console, f"{interrupted}; every finished tick is saved: go on with {_resume_command(results)}")
         return interrupted.exit_code
     finally:
-        ray.shutdown()
+        stop_ray()
 
 
 def _conclude(ended: Ended, config: GanConfig, results: RunFolder, console: Console) -> int:

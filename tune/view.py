@@ -21,6 +21,7 @@ from tune.trials import Trial
 
 SECONDS_BETWEEN_REFRESHES = 1.0
 LIVE_ROWS = 12
+FINAL_ROWS = 50
 
 
 class SweepView:
@@ -75,12 +76,12 @@ class SweepView:
         """Print the ranking and how the trials ended."""
         if not self._console.is_terminal:
             self._tell_ends(trials)
-        self._console.print(self._board(trials))
+        self._console.print(self._board(trials, FINAL_ROWS))
         say(self._console, self._summary(trials))
 
-    def _board(self, trials: dict[int, Trial]) -> rich.console.RenderableType:
+    def _board(self, trials: dict[int, Trial], top: int = LIVE_ROWS) -> rich.console.RenderableType:
         table = trials_table(trials, self._space, self._metric)
-        return leaderboard(table, self._space, self._metric, top=LIVE_ROWS)
+        return leaderboard(table, self._space, self._metric, top=top)
 
     def _summary(self, trials: dict[int, Trial]) -> str:
         states = Counter(trial.state for trial in trials.values())
