@@ -29,8 +29,9 @@ from gan.data import load_images
 from gan.ray_session import start_ray
 from gan.run import GanRun
 from tune.config import SweepConfig
+from tune.plan import SweepPlan
 from tune.space import default_space
-from tune.sweep import SweepPlan, run_sweep
+from tune.sweep import run_sweep
 from tune.sweep_folder import SweepFolder
 from tune.view import SweepView
 

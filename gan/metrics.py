@@ -103,6 +103,15 @@ class SlicedWasserstein:
         return [1000 * float(total) / swd.NUM_DIRECTIONS for total in sums]
 
 
+def check_sizes(train: int, held_out: int, source: str) -> None:
+    """Raise `ConfigError` unless so many images suffice to measure anything."""
+    require(
+        min(train, held_out) >= LEAST_IMAGES,
+        f"--data {source} must leave {LEAST_IMAGES} images to train on and as many held out, "
+        f"not {train} and {held_out}; give more images or raise --held-out",
+    )
+
+
 def _evenly(images: np.ndarray, count: int) -> np.ndarray:
     # data sets often come sorted by class; the first images would be one class
     places = np.linspace(0, len(images) - 1, count).round().astype(np.int64)

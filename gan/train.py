@@ -16,7 +16,7 @@ from gan.config import GanConfig, require, setting_paths
 from gan.data import load_images
 from gan.events import Ended
 from gan.interrupt import Interrupted
-from gan.metrics import LEAST_IMAGES
+from gan.metrics import check_sizes
 from gan.paths import with_absolute_paths
 from gan.progress import RunDisplay, counted, objective, say
 from gan.ray_session import cluster_nodes, local_nodes, start_ray, stop_ray
@@ -142,12 +142,7 @@ def _read_data(config: GanConfig, console: Console) -> None:
         name, reason = images.skipped[0]
         say(console, f"skipped {len(images.skipped)} unreadable files, first {name}: {reason}")
     images.check_batch(config.batch)
-    fewest = min(len(images.train), len(images.held_out))
-    require(
-        fewest >= LEAST_IMAGES,
-        f"--data {config.data.source} must leave {LEAST_IMAGES} images to train on and as many held out, "
-        f"not {len(images.train)} and {len(images.held_out)}; give more images or raise --held-out",
-    )
+    check_sizes(len(images.train), len(images.held_out), config.data.source)
 
 
 def _default_name(config: GanConfig) -> str:

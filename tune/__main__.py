@@ -19,7 +19,7 @@ from gan.progress import say
 from tune.commands import PROG, Best, Command, Resume, Sweep, parse_command
 
 if TYPE_CHECKING:
-    from tune.sweep import SweepPlan
+    from tune.plan import SweepPlan
     from tune.sweep_folder import SweepFolder
 
 
@@ -56,7 +56,7 @@ def _sweep(command: Sweep, console: Console) -> int:
         not outside, f"--space searches {', '.join(outside)}, but all trials share one data set; leave it out"
     )
 
-    from tune.sweep import SweepPlan
+    from tune.plan import SweepPlan
     from tune.sweep_folder import SweepFolder
 
     folder = SweepFolder(config.storage, config.name or _default_name(config.gan.data.source))
@@ -68,7 +68,7 @@ def _sweep(command: Sweep, console: Console) -> int:
 
 
 def _resume(command: Resume, console: Console) -> int:
-    from tune.sweep import SweepPlan
+    from tune.plan import SweepPlan
     from tune.sweep_folder import SweepFolder
 
     folder = SweepFolder.at(command.directory)

@@ -25,7 +25,8 @@ from gan.data import Images, load_images
 from gan.ray_session import worker_env
 from gan.run import Diverged, GanRun
 from tune.capacity import Capacity
-from tune.pool import Command, GangStatus, Outcome, Pool
+from tune.orders import Command, GangStatus, Outcome
+from tune.pool import Pool
 
 # A gang that has been restarted so often is not unlucky: something on its node is broken.
 MAX_RESTARTS = 8

@@ -160,4 +160,4 @@ def _error_line(trial: Any) -> str:
     # the text of all its errors, each a traceback with the message last
     lines = [line.strip() for line in str(trial.get_error() or "").splitlines()]
     said = [line for line in lines if line not in ("", "None")]
-    return said[-1].removeprefix("tune.pool.") if said else "its actor died"
+    return said[-1].removeprefix("tune.orders.") if said else "its actor died"

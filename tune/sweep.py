@@ -1,4 +1,4 @@
-"""RAY: one sweep from its settings to its results: gangs, Tuner, scheduler, and how it goes on after a death.
+"""RAY: one sweep from its settings to its results, and how it goes on after a death; not what Tune is told.
 
 Resuming does not use `Tuner.restore`, which unpickles what lies on the disk. A sweep's truth is its event log
 and its study; a resumed sweep is a new Tuner whose searcher first hands out the unfinished trials.
@@ -6,36 +6,32 @@ and its study; a resumed sweep is a new Tuner whose searcher first hands out the
 
 import contextlib
 import dataclasses
-import logging
-import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import ray
-import ray.tune
-from ray.tune import CheckpointConfig, FailureConfig, RunConfig, TuneConfig, Tuner
-from ray.tune.schedulers import ASHAScheduler, FIFOScheduler, MedianStoppingRule, TrialScheduler
 
 from gan.config import GanConfig
 from gan.data import Images, load_images
 from gan.files import WriteError
 from gan.interrupt import deferred
+from gan.metrics import check_sizes
 from gan.ray_session import cluster_nodes, local_nodes, start_ray
 from tune import capacity
 from tune.best import export_best
 from tune.config import SweepConfig
 from tune.events import EventLog, SweepStarted, read_events
 from tune.gangs import GangConfig, Gangs
+from tune.plan import SweepPlan
 from tune.population import Population, surplus_checkpoints
 from tune.recorder import Recorder
 from tune.results import history_table, trials_table, write_tables
 from tune.search import OptunaSearcher
 from tune.space import Space, baseline
 from tune.study import SweepStudy, images_of_run
-from tune.sweep_folder import SweepFolder
-from tune.trial import GanTrial
 from tune.trials import Trial, collect
+from tune.tuning import build_scheduler, build_tuner, prepare_environment
 from tune.view import SweepView
 
 START_TIMEOUT_S = 300.0
@@ -43,17 +39,6 @@ START_TIMEOUT_S = 300.0
 
 class SweepError(Exception):
     """The sweep cannot go on; the message is one line with the reason."""
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class SweepPlan:
-    """A checked sweep, ready to start or to go on."""
-
-    config: SweepConfig
-    space: Space
-    folder: SweepFolder
-    is_resumed: bool = False
-    cluster_capacity: capacity.Capacity | None = None
 
 
 def run_sweep(plan: SweepPlan, view: SweepView) -> dict[int, Trial]:
@@ -67,8 +52,8 @@ def run_sweep(plan: SweepPlan, view: SweepView) -> dict[int, Trial]:
         capacity.plan(config, local_nodes())
     with view.reading() as on_progress:
         images = load_images(config.gan.data, on_progress=on_progress)
-    _check_images(images, config.gan)
-    _prepare_environment()
+    _check_images(images, config.gan, plan.space)
+    prepare_environment()
     with _ray(config.address):
         nodes = local_nodes() if config.address is None else cluster_nodes()
         plan = dataclasses.replace(plan, cluster_capacity=capacity.plan(config, nodes))
@@ -115,7 +100,7 @@ def _tune(
                 raise TimeBudgetReached
             view.refresh(trials)
 
-        scheduler = _build_scheduler(plan)
+        scheduler = build_scheduler(plan)
         removed: set[str] = set()
 
         def write(tune_trials: Sequence[Any] = ()) -> None:
@@ -139,7 +124,7 @@ def _tune(
         )
         try:
             with view.live(), contextlib.suppress(TimeBudgetReached):
-                _build_tuner(plan, gangs, searcher, scheduler, recorder).fit()
+                build_tuner(plan, gangs.pool, searcher, scheduler, recorder).fit()
         except BaseException as error:
             with contextlib.suppress(WriteError):  # on a full disk, what ended the sweep says more
                 _save(plan, recorder, study, write)
@@ -158,70 +143,6 @@ def _save(plan: SweepPlan, recorder: Recorder, study: SweepStudy, write: Callabl
 
 class TimeBudgetReached(BaseException):
     """Ends Tune's loop from a callback; no Exception, so that Tune does not take it for a failure."""
-
-
-def _build_tuner(
-    plan: SweepPlan, gangs: Gangs, searcher: OptunaSearcher, scheduler: TrialScheduler, recorder: Recorder
-) -> Tuner:
-    config, metric = plan.config, plan.config.gan.evaluation.metric
-    assert plan.cluster_capacity is not None
-    is_population = config.scheduler == "pbt"
-    trainable = ray.tune.with_parameters(
-        GanTrial,
-        pool=gangs.pool,
-        base=config.gan.to_dict(),
-        location=plan.folder.location,
-        ticks_per_save=config.ticks_per_save,
-    )
-    session = plan.folder.session()
-    return Tuner(
-        # a byte of memory: Tune wants a trial to reserve something, and the CPUs belong to the gangs
-        ray.tune.with_resources(trainable, {"memory": 1}),
-        tune_config=TuneConfig(
-            metric=metric,
-            mode="min",
-            num_samples=-1,  # the searcher says when it is finished
-            search_alg=searcher,
-            scheduler=scheduler,
-            max_concurrent_trials=config.trials if is_population else plan.cluster_capacity.gangs,
-            reuse_actors=True,
-            trial_dirname_creator=lambda trial: f"trial_{searcher.number_of(trial.trial_id):04d}{session}",
-            trial_name_creator=lambda trial: f"trial_{searcher.number_of(trial.trial_id):04d}",
-        ),
-        run_config=RunConfig(
-            name=plan.folder.name,
-            storage_path=plan.folder.storage_path,
-            verbose=0,
-            callbacks=[recorder],
-            failure_config=FailureConfig(max_failures=config.max_failures),
-            checkpoint_config=CheckpointConfig(
-                # the best and, always, the last; what a population may still copy, it knows itself
-                num_to_keep=None if is_population else 1,
-                checkpoint_score_attribute=metric,
-                checkpoint_score_order="min",
-                checkpoint_at_end=False,  # a tick says itself whether it is saved; one that failed is not
-            ),
-        ),
-    )
-
-
-def _build_scheduler(plan: SweepPlan) -> TrialScheduler:
-    config = plan.config
-    tick = config.gan.steps_per_tick() * config.gan.batch
-    # images, not Tune's iterations: those start again when a trial is retried
-    time_attr = "images_seen"
-    if config.scheduler == "asha":
-        return ASHAScheduler(
-            time_attr=time_attr,
-            max_t=max(images_of_run(config.gan), tick * config.grace_ticks),
-            grace_period=tick * config.grace_ticks,
-            reduction_factor=config.reduction,
-        )
-    if config.scheduler == "median":
-        return MedianStoppingRule(time_attr=time_attr, grace_period=tick * config.grace_ticks)
-    if config.scheduler == "pbt":
-        return Population(plan.space, interval=tick * config.perturb_ticks, seed=config.gan.seed)
-    return FIFOScheduler()
 
 
 def _open_study(plan: SweepPlan, known: dict[int, Trial] | None) -> SweepStudy:
@@ -272,20 +193,10 @@ def _ray(address: str | None) -> Iterator[None]:
             ray.shutdown()
 
 
-def _prepare_environment() -> None:
-    """What Tune reads from the environment; set before Ray starts, for its workers too."""
-    os.environ["RAY_AIR_NEW_OUTPUT"] = "0"  # the new one prints a banner whatever the verbosity
-    os.environ["TUNE_DISABLE_AUTO_CALLBACK_LOGGERS"] = "1"  # the event log has it all, once
-    os.environ["TUNE_DISABLE_STRICT_METRIC_CHECKING"] = "1"  # a failed trial has no metric to report
-    os.environ["TUNE_DISABLE_SIGINT_HANDLER"] = "1"  # ours ends Tune's loop between two of its steps
-    os.environ["TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S"] = "0"
-    os.environ.setdefault("RAY_TRAIN_HEALTH_CHECK_INTERVAL_S", "0.5")
-    logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
-    logging.getLogger("ray.train").setLevel(logging.CRITICAL)
-
-
-def _check_images(images: Images, config: GanConfig) -> None:
-    images.check_batch(config.batch)
+def _check_images(images: Images, config: GanConfig, space: Space) -> None:
+    batches = space["batch"].extremes() if "batch" in space else [config.batch]
+    images.check_batch(int(max(batches)))
+    check_sizes(len(images.train), len(images.held_out), config.data.source)
 
 
 def _deadline(config: SweepConfig) -> float:

@@ -9,7 +9,7 @@ from ray.tune import Trainable
 
 from gan.config import ConfigError, GanConfig
 from gan.storage import Folder
-from tune.pool import TrialFailedError
+from tune.orders import TrialFailedError
 from tune.study import images_of_run
 
 STATE_FILE = "state.safetensors"

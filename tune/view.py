@@ -14,7 +14,7 @@ from rich.text import Text
 
 from gan.progress import counted, say
 from tune.leaderboard import leaderboard
-from tune.pool import GangStatus
+from tune.orders import GangStatus
 from tune.results import trials_table
 from tune.space import Space
 from tune.trials import Trial

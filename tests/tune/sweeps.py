@@ -9,8 +9,9 @@ from rich.console import Console
 
 from gan.config import DataConfig, GanConfig, NetworkConfig
 from tune.config import SweepConfig
+from tune.plan import SweepPlan
 from tune.space import Choice, Float, Space
-from tune.sweep import SweepPlan, run_sweep
+from tune.sweep import run_sweep
 from tune.sweep_folder import SweepFolder
 from tune.trials import Trial
 from tune.view import SweepView

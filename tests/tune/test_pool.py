@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from tune.pool import GangLostError, NoGangLeftError, Outcome, Pool, TrialFailedError
+from tune.orders import GangLostError, NoGangLeftError, Outcome, TrialFailedError
+from tune.pool import Pool
 
 
 class FakeGang:

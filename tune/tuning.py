@@ -1,0 +1,93 @@
+"""RAY: what Tune is told of a sweep: its Tuner, scheduler and environment; not what is done with them."""
+
+import logging
+import os
+from typing import Any
+
+import ray.tune
+from ray.tune import Callback, CheckpointConfig, FailureConfig, RunConfig, TuneConfig, Tuner
+from ray.tune.schedulers import ASHAScheduler, FIFOScheduler, MedianStoppingRule, TrialScheduler
+
+from tune.plan import SweepPlan
+from tune.population import Population
+from tune.search import OptunaSearcher
+from tune.study import images_of_run
+from tune.trial import GanTrial
+
+
+def build_tuner(
+    plan: SweepPlan, pool: Any, searcher: OptunaSearcher, scheduler: TrialScheduler, recorder: Callback
+) -> Tuner:
+    """The Tuner of a sweep whose trials ask `pool` for their ticks."""
+    config, metric = plan.config, plan.config.gan.evaluation.metric
+    assert plan.cluster_capacity is not None
+    is_population = config.scheduler == "pbt"
+    trainable = ray.tune.with_parameters(
+        GanTrial,
+        pool=pool,
+        base=config.gan.to_dict(),
+        location=plan.folder.location,
+        ticks_per_save=config.ticks_per_save,
+    )
+    session = plan.folder.session()
+    return Tuner(
+        # a byte of memory: Tune wants a trial to reserve something, and the CPUs belong to the gangs
+        ray.tune.with_resources(trainable, {"memory": 1}),
+        tune_config=TuneConfig(
+            metric=metric,
+            mode="min",
+            num_samples=-1,  # the searcher says when it is finished
+            search_alg=searcher,
+            scheduler=scheduler,
+            max_concurrent_trials=config.trials if is_population else plan.cluster_capacity.gangs,
+            reuse_actors=True,
+            trial_dirname_creator=lambda trial: f"trial_{searcher.number_of(trial.trial_id):04d}{session}",
+            trial_name_creator=lambda trial: f"trial_{searcher.number_of(trial.trial_id):04d}",
+        ),
+        run_config=RunConfig(
+            name=plan.folder.name,
+            storage_path=plan.folder.storage_path,
+            verbose=0,
+            callbacks=[recorder],
+            failure_config=FailureConfig(max_failures=config.max_failures),
+            checkpoint_config=CheckpointConfig(
+                # the best and, always, the last; what a population may still copy, it knows itself
+                num_to_keep=None if is_population else 1,
+                checkpoint_score_attribute=metric,
+                checkpoint_score_order="min",
+                checkpoint_at_end=False,  # a tick says itself whether it is saved; one that failed is not
+            ),
+        ),
+    )
+
+
+def build_scheduler(plan: SweepPlan) -> TrialScheduler:
+    """The scheduler that the settings name, counting images."""
+    config = plan.config
+    tick = config.gan.steps_per_tick() * config.gan.batch
+    # images, not Tune's iterations: those start again when a trial is retried
+    time_attr = "images_seen"
+    if config.scheduler == "asha":
+        return ASHAScheduler(
+            time_attr=time_attr,
+            max_t=max(images_of_run(config.gan), tick * config.grace_ticks),
+            grace_period=tick * config.grace_ticks,
+            reduction_factor=config.reduction,
+        )
+    if config.scheduler == "median":
+        return MedianStoppingRule(time_attr=time_attr, grace_period=tick * config.grace_ticks)
+    if config.scheduler == "pbt":
+        return Population(plan.space, interval=tick * config.perturb_ticks, seed=config.gan.seed)
+    return FIFOScheduler()
+
+
+def prepare_environment() -> None:
+    """What Tune reads from the environment; set before Ray starts, for its workers too."""
+    os.environ["RAY_AIR_NEW_OUTPUT"] = "0"  # the new one prints a banner whatever the verbosity
+    os.environ["TUNE_DISABLE_AUTO_CALLBACK_LOGGERS"] = "1"  # the event log has it all, once
+    os.environ["TUNE_DISABLE_STRICT_METRIC_CHECKING"] = "1"  # a failed trial has no metric to report
+    os.environ["TUNE_DISABLE_SIGINT_HANDLER"] = "1"  # ours ends Tune's loop between two of its steps
+    os.environ["TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S"] = "0"
+    os.environ.setdefault("RAY_TRAIN_HEALTH_CHECK_INTERVAL_S", "0.5")
+    logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
+    logging.getLogger("ray.train").setLevel(logging.CRITICAL)
