@@ -6,11 +6,13 @@ and its study; a resumed sweep is a new Tuner whose searcher first hands out the
 
 import contextlib
 import dataclasses
+import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import ray
+from ray.tune.schedulers import TrialScheduler
 
 from gan.config import GanConfig
 from gan.data import Images, load_images
@@ -20,7 +22,6 @@ from gan.metrics import check_sizes
 from gan.ray_session import cluster_nodes, local_nodes, start_ray
 from tune import capacity
 from tune.best import export_best
-from tune.config import SweepConfig
 from tune.events import EventLog, SweepStarted, read_events
 from tune.gangs import GangConfig, Gangs
 from tune.plan import SweepPlan
@@ -72,44 +73,18 @@ def run_sweep(plan: SweepPlan, view: SweepView) -> dict[int, Trial]:
 
 
 def _tune(
-    plan: SweepPlan,
-    gangs: Gangs,
-    log: EventLog,
-    trials: dict[int, Trial],
-    study: SweepStudy,
-    view: SweepView,
+    plan: SweepPlan, gangs: Gangs, log: EventLog, trials: dict[int, Trial], study: SweepStudy, view: SweepView
 ) -> None:
     config, metric = plan.config, plan.config.gan.evaluation.metric
     searcher = OptunaSearcher(study, config.gan, metric=metric, mode="min")
-    deadline = _deadline(config)
-
+    scheduler = build_scheduler(plan)
+    keeper = _Keeper(plan, log, trials, study, scheduler)
     with deferred() as raise_if_interrupted:
+        watch = _Watch(searcher, gangs, config.time_budget_s(), raise_if_interrupted)
 
         def on_step() -> None:
-            try:
-                raise_if_interrupted()
-            except BaseException:
-                searcher.interrupted = True  # trials that end from here on are not over
-                raise
-            reason = gangs.why_all_are_lost()
-            if reason is not None:
-                searcher.interrupted = True
-                raise SweepError(f"no worker is left: {reason}")
-            if time.monotonic() > deadline:
-                searcher.interrupted = True
-                raise TimeBudgetReached
+            watch.check()
             view.refresh(trials)
-
-        scheduler = build_scheduler(plan)
-        removed: set[str] = set()
-
-        def write(tune_trials: Sequence[Any] = ()) -> None:
-            _write_tables(plan, log, trials)
-            if isinstance(scheduler, Population):
-                needed = set(map(plan.folder.relative, scheduler.needed_checkpoints(tune_trials)))
-                for path in surplus_checkpoints(trials, needed | removed):
-                    plan.folder.files.remove_folder(path)
-                    removed.add(path)
 
         recorder = Recorder(
             log,
@@ -119,30 +94,81 @@ def _tune(
             relative=plan.folder.relative,
             metric=metric,
             images_of=lambda values: images_of_run(config.gan.with_values(values)),
-            on_change=write,
+            on_change=keeper.write,
             on_step=on_step,
         )
         try:
-            with view.live(), contextlib.suppress(TimeBudgetReached):
+            with view.live(), contextlib.suppress(_TimeBudgetReached):
                 build_tuner(plan, gangs.pool, searcher, scheduler, recorder).fit()
         except BaseException as error:
             with contextlib.suppress(WriteError):  # on a full disk, what ended the sweep says more
-                _save(plan, recorder, study, write)
+                keeper.close(recorder)
             if recorder.broken is not None:
                 raise recorder.broken from error
             raise
-        _save(plan, recorder, study, write)
+        keeper.close(recorder)
 
 
-def _save(plan: SweepPlan, recorder: Recorder, study: SweepStudy, write: Callable[[], None]) -> None:
-    recorder.interrupt_the_running()
-    study.flush()
-    write()
-    export_best(plan.folder, recorder.trials, lower_is_better=True)
-
-
-class TimeBudgetReached(BaseException):
+class _TimeBudgetReached(BaseException):
     """Ends Tune's loop from a callback; no Exception, so that Tune does not take it for a failure."""
+
+
+class _Watch:
+    """Ends Tune's loop by what it raises when the sweep must stop."""
+
+    def __init__(
+        self, searcher: OptunaSearcher, gangs: Gangs, budget_s: float | None, check: Callable[[], None]
+    ) -> None:
+        self._searcher, self._gangs, self._raise_if_interrupted = searcher, gangs, check
+        self._deadline = math.inf if budget_s is None else time.monotonic() + budget_s
+
+    def check(self) -> None:
+        """Raise when someone wants to stop, no gang is left or the time is up."""
+        try:
+            self._raise_if_interrupted()
+            reason = self._gangs.why_all_are_lost()
+            if reason is not None:
+                raise SweepError(f"no worker is left: {reason}")
+            if time.monotonic() > self._deadline:
+                raise _TimeBudgetReached
+        except BaseException:
+            self._searcher.interrupted = True  # trials that end from here on are not over
+            raise
+
+
+class _Keeper:
+    """Keeps tables and disk in order while the sweep runs, and exports the best at its end."""
+
+    def __init__(
+        self,
+        plan: SweepPlan,
+        log: EventLog,
+        trials: dict[int, Trial],
+        study: SweepStudy,
+        scheduler: TrialScheduler,
+    ) -> None:
+        self._plan, self._log, self._trials, self._study = plan, log, trials, study
+        self._scheduler = scheduler
+        self._removed: set[str] = set()
+
+    def write(self, tune_trials: Sequence[Any] = ()) -> None:
+        """Write the tables, and remove what a population will not copy any more."""
+        self._log.flush()
+        folder, space = self._plan.folder, self._plan.space
+        table = trials_table(self._trials, space, self._plan.config.gan.evaluation.metric)
+        write_tables(folder.location, table, history_table(self._trials, space))
+        if isinstance(self._scheduler, Population):
+            needed = set(map(folder.relative, self._scheduler.needed_checkpoints(tune_trials)))
+            for path in surplus_checkpoints(self._trials, needed | self._removed):
+                folder.files.remove_folder(path)
+                self._removed.add(path)
+
+    def close(self, recorder: Recorder) -> None:
+        """Leave everything so that the sweep can be looked at and gone on with."""
+        recorder.interrupt_the_running()
+        self._study.flush()
+        self.write()
+        export_best(self._plan.folder, self._trials, lower_is_better=True)
 
 
 def _open_study(plan: SweepPlan, known: dict[int, Trial] | None) -> SweepStudy:
@@ -197,14 +223,3 @@ def _check_images(images: Images, config: GanConfig, space: Space) -> None:
     batches = space["batch"].extremes() if "batch" in space else [config.batch]
     images.check_batch(int(max(batches)))
     check_sizes(len(images.train), len(images.held_out), config.data.source)
-
-
-def _deadline(config: SweepConfig) -> float:
-    budget = config.time_budget_s()
-    return float("inf") if budget is None else time.monotonic() + budget
-
-
-def _write_tables(plan: SweepPlan, log: EventLog, trials: dict[int, Trial]) -> None:
-    log.flush()
-    table = trials_table(trials, plan.space, plan.config.gan.evaluation.metric)
-    write_tables(plan.folder.location, table, history_table(trials, plan.space))
