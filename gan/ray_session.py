@@ -77,7 +77,7 @@ def _join(address: str) -> None:
         reason = " ".join(str(error).split())
         raise ConfigError(
             f"--address {address} is no Ray cluster that can be reached ({reason}); see `ray status`, "
-            "or leave --address out to start Ray here"
+            "set RAY_AUTH_MODE=token if it asks for a token, or leave --address out to start Ray here"
         ) from None
 
 
