@@ -4,6 +4,7 @@ A gang is one `TorchTrainer.fit()` in a thread of the driver. Its workers do not
 register with the pool and do what it says, with imports, process group, data and compiled step warm.
 """
 
+import contextlib
 import dataclasses
 import threading
 import time
@@ -13,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import ray
+import ray.exceptions
 import ray.train
 import ray.train.collective
 import torch
@@ -98,10 +100,11 @@ class Gangs:
     def stop(self, timeout_s: float = 20.0) -> None:
         """Send all workers home; those that do not go in time are ended with Ray."""
         self._is_stopping = True
-        ray.get(self.pool.stop.remote())
-        deadline = time.monotonic() + timeout_s
-        for thread in self._threads:
-            thread.join(max(0.0, deadline - time.monotonic()))
+        with contextlib.suppress(ray.exceptions.RayError):  # a dead pool has nobody to send
+            ray.get(self.pool.stop.remote())
+            deadline = time.monotonic() + timeout_s
+            for thread in self._threads:
+                thread.join(max(0.0, deadline - time.monotonic()))
         ray.kill(self.pool)
 
 

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import ray
+import ray.exceptions
 from ray.tune.schedulers import TrialScheduler
 
 from gan.config import GanConfig
@@ -214,6 +215,9 @@ def _ray(address: str | None) -> Iterator[None]:
     start_ray(address)
     try:
         yield
+    except ray.exceptions.RayError as error:
+        said = [line.strip() for line in str(error).splitlines() if line.strip()]
+        raise SweepError(f"Ray has failed: {said[0] if said else type(error).__name__}") from error
     finally:
         if is_ours:
             ray.shutdown()
