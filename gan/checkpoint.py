@@ -141,7 +141,8 @@ def _storable(tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
 
 
 def _unpack(data: bytes, name: str) -> tuple[str, dict[str, torch.Tensor], dict[str, Any]]:
-    if data.startswith((b"PK\x03\x04", b"\x80")):
+    # a safetensors file may begin with 0x80 as well: it begins with the length of its header, which is JSON
+    if data.startswith((b"PK\x03\x04", b"\x80")) and data[8:9] != b"{":
         raise CheckpointError(
             f"{name} is a pickle or torch.save file, which is never loaded; give a .safetensors file"
         )

@@ -41,6 +41,8 @@ def load_trained(location: str) -> tuple[Generator, GanConfig]:
         generator.load_state_dict(state.tensors)
     except RuntimeError:
         raise CheckpointError(f"{location} does not fit its own settings; give another checkpoint") from None
+    if not all(bool(tensor.isfinite().all()) for tensor in state.tensors.values()):
+        raise CheckpointError(f"{location} holds numbers that are not finite; give an earlier checkpoint")
     return generator.eval(), config
 
 

@@ -1,12 +1,15 @@
 """How a run's events look in a terminal, and as plain lines elsewhere; not where they come from."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from gan.events import Begun, Event, Stepped, Ticked
+
+if TYPE_CHECKING:
+    from gan.data import Images
 
 
 def progress_bar(console: Console) -> Progress:
@@ -91,6 +94,13 @@ def tick_line(row: dict[str, float], metric: str, total_images: int) -> str:
         f"  D real {row['accuracy_real']:.0%} fake {row['accuracy_fake']:.0%}"
         f"  {row['images_per_s']:.0f} images/s"
     )
+
+
+def say_skipped(console: Console, images: "Images") -> None:
+    """Name the first of the files that could not be read; nothing when all could."""
+    if images.skipped:
+        name, reason = images.skipped[0]
+        say(console, f"skipped {len(images.skipped)} unreadable files, first {name}: {reason}")
 
 
 def say(console: Console, line: str) -> None:

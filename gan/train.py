@@ -18,7 +18,7 @@ from gan.events import Ended
 from gan.interrupt import Interrupted
 from gan.metrics import check_sizes
 from gan.paths import with_absolute_paths
-from gan.progress import RunDisplay, counted, objective, say
+from gan.progress import RunDisplay, counted, objective, say, say_skipped
 from gan.ray_session import cluster_nodes, local_nodes, start_ray, stop_ray
 from gan.resources import share_resources
 from gan.run_folder import LAST, RunFolder, best_row
@@ -138,9 +138,7 @@ def _read_data(config: GanConfig, console: Console) -> None:
     bar, move = counted(console, "reading images")
     with bar:
         images = load_images(config.data, on_progress=move)
-    if images.skipped:
-        name, reason = images.skipped[0]
-        say(console, f"skipped {len(images.skipped)} unreadable files, first {name}: {reason}")
+    say_skipped(console, images)
     images.check_batch(config.batch)
     check_sizes(len(images.train), len(images.held_out), config.data.source)
 

@@ -68,11 +68,22 @@ def _sweep(command: Sweep, console: Console) -> int:
 
 
 def _resume(command: Resume, console: Console) -> int:
+    from tune.events import read_events
     from tune.plan import SweepPlan
     from tune.sweep_folder import SweepFolder
+    from tune.trials import collect
 
     folder = SweepFolder.at(command.directory)
     config = command.changed(folder.config())
+    known = collect(read_events(folder.location))
+    require(
+        config.trials >= len(known),
+        f"--trials {command.trials} is fewer than the {len(known)} that there are; try --trials +10",
+    )
+    if len(known) >= config.trials and not any(trial.is_unfinished() for trial in known.values()):
+        more = f"{_resume_command(folder)} --trials +10"
+        say(console, f"all {len(known)} trials are finished; for more: {more}")
+        return 0
     return _run(SweepPlan(config=config, space=folder.space(config), folder=folder, is_resumed=True), console)
 
 
@@ -92,7 +103,7 @@ def _run(plan: "SweepPlan", console: Console) -> int:
         return 1
     view.finish(trials)
     say(console, f"results: {plan.folder.location}")
-    if any(trial.state == "interrupted" for trial in trials.values()):
+    if sum(not trial.is_unfinished() for trial in trials.values()) < plan.config.trials:
         say(console, f"the time is up; go on with {_resume_command(plan.folder)}")
     return 0
 

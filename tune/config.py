@@ -47,7 +47,7 @@ class SweepConfig:
     perturb_ticks: int = 2
     """For pbt: ticks between two exploits."""
     time_budget: str | None = None
-    """Stop after this time, such as 90s, 30m or 2h; the sweep can be resumed."""
+    """Stop so long after the first trial began, such as 90s, 30m or 2h; the sweep can be resumed."""
     space: str | None = None
     """TOML file of the search space; default: see --print-space."""
     study: str | None = None

@@ -156,8 +156,11 @@ class SweepStudy:
         for frozen in self._study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
             self._steps[frozen.number] = set(frozen.intermediate_values)
             trial = known.get(frozen.number)
-            if trial is None:
-                self.tell(frozen.number, Outcome(TrialState.FAIL, reason=LOST))
+            if trial is None:  # the sweep was stopped before it could start
+                if self._is_whole(frozen.params):
+                    self.returning.append(Trial(number=frozen.number, values=dict(frozen.params)))
+                else:  # killed while its settings were drawn
+                    self.tell(frozen.number, Outcome(TrialState.FAIL, reason=LOST))
                 continue
             for tick in trial.valid_ticks():
                 self.report(frozen.number, tick.images_seen, tick.numbers.get(self._metric))
@@ -172,8 +175,11 @@ class SweepStudy:
                 self.unlogged.append(
                     TrialEnded(number=frozen.number, state=_END_STATES[frozen.state], reason=reason)
                 )
-        order = list(known)
-        self.returning.sort(key=lambda trial: order.index(trial.number))
+        order = {number: place for place, number in enumerate(known)}
+        self.returning.sort(key=lambda trial: (order.get(trial.number, len(order)), trial.number))
+
+    def _is_whole(self, values: Mapping[str, Any]) -> bool:
+        return all(path in values for path in self._space if self._space.is_active(path, values))
 
 
 def _open(storage: Any, name: str, mode: str, *, is_new: bool) -> optuna.Study:

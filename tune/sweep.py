@@ -55,6 +55,8 @@ def run_sweep(plan: SweepPlan, view: SweepView) -> dict[int, Trial]:
     with view.reading() as on_progress:
         images = load_images(config.gan.data, on_progress=on_progress)
     _check_images(images, config.gan, plan.space)
+    view.say_skipped(images)
+    plan.folder.check_writable()
     prepare_environment()
     with _ray(config.address):
         nodes = local_nodes() if config.address is None else cluster_nodes()
@@ -84,6 +86,8 @@ def _tune(
         watch = _Watch(searcher, gangs, config.time_budget_s(), raise_if_interrupted)
 
         def on_step() -> None:
+            if any(trial.trial_id for trial in trials.values() if trial.state == "running"):
+                watch.begin()
             watch.check()
             view.refresh(trials)
 
@@ -121,7 +125,12 @@ class _Watch:
         self, searcher: OptunaSearcher, gangs: Gangs, budget_s: float | None, check: Callable[[], None]
     ) -> None:
         self._searcher, self._gangs, self._raise_if_interrupted = searcher, gangs, check
-        self._deadline = math.inf if budget_s is None else time.monotonic() + budget_s
+        self._budget_s = math.inf if budget_s is None else budget_s
+        self._began: float | None = None
+
+    def begin(self) -> None:
+        """The first trial trains: from now on the time counts."""
+        self._began = self._began or time.monotonic()
 
     def check(self) -> None:
         """Raise when someone wants to stop, no gang is left or the time is up."""
@@ -130,7 +139,7 @@ class _Watch:
             reason = self._gangs.why_all_are_lost()
             if reason is not None:
                 raise SweepError(f"no worker is left: {reason}")
-            if time.monotonic() > self._deadline:
+            if self._began is not None and time.monotonic() - self._began > self._budget_s:
                 raise _TimeBudgetReached
         except BaseException:
             self._searcher.interrupted = True  # trials that end from here on are not over

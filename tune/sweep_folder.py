@@ -8,6 +8,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from gan.config import ConfigError, require
+from gan.files import WriteError
 from gan.storage import Folder, parse_json
 from tune.config import SweepConfig
 from tune.space import Space
@@ -32,7 +33,7 @@ class SweepFolder:
         Raises: ConfigError when no sweep was begun there.
         """
         storage, _, name = Folder(location.rstrip("/")).location.rpartition("/")
-        folder = cls(storage, name)
+        folder = cls(storage or "/", name)
         require(folder.exists(), f"{location} holds no sweep: {SWEEP_FILE} is missing; give a sweep's folder")
         return folder
 
@@ -43,6 +44,13 @@ class SweepFolder:
     def relative(self, path: str) -> str:
         """A path below this folder, as pyarrow's file systems name it, relative to it: it may move."""
         return str(PurePosixPath(path).relative_to(self.files.filesystem_path))
+
+    def check_writable(self) -> None:
+        """Raise `ConfigError` unless files can be written here; leaves the empty marker that Ray leaves."""
+        try:
+            self.files.write(".validate_storage_marker", b"")
+        except WriteError as error:
+            raise ConfigError(f"--storage: {error}") from None
 
     def begin(self, config: SweepConfig, space: Space, *, is_resumed: bool) -> None:
         """Write the whole configuration, versions and git commit; a resumed sweep adds a session.

@@ -12,7 +12,8 @@ from rich.live import Live
 from rich.status import Status
 from rich.text import Text
 
-from gan.progress import counted, say
+from gan.data import Images
+from gan.progress import counted, say, say_skipped
 from tune.leaderboard import leaderboard
 from tune.orders import GangStatus
 from tune.results import trials_table
@@ -41,6 +42,10 @@ class SweepView:
         bar, move = counted(self._console, "reading images")
         with bar:
             yield move
+
+    def say_skipped(self, images: Images) -> None:
+        """Name the first of the unreadable files, if there are any."""
+        say_skipped(self._console, images)
 
     @contextlib.contextmanager
     def starting(self) -> Iterator[Callable[[list[GangStatus]], None]]:

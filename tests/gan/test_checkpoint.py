@@ -222,3 +222,13 @@ def test_a_generator_alone_is_not_taken_for_a_run_and_channels_must_be_known() -
     assert "not a whole run" in _message(checkpoint.from_bytes, alone)
     nameless = checkpoint.to_bytes(RunState({"ema.w": torch.ones(1)}, {}, {}))
     assert "channels" in _message(checkpoint.generator_from_bytes, nameless)
+
+
+def test_a_header_of_any_length_loads_also_one_that_begins_like_a_pickle() -> None:
+    lengths: set[int] = set()
+    for padding in range(0, 520, 8):
+        state = RunState({"x": torch.ones(2)}, {"note": "-" * padding}, {})
+        data = checkpoint.to_bytes(state)
+        lengths.add(data[0])
+        assert checkpoint.from_bytes(data).meta == state.meta
+    assert 0x80 in lengths, "the length whose first byte is a pickle's was among them"

@@ -11,6 +11,7 @@ from gan.config import GanConfig
 from tune.__main__ import main
 from tune.commands import Resume, Sweep, parse_command
 from tune.config import SweepConfig
+from tune.events import EventLog, TrialEnded, TrialStarted
 from tune.space import default_space
 from tune.space_file import load_space
 from tune.sweep_folder import SweepFolder
@@ -70,6 +71,7 @@ def test_the_printed_space_loads_back_to_the_same(tmp_path: Path, capsys: Captur
         (["--config", "/does/not/exist.json"], "which does not exist"),
         (["--storage", "nonsense://bucket"], "nonsense"),
         (["--max-images", "40", "--held-out", "4"], "--batch"),
+        (["--storage", "/dev/null/x"], "/dev/null/x"),
     ],
 )
 def test_a_wrong_flag_is_answered_in_one_line_before_ray_starts(
@@ -145,3 +147,16 @@ def test_the_exported_best_is_a_config_that_train_takes(tmp_path: Path, capsys: 
     assert f"python -m gan train --config {out}" in capsys.readouterr().out
     command = parse_gan(["train", "--config", str(out), "--batch", "32"])
     assert command.gan == config.with_values({"batch": 32})  # type: ignore[union-attr]
+
+
+def test_a_finished_sweep_is_not_started_again_and_never_shrinks(tmp_path: Path, capsys: Capture) -> None:
+    folder = SweepFolder(str(tmp_path), "mine")
+    folder.begin(SweepConfig(trials=2), default_space(), is_resumed=False)
+    with EventLog(folder.location) as log:
+        for number in range(2):
+            log.append(TrialStarted(number=number, trial_id=f"t{number}"))
+            log.append(TrialEnded(number=number, state="completed"))
+    assert main(["resume", str(tmp_path / "mine")]) == 0
+    assert "all 2 trials are finished" in capsys.readouterr().out
+    assert main(["resume", str(tmp_path / "mine"), "--trials", "1"]) == 2
+    assert "--trials 1 is fewer than the 2" in capsys.readouterr().err

@@ -189,6 +189,8 @@ def test_log_and_study_agree_again_whichever_the_driver_did_not_reach(tmp_path: 
     searcher = searcher_of(study_of(tmp_path, num_trials=5))
     for name in "abcde":
         searcher.suggest(name)
+    storage = optuna.storages.JournalStorage(FileJournal(tmp_path / JOURNAL_NAME))
+    optuna.load_study(study_name="sweep", storage=storage).ask()  # killed while its settings were drawn
     searcher.on_trial_complete("d", result(BUDGET, 2.5))  # told, not logged
     events: list[Event] = [TrialStarted(number=number, trial_id="x") for number in (0, 1, 2, 3)]
     events += [
@@ -200,7 +202,7 @@ def test_log_and_study_agree_again_whichever_the_driver_did_not_reach(tmp_path: 
         TrialEnded(number=2, state="pruned"),
     ]
     study = study_of(tmp_path, num_trials=5, known=collect(events))
-    zero, one, two, _, four = stored(tmp_path)
+    zero, one, two, _, four, five = stored(tmp_path)
     assert (zero.state, zero.value, zero.intermediate_values) == (
         TrialState.COMPLETE,
         2.0,
@@ -208,16 +210,17 @@ def test_log_and_study_agree_again_whichever_the_driver_did_not_reach(tmp_path: 
     )
     assert (one.state, one.user_attrs["reason"]) == (TrialState.FAIL, "NaN")
     assert (two.state, two.value) == (TrialState.PRUNED, 3.0)
-    assert (four.state, four.user_attrs["reason"]) == (TrialState.FAIL, LOST)
+    assert (five.state, five.user_attrs["reason"]) == (TrialState.FAIL, LOST)
     assert [(event.number, event.state, event.reason) for event in study.unlogged] == [
         (3, "completed", None),
-        (4, "failed", LOST),
+        (5, "failed", LOST),
     ]
-    assert study.returning == []
-    # the lost one never began, so another takes its place
+    # asked for, and stopped before it could start: it is not lost, and does not take another's place
+    [waiting] = study.returning
+    assert (waiting.number, waiting.values) == (4, four.params)
     resumed = searcher_of(study)
     suggestion = resumed.suggest("f")
-    assert suggestion is not None and suggestion["number"] == 5
+    assert suggestion is not None and suggestion["number"] == 4
     assert resumed.suggest("g") == Searcher.FINISHED
 
 
@@ -278,7 +281,8 @@ def test_a_half_written_line_does_not_cost_the_study(tmp_path: Path) -> None:
         journal.write(b'{"op_code": 4, "wor')  # as a full disk or a kill leaves it
     study = study_of(tmp_path, known={})
     study.ask()
-    assert [trial.state.name for trial in stored(tmp_path)] == ["FAIL", "RUNNING"]
+    assert [trial.state.name for trial in stored(tmp_path)] == ["RUNNING", "RUNNING"]
+    assert [trial.number for trial in study.returning] == [0]
 
 
 def test_a_full_disk_is_one_clear_error_and_leaves_the_study_readable(
@@ -327,7 +331,7 @@ def test_a_study_lies_at_a_url_of_the_sweep_or_in_a_database(memory_url: str, tm
         searcher.suggest("b")
         events: list[Event] = [TrialStarted(number=0, trial_id="a"), TrialEnded(number=0, state="completed")]
         again = study_of(location, storage_url=url, known=collect(events), num_trials=3)
-        assert [(event.number, event.reason) for event in again.unlogged] == [(1, LOST)]
+        assert [trial.number for trial in again.returning] == [1]
         asked = again.ask()
         assert asked is not None and asked[0] == 2
     assert not (tmp_path / JOURNAL_NAME).exists()
