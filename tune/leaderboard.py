@@ -22,11 +22,17 @@ _STYLES = {
 
 
 def leaderboard(
-    trials: pd.DataFrame, space: Space, metric: str, *, top: int = 10, lower_is_better: bool = True
+    trials: pd.DataFrame,
+    space: Space,
+    metric: str,
+    *,
+    top: int = 10,
+    lower_is_better: bool = True,
+    width: int = WIDTH,
 ) -> rich.table.Table:
     """The `top` trials: rank, number, state, best value, images at the best, and the searched settings.
 
-    Settings have a column each while they fit, else share one.
+    Settings have a column each while they fit into `width` characters, else share one.
     """
     board = ranked(trials, lower_is_better=lower_is_better).head(top).to_dict("records")
     fixed = [_fixed_cells(row) for row in board]
@@ -38,7 +44,7 @@ def leaderboard(
     for header in headers:
         table.add_column(header, justify="left" if header == "state" else "right", no_wrap=True)
     used = _width(headers, fixed)
-    if used + _width([max(name.split(), key=len) for name in names], settings) <= WIDTH:
+    if used + _width([max(name.split(), key=len) for name in names], settings) <= min(width, WIDTH):
         for name in names:
             table.add_column(name.replace(" ", "\n"), justify="right", no_wrap=True)
         rows = settings

@@ -86,7 +86,7 @@ class SweepView:
 
     def _board(self, trials: dict[int, Trial], top: int = LIVE_ROWS) -> rich.console.RenderableType:
         table = trials_table(trials, self._space, self._metric)
-        return leaderboard(table, self._space, self._metric, top=top)
+        return leaderboard(table, self._space, self._metric, top=top, width=self._console.width)
 
     def _summary(self, trials: dict[int, Trial]) -> str:
         states = Counter(trial.state for trial in trials.values())
