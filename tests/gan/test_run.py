@@ -210,7 +210,7 @@ def test_training_brings_the_generator_closer_to_simple_data() -> None:
     pixels = (
         np.full((100, 16, 16, 1), 230, np.uint8) - np.arange(100, dtype=np.uint8)[:, None, None, None] % 20
     )
-    images = Images(pixels[:60], pixels[60:], None, None, (), (), "0")
+    images = Images(pixels[:60], pixels[60:], None, None, (), (), "bright")
     values = {"images_per_tick": 1600, "images": 1600, "ema_half_life": 100, "optimizer.generator_lr": 2e-3}
     run = GanRun(_config(values), images)
     before = run.sample_grid().mean()

@@ -62,7 +62,9 @@ def sabotaged_work(setup: dict[str, Any]) -> None:
             raise RuntimeError("the device is on fire")
         if rate == POISON and run.images_seen > 0:
             state = run.state_dict()
-            weights = next(name for name in state.tensors if name.startswith("generator."))
+            weights = next(
+                name for name in state.tensors if name.startswith("generator.") and "weight" in name
+            )
             state.tensors[weights] = state.tensors[weights] * float("nan")
             run.load_state_dict(dataclasses.replace(state))
         return original(run)
