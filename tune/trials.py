@@ -56,18 +56,6 @@ class Trial:
         return best_of(((saved_one.value, saved_one) for saved_one in saved), lower_is_better)
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Unfinished:
-    """A trial that a resumed sweep goes on with."""
-
-    number: int
-    attempt: int
-    """The attempt that comes next."""
-    values: dict[str, Any]
-    checkpoint: Checkpoint | None
-    """Where to go on; None starts anew."""
-
-
 def collect(events: Iterable[Event]) -> dict[int, Trial]:
     """What the events say about every trial, by number."""
     trials: dict[int, Trial] = {}
@@ -91,20 +79,6 @@ def apply(trials: dict[int, Trial], event: Event) -> None:
         trial.checkpoints.append(saved)
     else:
         trial.state, trial.reason, trial.ended = event.state, event.reason, event.time
-
-
-def unfinished(events: Iterable[Event]) -> list[Unfinished]:
-    """The trials that run or were interrupted, in order of number, each with its last checkpoint."""
-    return [
-        Unfinished(
-            number=trial.number,
-            attempt=trial.attempt + 1,
-            values=dict(trial.values),
-            checkpoint=trial.last_checkpoint(),
-        )
-        for trial in collect(events).values()
-        if trial.is_unfinished()
-    ]
 
 
 def best_of(candidates: Iterable[tuple[float | None, T]], lower_is_better: bool) -> T | None:

@@ -14,7 +14,7 @@ from tune.events import CheckpointSaved, Event, SweepStarted, Tick, TrialEnded, 
 from tune.leaderboard import leaderboard, short
 from tune.results import history_table, ranked, trials_table, write_tables
 from tune.space import Choice, Int, Space, default_space
-from tune.trials import Checkpoint, collect, unfinished
+from tune.trials import Checkpoint, collect
 
 SPACE = default_space()
 RATE, POLICY, LIMIT = "optimizer.generator_lr", "balance.policy", "balance.loss_threshold"
@@ -136,14 +136,12 @@ def test_values_that_are_missing_or_not_finite_are_never_the_best() -> None:
 
 
 def test_what_runs_or_was_interrupted_goes_on_from_its_last_checkpoint() -> None:
-    two, four = unfinished(EVENTS)
-    assert (two.number, two.attempt, two.checkpoint) == (
-        2,
-        1,
-        Checkpoint(path="c2-10", images_seen=10, value=2.0),
-    )
-    assert (four.number, four.checkpoint, four.values) == (4, None, {RATE: 1e-4, POLICY: "none"})
-    assert [trial.number for trial in unfinished([*EVENTS, started(0, attempt=1)])] == [0, 2, 4]
+    two, four = (trial for trial in collect(EVENTS).values() if trial.is_unfinished())
+    assert (two.number, two.last_checkpoint()) == (2, Checkpoint(path="c2-10", images_seen=10, value=2.0))
+    assert (four.number, four.last_checkpoint()) == (4, None)
+    assert four.values == {RATE: 1e-4, POLICY: "none"}
+    again = collect([*EVENTS, started(0, attempt=1)])
+    assert [trial.number for trial in again.values() if trial.is_unfinished()] == [0, 2, 4]
 
 
 def test_the_ranking_puts_the_best_first_and_the_valueless_last_without_a_rank() -> None:
