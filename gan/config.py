@@ -233,6 +233,10 @@ class GanConfig:
         """Ticks of the whole run: `images` rounded up to whole ticks."""
         return math.ceil(self.images / (self.steps_per_tick() * self.batch))
 
+    def total_images(self) -> int:
+        """Real images that the whole run sees: `images` rounded up to whole ticks of whole batches."""
+        return self.total_ticks() * self.steps_per_tick() * self.batch
+
     def check_workers(self, num_workers: int) -> None:
         """Raise `ConfigError` unless the batch divides over the workers with at least 2 images each."""
         share, rest = divmod(self.batch, num_workers)

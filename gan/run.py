@@ -68,7 +68,7 @@ class GanRun:
         self.device, self.rank, self.world_size = torch.device(device), rank, world_size
         self.step = 0
         self.images_seen = 0
-        self.total_images = config.total_ticks() * config.steps_per_tick() * config.batch
+        self.total_images = config.total_images()
         self._on_step = on_step
         self._stall = schedule.Stall()
         self._numbers = StepNumbers(self.device)

@@ -98,7 +98,7 @@ def run_train(command: Train, console: Console) -> int:
         results.begin(config, plan.details)
         device = "1 GPU" if resources.gpu else f"{resources.cpus} CPU{'s' * (resources.cpus > 1)}"
         say(console, f"{results.folder.location}: {plan.workers} x {device}")
-        with RunDisplay(console, _total_images(config), config.evaluation.metric) as display:
+        with RunDisplay(console, config.total_images(), config.evaluation.metric) as display:
             for event in worker.train(config, results.folder, resources):
                 display.show(event)
                 last = event
@@ -146,10 +146,6 @@ def _read_data(config: GanConfig, console: Console) -> None:
 def _default_name(config: GanConfig) -> str:
     source = re.sub(r"[^A-Za-z0-9._-]+", "-", Path(config.data.source).stem).strip("-._") or "run"
     return f"{source[:60]}-{time.strftime('%Y%m%d-%H%M%S')}"
-
-
-def _total_images(config: GanConfig) -> int:
-    return config.total_ticks() * config.steps_per_tick() * config.batch
 
 
 def _resume_command(results: RunFolder) -> str:

@@ -5,7 +5,7 @@ from typing import Any, cast
 from ray.tune.search import Searcher
 
 from gan.config import ConfigError, GanConfig
-from tune.study import TRIAL_ID_ATTR, SweepStudy, images_of_run, judge
+from tune.study import TRIAL_ID_ATTR, SweepStudy, judge
 from tune.trial import FAILURE_KEY, NUMBER_KEY, RESTORE_KEY
 
 
@@ -39,7 +39,7 @@ class OptunaSearcher(Searcher):  # type: ignore[misc]  # ray is untyped here
                 return cast(dict[str, Any], Searcher.FINISHED)  # a string that Tune compares with
             number, values = asked
         self._numbers[trial_id] = number
-        self._images[number] = images_of_run(self._base.with_values(values))
+        self._images[number] = self._base.with_values(values).total_images()
         self._study.annotate(number, TRIAL_ID_ATTR, trial_id)
         self._study.flush()
         return {**values, NUMBER_KEY: number, **extra}

@@ -9,7 +9,7 @@ from typing import Any, Literal
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
-from gan.config import ConfigError, GanConfig, require
+from gan.config import ConfigError, require
 from tune.config import Search
 from tune.domains import Value
 from tune.events import EndState, TrialEnded
@@ -52,11 +52,6 @@ def judge(*, value: Any, images_seen: int, images: int, failure: str | None = No
     if number is None:
         return Outcome(TrialState.FAIL, reason="its last value is not finite")
     return Outcome(TrialState.COMPLETE, value=number)
-
-
-def images_of_run(config: GanConfig) -> int:
-    """Images that a whole run sees: rounded up to whole ticks of whole batches."""
-    return config.total_ticks() * config.steps_per_tick() * config.batch
 
 
 def finite(value: Any) -> float | None:

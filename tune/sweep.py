@@ -31,7 +31,7 @@ from tune.recorder import Recorder
 from tune.results import history_table, trials_table, write_tables
 from tune.search import OptunaSearcher
 from tune.space import Space, baseline
-from tune.study import SweepStudy, images_of_run
+from tune.study import SweepStudy
 from tune.trials import Trial, collect
 from tune.tuning import build_scheduler, build_tuner, prepare_environment
 from tune.view import SweepView
@@ -98,7 +98,7 @@ def _tune(
             plan.space,
             relative=plan.folder.relative,
             metric=metric,
-            images_of=lambda values: images_of_run(config.gan.with_values(values)),
+            images_of=lambda values: config.gan.with_values(values).total_images(),
             on_change=keeper.write,
             on_step=on_step,
         )

@@ -10,7 +10,6 @@ from ray.tune import Trainable
 from gan.config import ConfigError, GanConfig
 from gan.storage import Folder
 from tune.orders import TrialFailedError
-from tune.study import images_of_run
 
 STATE_FILE = "state.safetensors"
 # Keys of a trial's configuration that are no settings of the GAN.
@@ -60,7 +59,7 @@ class GanTrial(Trainable):  # type: ignore[misc]  # ray is untyped here
         except TrialFailedError as error:  # Ray raises the actor's exception as a subclass of its own type
             return {"done": True, FAILURE_KEY: _reason(error)}
         config, images_seen = self._gan_config, round(numbers["images_seen"])
-        is_finished = images_seen >= images_of_run(config)
+        is_finished = images_seen >= config.total_images()
         ticks = images_seen // (config.steps_per_tick() * config.batch)
         return {
             NUMBERS_KEY: numbers,

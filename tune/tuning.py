@@ -11,7 +11,6 @@ from ray.tune.schedulers import ASHAScheduler, FIFOScheduler, MedianStoppingRule
 from tune.plan import SweepPlan
 from tune.population import Population
 from tune.search import OptunaSearcher
-from tune.study import images_of_run
 from tune.trial import GanTrial
 
 
@@ -70,7 +69,7 @@ def build_scheduler(plan: SweepPlan) -> TrialScheduler:
     if config.scheduler == "asha":
         return ASHAScheduler(
             time_attr=time_attr,
-            max_t=max(images_of_run(config.gan), tick * config.grace_ticks),
+            max_t=max(config.gan.total_images(), tick * config.grace_ticks),
             grace_period=tick * config.grace_ticks,
             reduction_factor=config.reduction,
         )

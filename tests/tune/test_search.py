@@ -23,7 +23,7 @@ from tune.events import CheckpointSaved, Event, Tick, TrialEnded, TrialStarted
 from tune.journal import JOURNAL_NAME, FileJournal
 from tune.search import OptunaSearcher
 from tune.space import Choice, Float, Space, baseline, default_space
-from tune.study import LOST, SweepStudy, images_of_run, judge
+from tune.study import LOST, SweepStudy, judge
 from tune.trials import collect
 
 BASE = GanConfig(images=100, images_per_tick=10, batch=4)  # 9 ticks of 12 images
@@ -57,7 +57,7 @@ def stored(location: Path | str) -> list[optuna.trial.FrozenTrial]:
 
 
 def test_the_images_of_a_run_are_whole_ticks_of_whole_batches() -> None:
-    assert images_of_run(BASE) == BUDGET
+    assert BASE.total_images() == BUDGET
 
 
 def test_the_study_is_told_the_truth_about_every_end(tmp_path: Path) -> None:
