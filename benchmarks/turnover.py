@@ -24,9 +24,9 @@ from ray.train.torch import TorchTrainer
 from ray.train.v2.api.config import RunConfig, ScalingConfig
 from rich.console import Console
 
+from common.ray_session import start_ray
 from gan.config import DataConfig, GanConfig, NetworkConfig
 from gan.data import load_images
-from gan.ray_session import start_ray
 from gan.run import GanRun
 from tune.config import SweepConfig
 from tune.plan import SweepPlan

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from rich.console import Console
 
-from gan.cli import obeyed
+from common.cli import obeyed
 from gan.commands import PROG, Command, Sample, Train, parse_command
 
 

@@ -12,8 +12,8 @@ import safetensors
 import safetensors.torch
 import torch
 
-from gan.config import ConfigError
-from gan.files import replace_file
+from common.errors import ConfigError
+from common.files import replace_file
 
 FORMAT_VERSION = 1
 _LENGTH_BYTES = 8  # a safetensors blob begins with the length of its JSON header, little-endian
@@ -66,7 +66,7 @@ def from_bytes(data: bytes, *, name: str = "the checkpoint") -> RunState:
 def save(state: RunState, path: Path) -> None:
     """Write the state to `path`, whole or not at all.
 
-    Raises: gan.files.WriteError when it cannot be written; an earlier file at `path` is then intact.
+    Raises: common.files.WriteError when it cannot be written; an earlier file at `path` is then intact.
     """
     replace_file(path, to_bytes(state))
 
@@ -108,7 +108,7 @@ def generator_from_bytes(data: bytes, *, name: str = "the generator") -> Generat
 def save_generator(generator: GeneratorState, path: Path) -> None:
     """Write the generator to `path`, whole or not at all.
 
-    Raises: gan.files.WriteError when it cannot be written; an earlier file at `path` is then intact.
+    Raises: common.files.WriteError when it cannot be written; an earlier file at `path` is then intact.
     """
     replace_file(path, generator_to_bytes(generator))
 

@@ -11,9 +11,10 @@ from typing import Annotated
 
 import tyro
 
-from gan.cli import parse
-from gan.config import ConfigError, GanConfig, require
-from gan.storage import Folder, parse_json
+from common.cli import parse
+from common.errors import ConfigError, require
+from common.storage import Folder, parse_json
+from gan.config import GanConfig
 
 PROG = "python -m gan"
 CONFIG_FILE = "config.json"

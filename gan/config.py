@@ -11,27 +11,12 @@ from typing import Annotated, Any, Literal, Self
 import pydantic
 import tyro
 
+from common.errors import ConfigError, require, require_between
+
 Policy = Literal["none", "loss", "accuracy", "steps"]
 LossName = Literal["non-saturating", "hinge", "least-squares", "wasserstein"]
 Schedule = Literal["constant", "linear", "cosine", "step", "stall"]
 Resolution = Literal[16, 32, 64, 128]
-
-
-class ConfigError(ValueError):
-    """A setting breaks its rule; the message is one line: what, rule, value, remedy."""
-
-
-def require(holds: bool, message: str) -> None:
-    """Raise `ConfigError(message)` unless the rule holds."""
-    if not holds:
-        raise ConfigError(message)
-
-
-def _require_between(name: str, value: float, low: float, high: float) -> None:
-    require(
-        math.isfinite(value) and low <= value <= high,
-        f"{name} must lie between {low:g} and {high:g}, not {value:g}; choose a value in that range",
-    )
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -68,7 +53,7 @@ class DataConfig:
             f"--max-images must be at least 2, not {self.max_images}; leave it out to use all",
         )
         require(self.held_out >= 1, f"--held-out must be at least 1, not {self.held_out}; try 2000")
-        _require_between("--max-broken", self.max_broken, 0, 1)
+        require_between("--max-broken", self.max_broken, 0, 1)
         require(self.data_seed >= 0, f"--data-seed must not be negative, not {self.data_seed}; try 0")
 
 
@@ -124,7 +109,7 @@ class OptimizerConfig:
                 math.isfinite(beta) and 0 <= beta < 1,
                 f"--{name} must be at least 0 and below 1, not {beta:g}; try 0.5 for beta1, 0.999 for beta2",
             )
-        _require_between("--lr-decay-at", self.decay_at, 0, 1)
+        require_between("--lr-decay-at", self.decay_at, 0, 1)
         require(
             math.isfinite(self.drop) and 0 < self.drop < 1,
             f"--lr-drop must be above 0 and below 1, not {self.drop:g}; try 0.1",
@@ -145,8 +130,8 @@ class LossConfig:
     """One-sided smoothing of the real label (Salimans 2016); used by non-saturating and least-squares."""
 
     def __post_init__(self) -> None:
-        _require_between("--gradient-penalty", self.gradient_penalty, 0, 1e6)
-        _require_between("--label-smoothing", self.label_smoothing, 0, 0.5)
+        require_between("--gradient-penalty", self.gradient_penalty, 0, 1e6)
+        require_between("--label-smoothing", self.label_smoothing, 0, 0.5)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -165,8 +150,8 @@ class BalanceConfig:
     """For steps: of the ratio discriminator to generator, the second number."""
 
     def __post_init__(self) -> None:
-        _require_between("--loss-threshold", self.loss_threshold, -1e6, 1e6)
-        _require_between("--accuracy-threshold", self.accuracy_threshold, 0, 1)
+        require_between("--loss-threshold", self.loss_threshold, -1e6, 1e6)
+        require_between("--accuracy-threshold", self.accuracy_threshold, 0, 1)
         for name, steps in (("discriminator", self.discriminator_steps), ("generator", self.generator_steps)):
             require(1 <= steps <= 100, f"--{name}-steps must lie between 1 and 100, not {steps}; try 1")
 

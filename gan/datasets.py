@@ -13,8 +13,9 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from common.errors import ConfigError, require
 from gan import pictures
-from gan.config import ConfigError, DataConfig, require
+from gan.config import DataConfig
 from gan.folders import Pictures, Source, Square, chosen, folder_source
 
 

@@ -6,14 +6,15 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from common.errors import ConfigError
+from common.storage import Folder
 from gan import checkpoint, sampling
 from gan.checkpoint import CheckpointError
-from gan.config import ConfigError, GanConfig
+from gan.config import GanConfig
 from gan.device import autocast_dtype
 from gan.networks import Generator, build_generator
 from gan.run_folder import GENERATOR
 from gan.step import generate
-from gan.storage import Folder
 
 Pixels = npt.NDArray[np.uint8]
 

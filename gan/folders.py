@@ -12,8 +12,8 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 import numpy.typing as npt
 
+from common.errors import ConfigError, require
 from gan import pictures
-from gan.config import ConfigError, require
 
 Square = npt.NDArray[np.uint8]
 

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from gan.config import require
-from gan.files import replace_file
+from common.errors import require
+from common.files import replace_file
 
 GAP_PX = 2
 _WIDEST_PX = 1000
@@ -54,7 +54,7 @@ def png_bytes(image: np.ndarray) -> bytes:
 def write_png(path: Path, image: np.ndarray) -> None:
     """Write one image, uint8 (H, W, C) with C 1 or 3, whole or not at all.
 
-    Raises: gan.files.WriteError when it cannot be written.
+    Raises: common.files.WriteError when it cannot be written.
     """
     replace_file(path, png_bytes(image))
 
@@ -64,7 +64,7 @@ def write_gif(path: Path, frames: Sequence[np.ndarray], *, frame_ms: int = 60) -
 
     frame_ms: time that a frame is shown in milliseconds; GIF counts in steps of 10.
 
-    Raises: ConfigError for no frames; gan.files.WriteError when it cannot be written.
+    Raises: ConfigError for no frames; common.files.WriteError when it cannot be written.
     """
     require(len(frames) >= 1, "a GIF needs at least 1 frame, not 0")
     first, *rest = (_pillow(frame) for frame in frames)

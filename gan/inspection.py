@@ -5,11 +5,12 @@ from pathlib import Path
 import torch
 from rich.console import Console
 
+from common.progress import counted, say
 from gan import drawing, grids, sampling
 from gan.commands import Evaluate, Sample
 from gan.data import load_images
+from gan.display import objective
 from gan.metrics import build_metric
-from gan.progress import counted, objective, say
 
 
 def run_sample(command: Sample, console: Console) -> int:

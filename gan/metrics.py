@@ -7,8 +7,8 @@ import numpy as np
 import torch
 import torch.distributed
 
+from common.errors import require
 from gan import swd
-from gan.config import require
 
 LEAST_IMAGES = 16
 _KEPT_REFERENCES = 2  # a process rarely meets more than one data set; each reference may take 100 MiB

@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from gan.config import ConfigError, require
+from common.errors import ConfigError, require
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

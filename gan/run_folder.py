@@ -13,13 +13,14 @@ from typing import Any
 
 import numpy as np
 
+from common.errors import ConfigError
+from common.storage import Folder, parse_json
 from gan import checkpoint
 from gan.checkpoint import RunState
 from gan.commands import CONFIG_FILE
-from gan.config import ConfigError, GanConfig
+from gan.config import GanConfig
 from gan.grids import png_bytes
 from gan.metrics import METRICS
-from gan.storage import Folder, parse_json
 
 DETAILS, HISTORY = "run.json", "history.csv"
 LAST, BEST, GENERATOR = "last.safetensors", "best.safetensors", "generator.safetensors"
@@ -40,7 +41,7 @@ class RunFolder:
     def begin(self, config: GanConfig, details: dict[str, Any]) -> None:
         """Write the run's settings, also when it goes on with more images or workers.
 
-        Raises: gan.files.WriteError when the folder cannot be written.
+        Raises: common.files.WriteError when the folder cannot be written.
         """
         self.folder.write(DETAILS, _to_json(details))
         self.folder.write(CONFIG_FILE, _to_json(config.to_dict()))
@@ -89,7 +90,7 @@ class RunFolder:
 
         The last state is written last: only with it is the tick done, and a death before repeats the tick.
 
-        Raises: gan.files.WriteError when the disk is full or the like; earlier files are intact.
+        Raises: common.files.WriteError when the disk is full or the like; earlier files are intact.
         """
         data = checkpoint.to_bytes(state)
         self.folder.write(f"samples/{int(history[-1]['images_seen']):09d}.png", png_bytes(grid))

@@ -3,8 +3,9 @@
 import zipfile
 from pathlib import Path
 
+from common.errors import require
 from gan import shapes
-from gan.config import DataConfig, require
+from gan.config import DataConfig
 from gan.datasets import celeba_source, cifar10_source, idx_source
 from gan.folders import Pictures, Source, Square, folder_source, zip_source
 

@@ -10,19 +10,21 @@ from typing import Any
 
 from rich.console import Console
 
+from common.errors import require
+from common.interrupt import Interrupted
+from common.progress import counted, say
+from common.ray_session import cluster_nodes, local_nodes, start_ray, stop_ray
+from common.storage import Folder
 from gan import worker
 from gan.commands import CONFIG_FILE, Train
-from gan.config import GanConfig, require, setting_paths
+from gan.config import GanConfig, setting_paths
 from gan.data import load_images
+from gan.display import RunDisplay, objective, say_skipped
 from gan.events import Ended
-from gan.interrupt import Interrupted
 from gan.metrics import check_sizes
 from gan.paths import with_absolute_paths
-from gan.progress import RunDisplay, counted, objective, say, say_skipped
-from gan.ray_session import cluster_nodes, local_nodes, start_ray, stop_ray
 from gan.resources import share_resources
 from gan.run_folder import LAST, RunFolder, best_row
-from gan.storage import Folder
 
 # What may differ when a run goes on: how far, where the data lie, and how fast it is computed.
 CHANGEABLE = {"images", "data.source", "data.root", "data.cache", "data.download", "precision", "compile"}

@@ -19,16 +19,17 @@ from ray.train.torch import TorchTrainer, get_device
 from ray.train.v2.api.config import FailureConfig, LoggingConfig, RunConfig, ScalingConfig
 from ray.util.queue import Empty, Queue
 
-from gan.config import ConfigError, GanConfig
+from common.errors import ConfigError
+from common.files import WriteError
+from common.ray_session import worker_env
+from common.storage import Folder
+from gan.config import GanConfig
 from gan.data import load_images
 from gan.events import Begun, Ended, Event, Stepped, Ticked
-from gan.files import WriteError
 from gan.numbers import StepProgress
-from gan.ray_session import worker_env
 from gan.resources import Resources
 from gan.run import Diverged, GanRun
 from gan.run_folder import Row, RunFolder, is_best
-from gan.storage import Folder
 
 # Often enough for a lost machine or two; what kills a worker more often will kill it for ever.
 MAX_RESTARTS = 3

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from gan.cli import obeyed
-from gan.config import require
-from gan.files import WriteError
-from gan.interrupt import Interrupted
+from common.cli import obeyed
+from common.errors import require
+from common.files import WriteError
+from common.interrupt import Interrupted
+from common.progress import say
 from gan.paths import with_absolute_paths
-from gan.progress import say
 from tune.commands import PROG, Best, Command, Resume, Sweep, parse_command
 
 if TYPE_CHECKING:
@@ -111,7 +111,7 @@ def _run(plan: "SweepPlan", console: Console) -> int:
 def _best(command: Best, console: Console) -> int:
     import json
 
-    from gan.files import replace_file
+    from common.files import replace_file
     from tune.best import best_config
     from tune.sweep_folder import SweepFolder
 

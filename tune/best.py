@@ -3,8 +3,9 @@
 import json
 from collections.abc import Mapping
 
+from common.errors import ConfigError
 from gan import checkpoint, drawing, grids
-from gan.config import ConfigError, GanConfig
+from gan.config import GanConfig
 from gan.run_folder import GENERATOR
 from tune.sweep_folder import SweepFolder
 from tune.trial import STATE_FILE

@@ -11,9 +11,10 @@ from typing import Annotated
 
 import tyro
 
-from gan.cli import parse
+from common.cli import parse
+from common.errors import require
 from gan.commands import read_config
-from gan.config import GanConfig, require
+from gan.config import GanConfig
 from tune.config import SweepConfig
 
 PROG = "python -m tune"

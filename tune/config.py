@@ -6,7 +6,8 @@ from typing import Annotated, Any, Literal
 
 import tyro
 
-from gan.config import ConfigError, GanConfig, require
+from common.errors import ConfigError, require
+from gan.config import GanConfig
 
 Search = Literal["tpe", "gp", "random"]
 Scheduler = Literal["asha", "median", "pbt", "none"]

@@ -12,7 +12,8 @@ from typing import Any, Literal
 
 import optuna
 
-from gan.config import GanConfig, require, setting_paths
+from common.errors import require
+from gan.config import GanConfig, setting_paths
 
 Value = float | int | str | bool
 Condition = Mapping[str, tuple[Value, ...]]

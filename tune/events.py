@@ -10,8 +10,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from gan.files import WriteError
-from gan.storage import Folder
+from common.files import WriteError
+from common.storage import Folder
 
 LOG_NAME = "events.jsonl"
 

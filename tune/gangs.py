@@ -21,10 +21,11 @@ import torch
 from ray.train.torch import TorchTrainer, get_device
 from ray.train.v2.api.config import FailureConfig, LoggingConfig, RunConfig, ScalingConfig
 
+from common.errors import ConfigError
+from common.ray_session import worker_env
 from gan import checkpoint
-from gan.config import ConfigError, GanConfig
+from gan.config import GanConfig
 from gan.data import Images, load_images
-from gan.ray_session import worker_env
 from gan.run import Diverged, GanRun
 from tune.capacity import Capacity
 from tune.orders import Command, GangStatus, Outcome

@@ -10,9 +10,9 @@ from typing import Any
 import optuna
 from optuna.storages.journal import BaseJournalBackend, JournalFileBackend, JournalFileOpenLock
 
-from gan.config import ConfigError
-from gan.files import WriteError
-from gan.storage import Folder
+from common.errors import ConfigError
+from common.files import WriteError
+from common.storage import Folder
 
 JOURNAL_NAME = "study.journal"
 # A lock is held for one write; what is older was left by a killed process.

@@ -7,7 +7,7 @@ from typing import Any
 
 from ray.tune import Callback
 
-from gan.files import WriteError
+from common.files import WriteError
 from tune.events import CheckpointSaved, Event, EventLog, Tick, TrialEnded, TrialStarted
 from tune.search import OptunaSearcher
 from tune.space import Space

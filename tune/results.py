@@ -11,7 +11,7 @@ from typing import Any
 
 import pandas as pd
 
-from gan.storage import Folder
+from common.storage import Folder
 from tune.domains import Choice, Domain, Float, Int
 from tune.space import Space
 from tune.trials import Trial, best_of

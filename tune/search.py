@@ -4,7 +4,8 @@ from typing import Any, cast
 
 from ray.tune.search import Searcher
 
-from gan.config import ConfigError, GanConfig
+from common.errors import ConfigError
+from gan.config import GanConfig
 from tune.study import TRIAL_ID_ATTR, SweepStudy, judge
 from tune.trial import FAILURE_KEY, NUMBER_KEY, RESTORE_KEY
 

@@ -9,7 +9,8 @@ from typing import Any
 
 import optuna
 
-from gan.config import ConfigError, GanConfig, require
+from common.errors import ConfigError, require
+from gan.config import GanConfig
 from tune.domains import Choice, Condition, Domain, Float, Int, Value, check_domain, is_among, is_value_of
 
 __all__ = [

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from gan.config import ConfigError, GanConfig, require, setting_paths
+from common.errors import ConfigError, require
+from gan.config import GanConfig, setting_paths
 from tune.domains import Choice, Domain, Float, Int, Value, check_setting, setting_type
 from tune.space import Space, check_accepts
 

@@ -9,7 +9,7 @@ from typing import Any, Literal
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
-from gan.config import ConfigError, require
+from common.errors import ConfigError, require
 from tune.config import Search
 from tune.domains import Value
 from tune.events import EndState, TrialEnded

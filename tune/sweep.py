@@ -15,12 +15,12 @@ import ray
 import ray.exceptions
 from ray.tune.schedulers import TrialScheduler
 
+from common.files import WriteError
+from common.interrupt import deferred
+from common.ray_session import cluster_nodes, local_nodes, start_ray
 from gan.config import GanConfig
 from gan.data import Images, load_images
-from gan.files import WriteError
-from gan.interrupt import deferred
 from gan.metrics import check_sizes
-from gan.ray_session import cluster_nodes, local_nodes, start_ray
 from tune import capacity
 from tune.best import export_best
 from tune.events import EventLog, SweepStarted, read_events

@@ -7,9 +7,9 @@ import time
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from gan.config import ConfigError, require
-from gan.files import WriteError
-from gan.storage import Folder, parse_json
+from common.errors import ConfigError, require
+from common.files import WriteError
+from common.storage import Folder, parse_json
 from tune.config import SweepConfig
 from tune.space import Space
 from tune.space_file import parse_space, to_toml

@@ -7,8 +7,9 @@ import numpy as np
 import ray
 from ray.tune import Trainable
 
-from gan.config import ConfigError, GanConfig
-from gan.storage import Folder
+from common.errors import ConfigError
+from common.storage import Folder
+from gan.config import GanConfig
 from tune.orders import TrialFailedError
 
 STATE_FILE = "state.safetensors"

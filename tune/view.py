@@ -12,8 +12,9 @@ from rich.live import Live
 from rich.status import Status
 from rich.text import Text
 
+from common.progress import counted, say
 from gan.data import Images
-from gan.progress import counted, say, say_skipped
+from gan.display import say_skipped
 from tune.leaderboard import leaderboard
 from tune.orders import GangStatus
 from tune.results import trials_table

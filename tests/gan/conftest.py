@@ -7,12 +7,12 @@ import pytest
 import ray
 import torch
 
+from common.ray_session import start_ray
+from common.storage import Folder
 from gan.config import DataConfig, EvaluationConfig, GanConfig, NetworkConfig
 from gan.data import load_images
-from gan.ray_session import start_ray
 from gan.run import GanRun
 from gan.run_folder import Row, RunFolder, is_best
-from gan.storage import Folder
 
 
 @pytest.fixture(scope="session")

@@ -16,10 +16,11 @@ import pytest
 import safetensors.torch
 import torch
 
+from common.errors import ConfigError
+from common.files import WriteError
 from gan import checkpoint
 from gan.checkpoint import CheckpointError, GeneratorState, RunState
-from gan.config import ConfigError, GanConfig
-from gan.files import WriteError
+from gan.config import GanConfig
 
 
 def _state() -> RunState:

@@ -17,8 +17,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from common.errors import ConfigError
 from gan import data, digests, store
-from gan.config import ConfigError, DataConfig
+from gan.config import DataConfig
 from gan.data import DecodeProgress, Images, load_images
 from gan.shapes import draw_shapes, labels_of
 

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from gan.config import ConfigError, DataConfig
+from common.errors import ConfigError
+from gan.config import DataConfig
 from gan.data import Images, load_images
 
 

@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 import torch
 
+from common.errors import ConfigError
 from gan.checkpoint import GeneratorState, save_generator
-from gan.config import ConfigError, GanConfig, NetworkConfig
+from gan.config import GanConfig, NetworkConfig
 from gan.drawing import draw, load_trained, random_latents, walk
 from gan.networks import build_generator
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from gan.config import ConfigError
+from common.errors import ConfigError
 from gan.grids import GAP_PX, grid, write_gif, write_png
 
 

@@ -15,11 +15,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from common.ray_session import usable_cpus
+from common.storage import Folder
 from gan.__main__ import main
 from gan.config import GanConfig
-from gan.ray_session import usable_cpus
 from gan.run_folder import Row, RunFolder
-from gan.storage import Folder
 
 Capture = pytest.CaptureFixture[str]
 

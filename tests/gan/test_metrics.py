@@ -9,8 +9,8 @@ import torch
 import torch.distributed
 import torch.multiprocessing
 
+from common.errors import ConfigError
 from gan import metrics, swd
-from gan.config import ConfigError
 from gan.metrics import METRICS, build_metric
 
 

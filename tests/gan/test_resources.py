@@ -4,7 +4,7 @@ import itertools
 
 import pytest
 
-from gan.config import ConfigError
+from common.errors import ConfigError
 from gan.resources import Resources, share_resources
 
 

@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 import torch
 
+from common.errors import ConfigError
 from gan import checkpoint
 from gan.checkpoint import CheckpointError
-from gan.config import ConfigError, DataConfig, EvaluationConfig, GanConfig, NetworkConfig
+from gan.config import DataConfig, EvaluationConfig, GanConfig, NetworkConfig
 from gan.data import Images
 from gan.numbers import StepProgress
 from gan.run import Diverged, GanRun

@@ -11,11 +11,12 @@ import pytest
 import torch
 from PIL import Image
 
+from common.errors import ConfigError
+from common.files import WriteError
+from common.storage import Folder
 from gan.checkpoint import RunState, generator_from_bytes
-from gan.config import ConfigError, GanConfig
-from gan.files import WriteError
+from gan.config import GanConfig
 from gan.run_folder import GENERATOR, Row, RunFolder, best_row, is_best
-from gan.storage import Folder
 
 
 def state_after(step: int) -> RunState:

@@ -10,12 +10,12 @@ import ray.util.state
 import safetensors.torch
 import torch
 
+from common.storage import Folder
 from gan import checkpoint, worker
 from gan.config import GanConfig
 from gan.events import Begun, Ended, Event, Ticked
 from gan.resources import Resources
 from gan.run_folder import LAST, Row, RunFolder
-from gan.storage import Folder
 
 pytestmark = [
     pytest.mark.usefixtures("shared_ray"),

@@ -7,7 +7,7 @@ import pytest
 import ray
 import ray.cloudpickle
 
-from gan.ray_session import start_ray
+from common.ray_session import start_ray
 from tests.tune import sweeps
 from tune import gangs
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from gan.config import ConfigError
+from common.errors import ConfigError
 from tune.capacity import count_gangs, plan
 from tune.config import SweepConfig
 

@@ -12,7 +12,7 @@ import fsspec
 import numpy as np
 import pytest
 
-from gan.files import WriteError
+from common.files import WriteError
 from tune.events import (
     LOG_NAME,
     CheckpointSaved,

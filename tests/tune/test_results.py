@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 import rich.console
 
-from gan.files import WriteError
+from common.files import WriteError
 from tune.events import CheckpointSaved, Event, SweepStarted, Tick, TrialEnded, TrialStarted
 from tune.leaderboard import leaderboard, short
 from tune.results import history_table, ranked, trials_table, write_tables

@@ -16,8 +16,9 @@ import pytest
 from optuna.trial import TrialState
 from ray.tune.search import ConcurrencyLimiter, Searcher
 
-from gan.config import ConfigError, GanConfig
-from gan.files import WriteError
+from common.errors import ConfigError
+from common.files import WriteError
+from gan.config import GanConfig
 from tune.config import Search
 from tune.events import CheckpointSaved, Event, Tick, TrialEnded, TrialStarted
 from tune.journal import JOURNAL_NAME, FileJournal

@@ -9,7 +9,8 @@ import optuna
 import pytest
 from ray.tune.schedulers.pbt import _explore
 
-from gan.config import ConfigError, GanConfig
+from common.errors import ConfigError
+from gan.config import GanConfig
 from tune.space import (
     Choice,
     Float,

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import ray.util.state
 
-from gan.files import WriteError
+from common.files import WriteError
 from tests.tune.sweeps import rates, sweep, tiny_gan
 from tune.__main__ import main
 from tune.events import EventLog, read_events

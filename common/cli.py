@@ -9,8 +9,8 @@ from typing import Any
 
 import tyro
 
-from gan.config import ConfigError
-from gan.interrupt import Interrupted, interruptible
+from common.errors import ConfigError
+from common.interrupt import Interrupted, interruptible
 
 # the frame, and what tyro draws where the output is not Unicode
 _SIDES, _RULE = "│|", set("╭╮╰╯─+-")

@@ -10,7 +10,7 @@ from typing import Any
 import ray
 import torch
 
-from gan.config import ConfigError, require
+from common.errors import ConfigError, require
 
 ADDRESS_VARIABLE = "RAY_ADDRESS"
 

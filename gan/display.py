@@ -1,39 +1,14 @@
 """How a run's events look in a terminal, and as plain lines elsewhere; not where they come from."""
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from common.progress import progress_bar, say
 from gan.events import Begun, Event, Stepped, Ticked
 
 if TYPE_CHECKING:
     from gan.data import Images
-
-
-def progress_bar(console: Console) -> Progress:
-    """A bar with a count and room for text; nothing is drawn when the output is no terminal."""
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(bar_width=20),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(compact=True),
-        TextColumn("{task.fields[text]}"),
-        console=console,
-        disable=not console.is_terminal,
-    )
-
-
-def counted(console: Console, what: str) -> tuple[Progress, Callable[[Any], None]]:
-    """A bar for work that tells `done` and `total`, and the callback that moves it."""
-    bar = progress_bar(console)
-    task = bar.add_task(what, total=None, text="")
-
-    def move(progress: Any) -> None:
-        bar.update(task, completed=progress.done, total=progress.total)
-
-    return bar, move
 
 
 class RunDisplay:
@@ -101,8 +76,3 @@ def say_skipped(console: Console, images: "Images") -> None:
     if images.skipped:
         name, reason = images.skipped[0]
         say(console, f"skipped {len(images.skipped)} unreadable files, first {name}: {reason}")
-
-
-def say(console: Console, line: str) -> None:
-    """Print one line as it is: not wrapped, not coloured, brackets left alone."""
-    console.print(line, soft_wrap=True, highlight=False, markup=False)

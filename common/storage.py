@@ -9,8 +9,8 @@ import fsspec
 import pyarrow
 import pyarrow.fs
 
-from gan.config import ConfigError, require
-from gan.files import WriteError, replace_file
+from common.errors import ConfigError, require
+from common.files import WriteError, replace_file
 
 
 class Folder:

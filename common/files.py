@@ -5,7 +5,7 @@ import os
 import secrets
 from pathlib import Path
 
-from gan.config import ConfigError
+from common.errors import ConfigError
 
 
 class WriteError(ConfigError):

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from gan.config import ConfigError
-from gan.storage import Folder, parse_json
+from common.errors import ConfigError
+from common.storage import Folder, parse_json
 
 
 def locations(tmp_path: Path) -> list[str]:
