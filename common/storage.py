@@ -1,7 +1,11 @@
 """A folder of results, on a disk or behind a URL, whose files are replaced whole; not what the files mean."""
 
 import contextlib
+import dataclasses
 import json
+import os
+import stat
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,14 +17,28 @@ from common.errors import ConfigError, require
 from common.files import WriteError, replace_file
 
 
+@dataclasses.dataclass(frozen=True, order=True)
+class FileStatus:
+    """A file as its folder lists it."""
+
+    name: str
+    """Path relative to the folder, slashes between."""
+    size: int
+    """Bytes."""
+    modified_ns: int | None
+    """Time of the last change since 1970; None where the file system does not tell."""
+
+
 class Folder:
     """Files by name below one local path (also NFS) or URL such as `s3://bucket/path`.
+
+    `flag` is what messages call the place, for instance the flag that named it.
 
     Raises: ConfigError for a URL that no installed file system understands.
     """
 
-    def __init__(self, location: str) -> None:
-        require(bool(location.strip()), "--storage must name a folder or URL, not ''; try runs")
+    def __init__(self, location: str, *, flag: str = "--storage") -> None:
+        require(bool(location.strip()), f"{flag} must name a folder or URL, not ''; try runs")
         self.is_local = "://" not in location or location.startswith("file://")
         if self.is_local:
             # absolute: Ray's workers have another working directory
@@ -28,7 +46,7 @@ class Folder:
             self._files, self._root = pyarrow.fs.LocalFileSystem(), self.location
         else:
             self.location = location.rstrip("/")
-            self._files, self._root = _resolve(self.location)
+            self._files, self._root = _resolve(self.location, flag)
 
     @property
     def filesystem_path(self) -> str:
@@ -81,6 +99,58 @@ class Folder:
                 f"{self.path(name)} cannot be read: {_one_line(error)}; check its path and access rights"
             ) from None
 
+    def status(self, name: str) -> FileStatus | None:
+        """Size and time of the file `name`, None when there is no such file.
+
+        Raises: ConfigError when the place cannot be asked.
+        """
+        try:
+            info = self._files.get_file_info(f"{self._root}/{name}")
+        except OSError as error:
+            raise self._unlistable(name, error) from None
+        return self._status_of(info) if info.is_file else None
+
+    def list_files(self, name: str = "") -> list[FileStatus]:
+        """The files anywhere below the folder `name`, sorted; none when there is no such folder.
+
+        On a disk symbolic links to folders are not followed, and pipes and the like are left out.
+
+        Raises: ConfigError when the folder, or one inside it, cannot be read.
+        """
+        try:
+            if self.is_local:
+                return sorted(self._walk(Path(self.location) / name))
+            selector = pyarrow.fs.FileSelector(
+                f"{self._root}/{name}".rstrip("/"), recursive=True, allow_not_found=True
+            )
+            return sorted(
+                self._status_of(info) for info in self._files.get_file_info(selector) if info.is_file
+            )
+        except OSError as error:
+            raise self._unlistable(name, error) from None
+
+    def _walk(self, top: Path) -> Iterator[FileStatus]:
+        def fail(error: OSError) -> None:
+            if not isinstance(error, FileNotFoundError):
+                raise error
+
+        for folder, _, names in os.walk(top, onerror=fail):
+            for name in names:
+                with contextlib.suppress(FileNotFoundError):  # removed since, or a link to nowhere
+                    status = (Path(folder) / name).stat()
+                    if stat.S_ISREG(status.st_mode):
+                        relative = (Path(folder) / name).relative_to(self.location).as_posix()
+                        yield FileStatus(relative, status.st_size, status.st_mtime_ns)
+
+    def _status_of(self, info: pyarrow.fs.FileInfo) -> FileStatus:
+        # fsspec's file systems differ in whether a path begins with a slash
+        relative = info.path.lstrip("/").removeprefix(self._root.strip("/")).lstrip("/")
+        return FileStatus(relative, info.size or 0, info.mtime_ns)
+
+    def _unlistable(self, name: str, error: OSError) -> ConfigError:
+        path = self.path(name).rstrip("/")
+        return ConfigError(f"{path} cannot be listed: {_one_line(error)}; check its path and access rights")
+
 
 def parse_json(data: bytes, name: str) -> dict[str, Any]:
     """The table in a JSON file; `name` stands for the file in errors.
@@ -98,7 +168,7 @@ def parse_json(data: bytes, name: str) -> dict[str, Any]:
     return table
 
 
-def _resolve(url: str) -> tuple[pyarrow.fs.FileSystem, str]:
+def _resolve(url: str, flag: str) -> tuple[pyarrow.fs.FileSystem, str]:
     # pyarrow first: it brings S3, GCS and HDFS itself, where fsspec needs a package for each
     try:
         files, root = pyarrow.fs.FileSystem.from_uri(url)
@@ -107,7 +177,7 @@ def _resolve(url: str) -> tuple[pyarrow.fs.FileSystem, str]:
             handler, root = fsspec.core.url_to_fs(url)
         except (ValueError, ImportError) as error:
             raise ConfigError(
-                f"--storage {url} cannot be used: {_one_line(error)}; give a folder or an s3:// URL"
+                f"{flag} {url} cannot be used: {_one_line(error)}; give a folder or an s3:// URL"
             ) from None
         files = pyarrow.fs.PyFileSystem(pyarrow.fs.FSSpecHandler(handler))
     return files, root.rstrip("/")

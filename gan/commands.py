@@ -7,7 +7,7 @@ import argparse
 import dataclasses
 import re
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, Literal
 
 import tyro
 
@@ -115,6 +115,20 @@ class Evaluate:
     """Folder of torchvision's data sets, when it has moved."""
     cache_dir: str | None = None
     """Folder of the decoded arrays, when it has moved."""
+    images: int = 5000
+    """Generated images that the table is measured on."""
+    features: Literal["compact", "inception"] = "compact"
+    """Network whose features are compared: compact is shipped, inception is FID's."""
+    weights: str | None = None
+    """File of its weights; default: what is shipped, for inception the cache or a download."""
+    json: bool = False
+    """Print one JSON object instead of a table."""
+
+    def __post_init__(self) -> None:
+        require(
+            16 <= self.images <= 1_000_000,
+            f"--images must lie between 16 and 1000000, not {self.images}; try 5000",
+        )
 
 
 Command = Train | Sample | Evaluate

@@ -17,6 +17,12 @@ Policy = Literal["none", "loss", "accuracy", "steps"]
 LossName = Literal["non-saturating", "hinge", "least-squares", "wasserstein"]
 Schedule = Literal["constant", "linear", "cosine", "step", "stall"]
 Resolution = Literal[16, 32, 64, 128]
+MetricName = Literal["fd_compact", "kid_compact", "fid_inception", "swd"]
+
+
+def count_name(count: int) -> str:
+    """A number of images as metrics' names have it: 50k, 2k, 500."""
+    return f"{count // 1000}k" if count >= 1000 and count % 1000 == 0 else str(count)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -160,16 +166,30 @@ class BalanceConfig:
 class EvaluationConfig:
     """How quality is measured at the end of a tick."""
 
-    metric: Literal["swd"] = "swd"
-    """swd: sliced Wasserstein distance on Laplacian pyramids (Karras et al. 2018); lower is better."""
-    metric_images: int = 1024
-    """Generated and held-out images compared; at most as many as are held out."""
+    metric: MetricName = "fd_compact"
+    """fd_compact: Frechet distance between features of the shipped network; kid_compact: kernel distance
+    between the same; fid_inception: FID as published; swd: sliced Wasserstein distance, needs no network.
+    Lower is better for all."""
+    metric_images: int = 2000
+    """Generated images that are measured; swd takes at most as many as are held out."""
+    metric_weights: str | None = None
+    """File of the network's weights; default: what is shipped, for inception the cache or a download."""
 
     def __post_init__(self) -> None:
         require(
             self.metric_images >= 16,
-            f"--metric-images must be at least 16, not {self.metric_images}; try 1024",
+            f"--metric-images must be at least 16, not {self.metric_images}; try 2000",
         )
+        require(
+            self.metric_weights is None or self.metric != "swd",
+            "--metric-weights has no meaning for swd, which needs no network; leave it out",
+        )
+
+    def key(self) -> str:
+        """The metric's name with its protocol, as it stands in tables: fd_compact_2k, swd."""
+        if self.metric == "swd":
+            return self.metric  # compares as many as are held out
+        return f"{self.metric}_{count_name(self.metric_images)}"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

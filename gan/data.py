@@ -20,9 +20,9 @@ import filelock
 import numpy as np
 import numpy.typing as npt
 
+from common.digests import digest_files
 from common.errors import ConfigError, require
 from gan.config import DataConfig
-from gan.digests import digest_files
 from gan.sources import find_source
 from gan.store import STORE_VERSION, Stored, open_store, write_store
 

@@ -1,16 +1,9 @@
-"""What suits a device: the type that convolutions compute in, and how its memory is kept; not compilation."""
-
-import ctypes
-import functools
-import platform
-from pathlib import Path
+"""The type that a run's convolutions compute in, from its configuration and the device."""
 
 import torch
 
+from common.device import has_fast_bf16
 from gan.config import GanConfig
-
-# without one of these a CPU emulates bf16, which is slower than fp32
-_FAST_BF16_FLAGS = {"avx512_bf16", "amx_bf16", "bf16"}
 
 
 def autocast_dtype(config: GanConfig, device: torch.device) -> torch.dtype | None:
@@ -18,37 +11,3 @@ def autocast_dtype(config: GanConfig, device: torch.device) -> torch.dtype | Non
     if config.precision == "auto":
         return torch.bfloat16 if has_fast_bf16(device) else None
     return torch.bfloat16 if config.precision == "bf16" else None
-
-
-def has_fast_bf16(device: torch.device) -> bool:
-    """Whether the device multiplies bf16 in hardware."""
-    if device.type == "cuda":
-        return torch.cuda.get_device_capability(device) >= (8, 0)
-    return device.type == "cpu" and bool(_cpu_flags() & _FAST_BF16_FLAGS)
-
-
-def _cpu_flags() -> set[str]:
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        return set()
-    return next(
-        (set(line.split()) for line in lines if line.lower().startswith(("flags", "features"))), set()
-    )
-
-
-# glibc's malloc.h
-_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
-
-
-@functools.cache
-def keep_freed_memory() -> None:
-    """Let this process keep what it frees instead of giving it back to the kernel, where glibc is in use.
-
-    A step frees and asks again for the same few hundred MB; fresh pages cost 3 % of a step on a CPU.
-    """
-    if platform.libc_ver()[0] != "glibc":
-        return
-    mallopt = ctypes.CDLL(None).mallopt
-    mallopt(_M_MMAP_THRESHOLD, 2**30)
-    mallopt(_M_TRIM_THRESHOLD, 2**31 - 1)

@@ -53,7 +53,7 @@ def draw(generator: Generator, latents: torch.Tensor, config: GanConfig) -> Pixe
     device = next(generator.parameters()).device
     dtype = autocast_dtype(config, device)
     parts = latents.to(device).split(BATCH)
-    batches = [sampling.to_pixels(generate(generator, part, dtype)) for part in parts]
+    batches = [sampling.to_pixels(generate(generator, part, dtype)).cpu().numpy() for part in parts]
     return np.concatenate(batches)
 
 

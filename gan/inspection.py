@@ -1,16 +1,23 @@
 """The `sample` and `evaluate` commands, which look at a trained generator; pictures are made in `drawing`."""
 
+import dataclasses
+import json
 from pathlib import Path
 
 import torch
 from rich.console import Console
+from rich.table import Table
 
 from common.progress import counted, say
 from gan import drawing, grids, sampling
 from gan.commands import Evaluate, Sample
-from gan.data import load_images
+from gan.config import GanConfig
+from gan.data import cache_folder, load_images
 from gan.display import objective
-from gan.metrics import build_metric
+from gan.evaluation import Evaluation, evaluate, real_features
+from gan.metrics import metric_of_run
+from gan.networks import Generator
+from perceptual.embedding import load_embedder
 
 
 def run_sample(command: Sample, console: Console) -> int:
@@ -49,22 +56,45 @@ def run_evaluate(command: Evaluate, console: Console) -> int:
     bar, move = counted(console, "reading images")
     with bar:
         images = load_images(config.data, on_progress=move)
-    name = config.evaluation.metric
-    metric = build_metric(
-        name,
-        held_out=images.held_out,
-        train=images.train,
-        num_images=config.evaluation.metric_images,
-        seed=config.data.data_seed,
-    )
-    shape = (metric.num_images, config.network.latent_size)
-    # the latents of a tick's measurement, so that the same weights give the same number
-    latents = sampling.normal(config.seed, "evaluation", 0, shape)
-    generator.to("cuda" if torch.cuda.is_available() else "cpu")
-    value = metric.measure(drawing.draw(generator, latents, config))
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    generator.to(device)
+    with console.status("looking at the real images"):
+        metric = metric_of_run(config, images, device=device)
+        embedder = load_embedder(command.features, weights=command.weights, device=device)
+        real = real_features(images, embedder, cache_folder(config.data))
+    with console.status(f"measuring {command.images:,} generated images"):
+        row = metric.measure(_drawn(generator, config, metric.num_images))
+        features = embedder.embed(_drawn(generator, config, command.images)).cpu()
+        found = evaluate(features, real, network=embedder.name, seed=config.data.data_seed)
+    if command.json:
+        print(json.dumps(row | dataclasses.asdict(found)))
+        return 0
     say(
         console,
-        f"{objective({name: value, f'{name}_noise': metric.noise}, name)} on {metric.num_images} images of "
-        f"{config.data.source}; {'lower' if metric.lower_is_better else 'higher'} is better",
+        f"{objective(row, metric.name)} on {metric.num_images} images of {config.data.source}; "
+        "lower is better",
     )
+    _show(found, command, console)
     return 0
+
+
+def _drawn(generator: Generator, config: GanConfig, count: int) -> torch.Tensor:
+    """Pictures uint8 (count, H, W, C) from the latents of a tick's measurement: the same weights, the same
+    number."""
+    latents = sampling.normal(config.seed, "evaluation", 0, (count, config.network.latent_size))
+    return torch.from_numpy(drawing.draw(generator, latents, config))
+
+
+def _show(found: Evaluation, command: Evaluate, console: Console) -> None:
+    table = Table(box=None, header_style="bold")
+    table.add_column("measure", no_wrap=True)
+    table.add_column("generated", justify="right", no_wrap=True)
+    table.add_column("real", justify="right", no_wrap=True)
+    table.add_column("")
+    for measure in found.measures:
+        error = "" if measure.standard_error is None else f" +- {measure.standard_error:.2g}"
+        table.add_row(measure.name, f"{measure.value:.4g}{error}", f"{measure.real:.4g}", measure.reading)
+    console.print(table)
+    if found.probe_accuracy is not None:
+        right = f"{found.probe_accuracy:.1%} of the held-out images"
+        say(console, f"modes are counted by a linear probe that is right on {right}")

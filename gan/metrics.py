@@ -1,25 +1,28 @@
-"""Image quality as one number, by name, against held-out real images; the distance itself is in `gan.swd`."""
+"""Image quality as one number, by name, against held-out real images; how it is computed stands elsewhere."""
 
 import collections
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 import torch
-import torch.distributed
 
-from common.errors import require
-from gan import swd
+from gan.config import EvaluationConfig, GanConfig
+from gan.data import Images, cache_folder
+from gan.feature_metrics import CompactDistance, InceptionDistance
+from gan.ranks import Ranks
+from gan.references import check_sizes
+from gan.sliced import SlicedWasserstein
 
-LEAST_IMAGES = 16
 _KEPT_REFERENCES = 2  # a process rarely meets more than one data set; each reference may take 100 MiB
 
 
-class Metric(Protocol):
-    """A number that says how far generated images are from real ones."""
+class Prepared(Protocol):
+    """A metric with its real images prepared; it serves every rank of a run, and one run after another."""
 
     @property
     def name(self) -> str:
-        """Its key in the tick's numbers and in `METRICS`."""
+        """Its key in the tick's numbers."""
 
     @property
     def lower_is_better(self) -> bool:
@@ -27,155 +30,113 @@ class Metric(Protocol):
 
     @property
     def num_images(self) -> int:
-        """How many generated images `measure` needs."""
+        """How many generated images all ranks together measure."""
 
     @property
     def noise(self) -> float:
-        """Its value for as many real training images: what a perfect generator would get."""
+        """Its value for real training images: what a perfect generator would get."""
 
-    def measure(self, generated: np.ndarray | torch.Tensor) -> float:
-        """Its value for generated images, uint8 (N, H, W, C), the same on every rank; returns the same."""
+    def share(self, ranks: Ranks) -> slice:
+        """Which of the generated images this rank has to give to `measure`."""
 
+    def measure(self, generated: torch.Tensor, ranks: Ranks) -> dict[str, float]:
+        """Its value for generated images, with what else is known by then; the same on every rank.
 
-class SlicedWasserstein:
-    """Sliced Wasserstein distance on Laplacian pyramids times 1000, the mean over levels; lower is better.
-
-    Karras et al. 2018, section 5, with three departures. 32 patches an image and 256 directions instead of
-    128 and 4 x 128, at a seventh of the time or less: with 1024 images of CIFAR-10 at 32 x 32, real against
-    real gives 14.3 +- 1.1 over samples instead of 11.7 +- 1.2 (MNIST 10.5 +- 0.4 instead of 6.6 +- 0.3), and
-    blur of 1 pixel 42.8 instead of 42.1. Patches and directions are fixed by the seed, and patches lie at the
-    same places in both sets, so that generators compare and identical sets are at 0. Sets are as large as
-    the held-out images allow; values compare only for the same number of images and the same seed.
-    """
-
-    name = "swd"
-    lower_is_better = True
-
-    def __init__(
-        self,
-        held_out: np.ndarray,
-        train: np.ndarray,
-        *,
-        num_images: int,
-        seed: int,
-        device: torch.device,
-    ) -> None:
-        self.num_images = min(num_images, len(held_out), len(train))
-        require(
-            self.num_images >= LEAST_IMAGES,
-            f"the metric swd needs at least {LEAST_IMAGES} images held out, {LEAST_IMAGES} to train on and "
-            f"--metric-images {LEAST_IMAGES}, not {len(held_out)}, {len(train)} and {num_images}; "
-            "give more images or raise --held-out",
-        )
-        require(
-            held_out.shape[1] == held_out.shape[2] >= swd.SMALLEST_SIDE,
-            f"the metric swd needs square images with sides of at least {swd.SMALLEST_SIDE} pixels, "
-            f"not {held_out.shape[2]} x {held_out.shape[1]}; try --resolution 32",
-        )
-        self._shape = held_out.shape[1:]
-        self._seed, self._device = seed, device
-        real = _evenly(held_out, self.num_images)
-        self._reference = list(swd.sorted_projections(real, seed=seed, device=device))
-        # by every rank alone: a rank whose cache has it must not leave the others waiting
-        self.noise = float(np.mean(self.levels(_evenly(train, self.num_images))))
-
-    def levels(
-        self, generated: np.ndarray | torch.Tensor, *, rank: int = 0, world_size: int = 1
-    ) -> list[float]:
-        """The distance of each pyramid level, full resolution first; ranks share the directions.
-
-        Raises: ConfigError unless generated is uint8 (N, H, W, C) like the held-out images, N >= num_images.
+        generated: this rank's share, uint8 (N, H, W, C) on any device. The keys: `name`, `<name>_noise`,
+        and what more a metric tells.
         """
-        images = generated.cpu().numpy() if isinstance(generated, torch.Tensor) else generated
-        require(
-            images.dtype == np.uint8 and images.shape[1:] == self._shape and len(images) >= self.num_images,
-            f"the metric swd compares {self.num_images} uint8 images of shape {self._shape}, "
-            f"not {images.dtype} {images.shape}; generate as many images like the held-out ones",
-        )
-        bounds = [swd.NUM_DIRECTIONS * part // world_size for part in (rank, rank + 1)]
-        share = slice(*bounds)
-        measured = swd.sorted_projections(
-            images[: self.num_images], seed=self._seed, device=self._device, share=share
-        )
-        sums = swd.summed_distances([level[share] for level in self._reference], measured)
-        if world_size > 1:
-            sums = _sum_over_ranks(sums)
-        return [1000 * float(total) / swd.NUM_DIRECTIONS for total in sums]
 
 
-def check_sizes(train: int, held_out: int, source: str) -> None:
-    """Raise `ConfigError` unless so many images suffice to measure anything."""
-    require(
-        min(train, held_out) >= LEAST_IMAGES,
-        f"--data {source} must leave {LEAST_IMAGES} images to train on and as many held out, "
-        f"not {train} and {held_out}; give more images or raise --held-out",
-    )
-
-
-def _evenly(images: np.ndarray, count: int) -> np.ndarray:
-    # data sets often come sorted by class; the first images would be one class
-    places = np.linspace(0, len(images) - 1, count).round().astype(np.int64)
-    return np.asarray(images[places])
-
-
-def _sum_over_ranks(sums: torch.Tensor) -> torch.Tensor:
-    on_gpu = torch.distributed.get_backend() == "nccl"
-    total = sums.to("cuda" if on_gpu else "cpu")
-    torch.distributed.all_reduce(total)
-    return total.cpu()
-
-
-class _OfRank:
+class Metric:
     """A prepared metric as one rank measures with it."""
 
-    def __init__(self, prepared: SlicedWasserstein, rank: int, world_size: int) -> None:
-        self._prepared, self._rank, self._world_size = prepared, rank, world_size
+    def __init__(self, prepared: Prepared, ranks: Ranks) -> None:
+        self._prepared, self._ranks = prepared, ranks
         self.name, self.lower_is_better = prepared.name, prepared.lower_is_better
         self.num_images, self.noise = prepared.num_images, prepared.noise
+        self.share = prepared.share(ranks)
 
-    def levels(self, generated: np.ndarray | torch.Tensor) -> list[float]:
-        """The distance of each pyramid level, full resolution first."""
-        return self._prepared.levels(generated, rank=self._rank, world_size=self._world_size)
-
-    def measure(self, generated: np.ndarray | torch.Tensor) -> float:
-        """The mean distance over the levels."""
-        return float(np.mean(self.levels(generated)))
+    def measure(self, generated: torch.Tensor) -> dict[str, float]:
+        """See `Prepared.measure`."""
+        return self._prepared.measure(generated, self._ranks)
 
 
-METRICS: dict[str, type[SlicedWasserstein]] = {SlicedWasserstein.name: SlicedWasserstein}
-
-_prepared: collections.OrderedDict[tuple[object, ...], SlicedWasserstein] = collections.OrderedDict()
+_prepared: collections.OrderedDict[tuple[object, ...], Prepared] = collections.OrderedDict()
 
 
 def build_metric(
-    name: str,
+    config: EvaluationConfig,
     *,
     held_out: np.ndarray,
     train: np.ndarray,
-    num_images: int,
     seed: int,
-    rank: int = 0,
-    world_size: int = 1,
+    ranks: Ranks = Ranks(),  # noqa: B008 - frozen
     device: torch.device | str = "cpu",
     key: str | None = None,
+    cache: Path | None = None,
 ) -> Metric:
-    """The metric of that name, its real images prepared; once a process where `key` names the data.
+    """The metric that `config` asks for, its real images prepared; once a process where `key` names the data.
 
-    held_out, train: uint8 (N, H, W, C); the fewest of held_out, train and num_images are compared.
-    seed: one for all runs to be compared. key: for equal keys the images must be equal, as for
-    `Images.fingerprint`. With world_size > 1, torch.distributed must be initialised when `measure` is called.
+    held_out, train: uint8 (N, H, W, C). seed: one for all runs to be compared. key: for equal keys the
+    images must be equal, as for `Images.fingerprint`. cache: folder in which features of the real images are
+    kept for the next process.
 
-    Raises: ConfigError for an unknown name, fewer than 16 images, or images smaller than 16 x 16.
+    Raises: ConfigError for fewer than 16 images, for images that the metric cannot take, and for weights of
+    a network that are missing.
     """
-    require(name in METRICS, f"--metric must be one of {', '.join(METRICS)}, not {name}; try swd")
-    cached = (name, key, num_images, seed, str(device))
-    prepared = _prepared.pop(cached, None) if key is not None else None
+    device = torch.device(device)
+    known = (config, key, seed, str(device))
+    prepared = _prepared.pop(known, None) if key is not None else None
     if prepared is None:
-        prepared = METRICS[name](
-            held_out, train, num_images=num_images, seed=seed, device=torch.device(device)
-        )
+        prepared = _prepare(config, held_out, train, seed, device, key, cache)
     if key is not None:
-        _prepared[cached] = prepared
+        _prepared[known] = prepared
         while len(_prepared) > _KEPT_REFERENCES:
             _prepared.popitem(last=False)
-    return _OfRank(prepared, rank, world_size)
+    return Metric(prepared, ranks)
+
+
+def prepare_metric(config: GanConfig, images: Images) -> None:
+    """Check before anybody trains that the run's quality can be measured, and fill the cache for the workers.
+
+    Raises: ConfigError as `build_metric`.
+    """
+    check_sizes(len(images.train), len(images.held_out), config.data.source)
+    if config.evaluation.metric != "swd":  # it keeps nothing
+        metric_of_run(config, images, device="cuda" if torch.cuda.is_available() else "cpu")
+
+
+def metric_of_run(
+    config: GanConfig,
+    images: Images,
+    *,
+    device: torch.device | str,
+    ranks: Ranks = Ranks(),  # noqa: B008 - frozen
+) -> Metric:
+    """The metric with which a run of that configuration measures itself; see `build_metric`."""
+    return build_metric(
+        config.evaluation,
+        held_out=images.held_out,
+        train=images.train,
+        # not the run's seed: trials of a sweep are compared by it
+        seed=config.data.data_seed,
+        ranks=ranks,
+        device=device,
+        key=images.fingerprint,
+        cache=cache_folder(config.data),
+    )
+
+
+def _prepare(
+    config: EvaluationConfig,
+    held_out: np.ndarray,
+    train: np.ndarray,
+    seed: int,
+    device: torch.device,
+    key: str | None,
+    cache: Path | None,
+) -> Prepared:
+    if config.metric == "swd":
+        return SlicedWasserstein(config, held_out=held_out, train=train, seed=seed, device=device)
+    kind = InceptionDistance if config.metric == "fid_inception" else CompactDistance
+    return kind(config, held_out=held_out, train=train, device=device, key=key, cache=cache)

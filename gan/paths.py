@@ -8,7 +8,11 @@ from gan.sources import NAMED
 
 def with_absolute_paths(config: GanConfig) -> GanConfig:
     """The same configuration with absolute paths: Ray's workers have another working directory."""
-    paths = {"data.root": config.data.root, "data.cache": config.data.cache}
+    paths = {
+        "data.root": config.data.root,
+        "data.cache": config.data.cache,
+        "evaluation.metric_weights": config.evaluation.metric_weights,
+    }
     if config.data.source not in NAMED:
         paths["data.source"] = config.data.source
     return config.with_values(

@@ -17,17 +17,18 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
+from common.device import keep_freed_memory
 from gan import sampling, schedule
 from gan.balance import discriminator_trains, generator_trains, reads_measurements
 from gan.checkpoint import CheckpointError, RunState
 from gan.compilation import passes_for
 from gan.config import GanConfig
 from gan.data import Images
-from gan.device import keep_freed_memory
 from gan.grids import grid
-from gan.metrics import build_metric
+from gan.metrics import metric_of_run
 from gan.numbers import StepNumbers, StepProgress
 from gan.players import build_players, load_players, players_tensors
+from gan.ranks import Ranks
 from gan.recipe import recipe_for
 from gan.step import generate, settle, train_step
 
@@ -70,24 +71,15 @@ class GanRun:
         self.images_seen = 0
         self.total_images = config.total_images()
         self._on_step = on_step
+        self._ranks = Ranks(rank, world_size)
         self._stall = schedule.Stall()
         self._numbers = StepNumbers(self.device)
         keep_freed_memory()
         self._players = build_players(config, channels=images.channels, device=self.device)
         self._recipe = recipe_for(config, device=self.device, world_size=world_size)
         self._passes = passes_for(config, device=self.device, world_size=world_size)
-        self._metric = build_metric(
-            config.evaluation.metric,
-            held_out=images.held_out,
-            train=images.train,
-            num_images=config.evaluation.metric_images,
-            # not the run's seed: trials of a sweep are compared by it
-            seed=config.data.data_seed,
-            rank=rank,
-            world_size=world_size,
-            device=self.device,
-            key=images.fingerprint,  # a gang's next trial finds the reference prepared
-        )
+        # a gang's next trial finds its real images prepared
+        self._metric = metric_of_run(config, images, device=self.device, ranks=self._ranks)
 
     @property
     def is_finished(self) -> bool:
@@ -137,18 +129,28 @@ class GanRun:
 
     def sample_grid(self) -> npt.NDArray[np.uint8]:
         """Pictures of the averaged generator from latents fixed by the seed, as uint8 (H, W, C)."""
-        return grid(self._generated("grid", GRID_ROWS * GRID_COLUMNS), columns=GRID_COLUMNS)
+        pictures = self._generated("grid", GRID_ROWS * GRID_COLUMNS)
+        return grid(pictures.cpu().numpy(), columns=GRID_COLUMNS)
 
     @torch.no_grad()
-    def _generated(self, purpose: sampling.Purpose, count: int) -> npt.NDArray[np.uint8]:
-        """Pictures of the averaged generator, uint8 (count, H, W, C), from latents fixed by the seed."""
+    def _generated(self, purpose: sampling.Purpose, count: int, which: slice = slice(None)) -> Tensor:
+        """Of `count` pictures of the averaged generator, from latents fixed by the seed, those asked for.
+
+        Returns: uint8 (N, H, W, C) on the device.
+
+        Raises: Diverged, on every rank, when a picture of any rank is not finite.
+        """
         shape = (count, self.config.network.latent_size)
-        latents = sampling.normal(self.config.seed, purpose, 0, shape).to(self.device)
-        parts = [
-            sampling.to_pixels(generate(self._players.ema, part, self._recipe.autocast_dtype))
-            for part in torch.split(latents, _EVALUATION_BATCH)
-        ]
-        return np.concatenate(parts)
+        latents = sampling.normal(self.config.seed, purpose, 0, shape)[which].to(self.device)
+        parts: list[Tensor] = []
+        broken = torch.zeros((), device=self.device)
+        for part in torch.split(latents, _EVALUATION_BATCH):
+            pictures = generate(self._players.ema, part, self._recipe.autocast_dtype)
+            broken += pictures.isfinite().logical_not().sum()
+            parts.append(sampling.to_pixels(pictures))
+        if float(self._ranks.summed(broken)) > 0:
+            raise Diverged(f"the generator draws pictures that are not finite after step {self.step}")
+        return torch.cat(parts)
 
     def _train(self, began: float) -> dict[str, float]:
         config, steps = self.config, self.config.steps_per_tick()
@@ -235,16 +237,15 @@ class GanRun:
 
     @torch.no_grad()
     def _evaluate(self) -> dict[str, float]:
-        config, name = self.config, self.config.evaluation.metric
-        generated = self._generated("evaluation", self._metric.num_images)
-        value = self._metric.measure(generated)
+        generated = self._generated("evaluation", self._metric.num_images, self._metric.share)
+        numbers = self._metric.measure(generated)
         self._stall = schedule.after_tick(
             self._stall,
-            value,
+            numbers[self._metric.name],
             lower_is_better=self._metric.lower_is_better,
-            patience=config.optimizer.patience,
+            patience=self.config.optimizer.patience,
         )
-        return {name: value, f"{name}_noise": self._metric.noise}
+        return numbers
 
     def _timings(self, train_s: float, evaluate_s: float) -> dict[str, float]:
         """Seconds of the slowest rank, so that every rank reports the same."""

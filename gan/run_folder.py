@@ -20,7 +20,6 @@ from gan.checkpoint import RunState
 from gan.commands import CONFIG_FILE
 from gan.config import GanConfig
 from gan.grids import png_bytes
-from gan.metrics import METRICS
 
 DETAILS, HISTORY = "run.json", "history.csv"
 LAST, BEST, GENERATOR = "last.safetensors", "best.safetensors", "generator.safetensors"
@@ -111,9 +110,8 @@ class RunFolder:
 
 
 def best_row(history: list[Row], metric: str) -> Row:
-    """The first of the rows whose metric none betters."""
-    sign = 1 if METRICS[metric].lower_is_better else -1
-    return min(history, key=lambda row: sign * row[metric])
+    """The first of the rows with the lowest value; of every metric, lower is better."""
+    return min(history, key=lambda row: row[metric])
 
 
 def is_best(history: list[Row], metric: str) -> bool:

@@ -77,8 +77,7 @@ def images_on_device(pixels: npt.NDArray[np.uint8], device: torch.device) -> Ten
     return raw.permute(0, 3, 1, 2).to(torch.float32).sub_(127.5).div_(127.5)
 
 
-def to_pixels(images: Tensor) -> npt.NDArray[np.uint8]:
-    """(N, C, H, W) in [-1, 1] as uint8 (N, H, W, C) on the CPU, rounded to the nearest level."""
+def to_pixels(images: Tensor) -> Tensor:
+    """(N, C, H, W) in [-1, 1] as uint8 (N, H, W, C) on the same device, rounded to the nearest level."""
     levels = images.float().mul(127.5).add(127.5).round().clamp(0, 255).to(torch.uint8)
-    pixels: npt.NDArray[np.uint8] = levels.permute(0, 2, 3, 1).cpu().numpy()
-    return pixels
+    return levels.permute(0, 2, 3, 1).contiguous()

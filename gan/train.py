@@ -21,7 +21,7 @@ from gan.config import GanConfig, setting_paths
 from gan.data import load_images
 from gan.display import RunDisplay, objective, say_skipped
 from gan.events import Ended
-from gan.metrics import check_sizes
+from gan.metrics import prepare_metric
 from gan.paths import with_absolute_paths
 from gan.resources import share_resources
 from gan.run_folder import LAST, RunFolder, best_row
@@ -100,7 +100,7 @@ def run_train(command: Train, console: Console) -> int:
         results.begin(config, plan.details)
         device = "1 GPU" if resources.gpu else f"{resources.cpus} CPU{'s' * (resources.cpus > 1)}"
         say(console, f"{results.folder.location}: {plan.workers} x {device}")
-        with RunDisplay(console, config.total_images(), config.evaluation.metric) as display:
+        with RunDisplay(console, config.total_images(), config.evaluation.key()) as display:
             for event in worker.train(config, results.folder, resources):
                 display.show(event)
                 last = event
@@ -114,7 +114,7 @@ def run_train(command: Train, console: Console) -> int:
 
 
 def _conclude(ended: Ended, config: GanConfig, results: RunFolder, console: Console) -> int:
-    location, metric = results.folder.location, config.evaluation.metric
+    location, metric = results.folder.location, config.evaluation.key()
     history = results.history()
     if ended.outcome == "finished":
         best = best_row(history, metric)
@@ -142,7 +142,8 @@ def _read_data(config: GanConfig, console: Console) -> None:
         images = load_images(config.data, on_progress=move)
     say_skipped(console, images)
     images.check_batch(config.batch)
-    check_sizes(len(images.train), len(images.held_out), config.data.source)
+    with console.status("looking at the real images"):
+        prepare_metric(config, images)
 
 
 def _default_name(config: GanConfig) -> str:

@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
 import ray
 import ray.train
 import ray.train.collective
@@ -144,12 +145,12 @@ def _train_to_end(setup: dict[str, Any], rank: int, world_size: int, teller: "Te
 
     while not run.is_finished:
         try:
-            row = run.tick()
+            row, grid = run.tick(), run.sample_grid()
         except Diverged as error:
             return Ended("diverged", error.reason)
         history.append(row)
-        best = is_best(history, config.evaluation.metric)
-        problem = _save(results, history, run, rank, best)
+        best = is_best(history, config.evaluation.key())
+        problem = _save(results, history, run, grid, best)
         if problem:
             return Ended("failed", problem)
         if rank == 0:
@@ -158,10 +159,10 @@ def _train_to_end(setup: dict[str, Any], rank: int, world_size: int, teller: "Te
     return Ended("finished", "")
 
 
-def _save(results: RunFolder, history: list[Row], run: GanRun, rank: int, best: bool) -> str | None:
+def _save(results: RunFolder, history: list[Row], run: GanRun, grid: np.ndarray, best: bool) -> str | None:
     """Save the tick from rank 0; what went wrong is told to every rank, so that all end together."""
-    state, grid, problem = run.state_dict(), run.sample_grid(), None
-    if rank == 0:
+    state, problem = run.state_dict(), None
+    if run.rank == 0:
         try:
             results.record(history, state, grid, is_best=best)
         except WriteError as error:

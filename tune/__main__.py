@@ -91,7 +91,7 @@ def _run(plan: "SweepPlan", console: Console) -> int:
     from tune.sweep import SweepError, run_sweep
     from tune.view import SweepView
 
-    metric = plan.config.gan.evaluation.metric
+    metric = plan.config.gan.evaluation.key()
     view = SweepView(console, plan.space, metric, plan.config.trials)
     try:
         trials = run_sweep(plan, view)

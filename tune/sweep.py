@@ -20,7 +20,7 @@ from common.interrupt import deferred
 from common.ray_session import cluster_nodes, local_nodes, start_ray
 from gan.config import GanConfig
 from gan.data import Images, load_images
-from gan.metrics import check_sizes
+from gan.metrics import prepare_metric
 from tune import capacity
 from tune.best import export_best
 from tune.events import EventLog, SweepStarted, read_events
@@ -78,7 +78,7 @@ def run_sweep(plan: SweepPlan, view: SweepView) -> dict[int, Trial]:
 def _tune(
     plan: SweepPlan, gangs: Gangs, log: EventLog, trials: dict[int, Trial], study: SweepStudy, view: SweepView
 ) -> None:
-    config, metric = plan.config, plan.config.gan.evaluation.metric
+    config, metric = plan.config, plan.config.gan.evaluation.key()
     searcher = OptunaSearcher(study, config.gan, metric=metric, mode="min")
     scheduler = build_scheduler(plan)
     keeper = _Keeper(plan, log, trials, study, scheduler)
@@ -165,7 +165,7 @@ class _Keeper:
         """Write the tables, and remove what a population will not copy any more."""
         self._log.flush()
         folder, space = self._plan.folder, self._plan.space
-        table = trials_table(self._trials, space, self._plan.config.gan.evaluation.metric)
+        table = trials_table(self._trials, space, self._plan.config.gan.evaluation.key())
         write_tables(folder.location, table, history_table(self._trials, space))
         if isinstance(self._scheduler, Population):
             needed = set(map(folder.relative, self._scheduler.needed_checkpoints(tune_trials)))
@@ -185,7 +185,7 @@ def _open_study(plan: SweepPlan, known: dict[int, Trial] | None) -> SweepStudy:
     config = plan.config
     return SweepStudy(
         plan.space,
-        metric=config.gan.evaluation.metric,
+        metric=config.gan.evaluation.key(),
         mode="min",
         name=plan.folder.name,
         location=plan.folder.location,
@@ -235,4 +235,4 @@ def _ray(address: str | None) -> Iterator[None]:
 def _check_images(images: Images, config: GanConfig, space: Space) -> None:
     batches = space["batch"].extremes() if "batch" in space else [config.batch]
     images.check_batch(int(max(batches)))
-    check_sizes(len(images.train), len(images.held_out), config.data.source)
+    prepare_metric(config, images)

@@ -64,7 +64,7 @@ class GanTrial(Trainable):  # type: ignore[misc]  # ray is untyped here
         ticks = images_seen // (config.steps_per_tick() * config.batch)
         return {
             NUMBERS_KEY: numbers,
-            config.evaluation.metric: numbers[config.evaluation.metric],
+            config.evaluation.key(): numbers[config.evaluation.key()],
             "images_seen": images_seen,
             "done": is_finished,
             "should_checkpoint": is_finished or ticks % self._ticks_per_save == 0,

@@ -18,7 +18,7 @@ def build_tuner(
     plan: SweepPlan, pool: Any, searcher: OptunaSearcher, scheduler: TrialScheduler, recorder: Callback
 ) -> Tuner:
     """The Tuner of a sweep whose trials ask `pool` for their ticks."""
-    config, metric = plan.config, plan.config.gan.evaluation.metric
+    config, metric = plan.config, plan.config.gan.evaluation.key()
     assert plan.cluster_capacity is not None
     is_population = config.scheduler == "pbt"
     trainable = ray.tune.with_parameters(

@@ -3,7 +3,7 @@
 import contextlib
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import rich.console
@@ -94,14 +94,17 @@ class SweepView:
         counts = ", ".join(f"{count} {state}" for state, count in sorted(states.items()))
         seconds = time.monotonic() - self._started
         rate = (_images(trials) - (self._images_before or 0)) / max(seconds, 1e-9)
-        ticks = (tick for trial in trials.values() for _, tick in trial.ticks)
-        noise = next((tick.numbers.get(f"{self._metric}_noise") for tick in ticks), None)
+        ticks = [tick.numbers for trial in trials.values() for _, tick in trial.ticks]
+        noise = next((numbers.get(f"{self._metric}_noise") for numbers in ticks), None)
         parts = [
             f"{len(trials)} of {self._num_trials} trials: {counts or 'none yet'}",
             f"{_duration(seconds)}, {rate:,.0f} images/s",
         ]
         if noise is not None:
             parts.append(f"noise of {self._metric} (real against real) {noise:.3g}")
+        train_s, evaluate_s = (_total(ticks, name) for name in ("train_s", "evaluate_s"))
+        if evaluate_s > 0:
+            parts.append(f"{evaluate_s / (train_s + evaluate_s):.0%} of the time to measure")
         remaining = self._remaining_s(trials, seconds)
         if remaining is not None and "running" in states:
             parts.append(f"about {_duration(remaining)} left")
@@ -135,6 +138,10 @@ class SweepView:
 
 def _images(trials: dict[int, Trial]) -> int:
     return sum(trial.ticks[-1][1].images_seen for trial in trials.values() if trial.ticks)
+
+
+def _total(ticks: list[Mapping[str, float]], name: str) -> float:
+    return sum(numbers.get(name) or 0.0 for numbers in ticks)
 
 
 def _states(gangs: list[GangStatus]) -> str:

@@ -35,7 +35,7 @@ def tiny_config(cache: Path) -> GanConfig:
     return GanConfig(
         data=DataConfig(resolution=16, max_images=240, held_out=32, cache=str(cache)),
         network=NetworkConfig(width=4, latent_size=8),
-        evaluation=EvaluationConfig(metric_images=32),
+        evaluation=EvaluationConfig(metric="swd", metric_images=32),
         batch=16,
         images=12 * 512,
         images_per_tick=512,
@@ -55,7 +55,7 @@ def train_without_ray(config: GanConfig, folder: Folder, threads: int) -> list[R
     results.begin(config, {"workers": 1})
     while not run.is_finished:
         history.append(run.tick())
-        best = is_best(history, config.evaluation.metric)
+        best = is_best(history, config.evaluation.key())
         results.record(history, run.state_dict(), run.sample_grid(), is_best=best)
     torch.set_num_threads(threads_before)
     return history

@@ -17,8 +17,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from common import digests
 from common.errors import ConfigError
-from gan import data, digests, store
+from gan import data, store
 from gan.config import DataConfig
 from gan.data import DecodeProgress, Images, load_images
 from gan.shapes import draw_shapes, labels_of

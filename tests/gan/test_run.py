@@ -21,7 +21,7 @@ from tests.gan.ranks import on_two_ranks
 CONFIG = GanConfig(
     data=DataConfig(resolution=16),
     network=NetworkConfig(width=4, latent_size=8),
-    evaluation=EvaluationConfig(metric_images=32),
+    evaluation=EvaluationConfig(metric="swd", metric_images=32),
     batch=16,
     images=200,
     images_per_tick=60,

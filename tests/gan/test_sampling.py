@@ -55,4 +55,4 @@ def test_pixels_go_to_the_device_as_channels_last_and_come_back_unchanged() -> N
     assert images.shape == (4, 2, 4, 8)
     assert images.is_contiguous(memory_format=torch.channels_last)
     assert (images.min(), images.max()) == (-1, 1)
-    np.testing.assert_array_equal(to_pixels(images), pixels)
+    np.testing.assert_array_equal(to_pixels(images).numpy(), pixels)

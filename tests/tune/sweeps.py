@@ -7,7 +7,7 @@ from typing import Any
 
 from rich.console import Console
 
-from gan.config import DataConfig, GanConfig, NetworkConfig
+from gan.config import DataConfig, EvaluationConfig, GanConfig, NetworkConfig
 from tune.config import SweepConfig
 from tune.plan import SweepPlan
 from tune.space import Choice, Float, Space
@@ -28,6 +28,7 @@ def tiny_gan(**settings: Any) -> GanConfig:
     return GanConfig(
         data=DataConfig(resolution=16, max_images=300, held_out=60),
         network=NetworkConfig(width=4, latent_size=8),
+        evaluation=EvaluationConfig(metric="swd"),
         **{"batch": 16, "images": 256, "images_per_tick": 64, "compile": "off"} | settings,
     )
 

@@ -1,0 +1,169 @@
+"""Everything that features tell of a generator, each beside what real images get; not how it is shown."""
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from common.errors import require
+from gan.config import count_name
+from gan.data import Images
+from gan.distances import GaussianStatistics, frechet_distance, kernel_distance, kernel_set
+from gan.feature_metrics import embed_all
+from gan.modes import count_modes
+from gan.neighbours import (
+    Neighbourhood,
+    duplicates,
+    memorization_ratio,
+    nearest_distances,
+    neighbourhood,
+    precision_recall_density_coverage,
+)
+from gan.references import LEAST_IMAGES, evenly, remembered
+from perceptual.embedding import Embedder
+from perceptual.probe import fit_probe
+
+LOWER, HIGHER, NEAR_REAL = "lower is better", "higher is better", "as real is best"
+
+
+@dataclasses.dataclass(frozen=True)
+class Measure:
+    """One number about a generator."""
+
+    name: str
+    value: float
+    real: float
+    """The same for as many real training images in the place of the generated ones."""
+    reading: str
+    """How to read it, in words."""
+    standard_error: float | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Evaluation:
+    """All that was measured of one generator."""
+
+    measures: list[Measure]
+    probe_accuracy: float | None
+    """Share of held-out images whose class the probe that counts modes predicts; None without labels."""
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class RealFeatures:
+    """Features of the real images, float32 on the CPU."""
+
+    train: torch.Tensor
+    """Of all training images."""
+    held_out: torch.Tensor
+    train_labels: torch.Tensor | None
+    held_out_labels: torch.Tensor | None
+    num_classes: int
+    """0 without labels."""
+
+
+def real_features(images: Images, embedder: Embedder, cache: Path | None) -> RealFeatures:
+    """Features of all real images, from the cache where they are known.
+
+    Raises: ConfigError when fewer than 16 images are held out or trained on.
+    """
+    require(
+        min(len(images.train), len(images.held_out)) >= LEAST_IMAGES,
+        f"an evaluation needs {LEAST_IMAGES} images to train on and as many held out, not "
+        f"{len(images.train)} and {len(images.held_out)}; give more images or raise --held-out",
+    )
+    tensors = remembered(
+        cache,
+        [images.fingerprint, embedder.key, "all"],
+        lambda: {
+            "train": embed_all(embedder, images.train),
+            "held_out": embed_all(embedder, images.held_out),
+        },
+    )
+    labels = [
+        None if each is None else torch.from_numpy(np.array(each))
+        for each in (images.train_labels, images.held_out_labels)
+    ]
+    return RealFeatures(tensors["train"], tensors["held_out"], labels[0], labels[1], len(images.class_names))
+
+
+def evaluate(generated: torch.Tensor, real: RealFeatures, *, network: str, seed: int) -> Evaluation:
+    """Distances, diversity, copies and, where there are labels, modes.
+
+    generated: features float32 (N, D); the real column has min(N, training images) training images in their
+    place. network: compact or inception, for the names. The Fréchet distance of Inception is to all training
+    images, as published; every other measure is to the held-out ones.
+
+    Raises: ConfigError for fewer than 16 generated images.
+    """
+    require(
+        len(generated) >= LEAST_IMAGES,
+        f"--images must be at least {LEAST_IMAGES}, not {len(generated)}; try 5000",
+    )
+    places = evenly(np.arange(len(real.train)), len(generated))
+    sample = real.train[torch.from_numpy(places)]
+    protocol = f"{network}_{count_name(len(generated))}"
+    near = neighbourhood(real.held_out)
+    measures = _distances(generated, sample, real, protocol)
+    measures += _diversity(generated, sample, near, protocol)
+    measures += _copies(generated, sample, real, near, protocol)
+    if real.train_labels is None or real.held_out_labels is None:
+        return Evaluation(measures, None)
+    probe = fit_probe(real.train, real.train_labels, real.num_classes, seed)
+    held_out = probe.predict(real.held_out)
+    found, noise = (
+        count_modes(probe.predict(each), held_out, real.num_classes) for each in (generated, sample)
+    )
+    measures += [
+        Measure(f"modes_{protocol}", found.covered, noise.covered, HIGHER),
+        Measure(f"kl_{protocol}", found.kl, noise.kl, LOWER),
+    ]
+    return Evaluation(measures, probe.accuracy(real.held_out, real.held_out_labels))
+
+
+def _distances(
+    generated: torch.Tensor, sample: torch.Tensor, real: RealFeatures, protocol: str
+) -> list[Measure]:
+    is_fid = protocol.startswith("inception")
+    reference = GaussianStatistics.from_features(real.train if is_fid else real.held_out)
+    # the training images cannot be measured against themselves
+    against = real.held_out if is_fid else sample
+    frechet, noise = (
+        frechet_distance(reference, GaussianStatistics.from_features(each)) for each in (generated, against)
+    )
+    kernels = kernel_set(real.held_out)
+    kernel, kernel_noise = (kernel_distance(kernels, each) for each in (generated, sample))
+    return [
+        Measure(f"{'fid' if is_fid else 'fd'}_{protocol}", frechet, noise, LOWER),
+        Measure(f"kid_{protocol}", kernel.value, kernel_noise.value, LOWER, kernel.standard_error),
+    ]
+
+
+def _diversity(
+    generated: torch.Tensor, sample: torch.Tensor, real: Neighbourhood, protocol: str
+) -> list[Measure]:
+    found, noise = (precision_recall_density_coverage(real, each) for each in (generated, sample))
+    return [
+        Measure(f"{name}_{protocol}", getattr(found, name), getattr(noise, name), HIGHER)
+        for name in ("precision", "recall", "density", "coverage")
+    ]
+
+
+def _copies(
+    generated: torch.Tensor,
+    sample: torch.Tensor,
+    real: RealFeatures,
+    near: Neighbourhood,
+    protocol: str,
+) -> list[Measure]:
+    # real images that are not in the training set: one half of the held-out ones against the other
+    distances = nearest_distances(real.held_out, real.train)
+    half = len(real.held_out) // 2
+    as_new = memorization_ratio(
+        real.held_out[:half], real.train, real.held_out[half:], held_out_distances=distances[half:]
+    )
+    ratio = memorization_ratio(generated, real.train, real.held_out, held_out_distances=distances)
+    return [
+        Measure(f"memorization_{protocol}", ratio, as_new, NEAR_REAL),
+        Measure(f"duplicates_{protocol}", duplicates(generated, near), duplicates(sample, near), LOWER),
+    ]

@@ -1,0 +1,38 @@
+"""Published weights in torch.hub's cache, downloaded when they are not there; not what is in the files."""
+
+import http.client
+from pathlib import Path, PurePosixPath
+
+import torch
+
+from common.errors import ConfigError
+
+
+def hub_path(url: str) -> Path:
+    """Where torch.hub keeps the file of that URL: below $TORCH_HOME, else ~/.cache/torch."""
+    return Path(torch.hub.get_dir()) / "checkpoints" / PurePosixPath(url).name
+
+
+def hub_file(url: str, what: str) -> Path:
+    """The file of that URL in torch.hub's cache, downloaded into it if need be, its progress on stderr.
+
+    The download is checked by the hash in its name and appears whole or not at all. what: names the weights
+    in errors.
+
+    Raises: ConfigError, with the remedies, when it is neither there nor to be had.
+    """
+    path = hub_path(url)
+    if path.is_file():
+        return path
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        prefix = path.stem.rpartition("-")[2]
+        torch.hub.download_url_to_file(url, str(path), hash_prefix=prefix)
+    except (OSError, http.client.HTTPException, RuntimeError) as error:
+        reason = " ".join(str(error).split())
+        raise ConfigError(
+            f"the weights of {what} are not on this machine and cannot be downloaded ({reason}); allow the "
+            f"download, or get {url} elsewhere and put it at {path} or name it by --weights (in a GAN's "
+            "settings --metric-weights)"
+        ) from None
+    return path

@@ -1,0 +1,40 @@
+"""The sets of weights for the compact network that come inside the package, known by name and hash."""
+
+import hashlib
+import importlib.resources
+
+from common.errors import ConfigError
+from perceptual.tensors import Tensors, parse_safetensors
+
+# SHA-256 of perceptual/weights/<name>.safetensors, oldest first; the last is the default.
+# Better weights are a new file, a new name and a new line: results name the weights that they were made with.
+SHIPPED = {
+    "compact-1": "2708f5a4f920e41f6474f9c9ccd15b2f716a084c6130692bfdf2745473e761c1",
+}
+FOLDER = importlib.resources.files("perceptual").joinpath("weights")
+
+
+def newest() -> str:
+    """The name of the default set."""
+    return list(SHIPPED)[-1]
+
+
+def read_shipped(name: str) -> Tensors:
+    """The tensors of a shipped set, half precision, on the CPU.
+
+    Raises: ConfigError when the file in the package is missing or is not the one that was shipped.
+    """
+    file = FOLDER.joinpath(f"{name}.safetensors")
+    try:
+        data = file.read_bytes()
+    except OSError as error:
+        raise ConfigError(
+            f"the package lacks its weights {file} ({error.strerror or error}); reinstall artsweep"
+        ) from None
+    found = hashlib.sha256(data).hexdigest()
+    if found != SHIPPED[name]:
+        raise ConfigError(
+            f"the package's weights {file} must have the SHA-256 {SHIPPED[name]}, not {found}: they are "
+            "damaged or were replaced; reinstall artsweep"
+        )
+    return parse_safetensors(data, str(file))

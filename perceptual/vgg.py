@@ -1,0 +1,69 @@
+"""VGG-19 with torchvision's weights as a feature network; reading the file is `tensors`' and `downloads`'."""
+
+from collections.abc import Mapping
+
+import torch
+from torchvision.models import VGG19_Weights
+
+from perceptual.network import FeatureNetwork, Pooling, stage_of, tap_names
+from perceptual.tensors import Tensors, check_tensors
+
+WIDTHS = (64, 128, 256, 512, 512)
+CONVOLUTIONS_PER_STAGE = (2, 2, 4, 4, 4)
+URL: str = VGG19_Weights.IMAGENET1K_V1.url
+
+_FEATURES, _CLASSIFIER = "features.", "classifier."
+
+
+class Vgg19(FeatureNetwork):
+    """The convolutions of VGG-19 (Simonyan and Zisserman 2015, configuration E), taps relu1_1 to relu5_4.
+
+    Max pooling as published, or average pooling as Gatys et al. 2016, section 2, recommend for synthesis.
+    """
+
+    def __init__(self, *, pooling: Pooling = "max", last_tap: str | None = None) -> None:
+        super().__init__(WIDTHS, CONVOLUTIONS_PER_STAGE, pooling=pooling, last_tap=last_tap)
+
+
+def load_torchvision(network: Vgg19, tensors: Mapping[str, torch.Tensor], what: str) -> None:
+    """Copy the convolutions of torchvision's state dict, whole or of `features` alone, into the network.
+
+    All sixteen are checked, also when the network ends before: VGG-16 begins as VGG-19 does. what: names
+    the file and what it should be, as the subject of errors.
+
+    Raises: ConfigError when the names, shapes or values are not those of VGG-19.
+    """
+    features = _features(tensors)
+    check_tensors(features, _shapes(), what)
+    taps = tap_names(CONVOLUTIONS_PER_STAGE)
+    with torch.no_grad():
+        for tap, layer in zip(network.taps, network.layers(), strict=True):
+            place = _place(taps.index(tap), tap)
+            for part, own in layer.named_parameters():
+                own.copy_(features[f"{place}.{part}"])
+
+
+def _features(tensors: Mapping[str, torch.Tensor]) -> Tensors:
+    """Without the classifier and the prefix."""
+    return {
+        name.removeprefix(_FEATURES): tensor
+        for name, tensor in tensors.items()
+        if not name.startswith(_CLASSIFIER)
+    }
+
+
+def _shapes() -> Tensors:
+    """What `features` holds, without memory."""
+    with torch.device("meta"):
+        whole = Vgg19()
+    named = zip(whole.taps, whole.layers(), strict=True)
+    return {
+        f"{_place(index, tap)}.{part}": parameter
+        for index, (tap, layer) in enumerate(named)
+        for part, parameter in layer.named_parameters()
+    }
+
+
+def _place(index: int, tap: str) -> int:
+    # torchvision counts a convolution and its ReLU as two places and a pooling between stages as one
+    return 2 * index + stage_of(tap) - 1
