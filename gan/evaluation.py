@@ -2,6 +2,7 @@
 
 import dataclasses
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -9,11 +10,11 @@ import torch
 from common.errors import require
 from gan.config import count_name
 from gan.data import Images
-from gan.distances import GaussianStatistics, frechet_distance, kernel_distance, kernel_set
-from gan.feature_metrics import embed_all
+from gan.distances import GaussianStatistics, frechet_distance, kernel_distance
+from gan.feature_metrics import Comparison, embed_all
+from gan.kernels import kernel_set
 from gan.modes import count_modes
 from gan.neighbours import (
-    Neighbourhood,
     duplicates,
     memorization_ratio,
     nearest_distances,
@@ -51,7 +52,7 @@ class Evaluation:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class RealFeatures:
-    """Features of the real images, float32 on the CPU."""
+    """Features of the real images, float32 (N, D) on the CPU."""
 
     train: torch.Tensor
     """Of all training images."""
@@ -60,6 +61,9 @@ class RealFeatures:
     held_out_labels: torch.Tensor | None
     num_classes: int
     """0 without labels."""
+    network: str
+    """compact or inception, for the measures' names."""
+    comparison: Comparison
 
 
 def real_features(images: Images, embedder: Embedder, cache: Path | None) -> RealFeatures:
@@ -84,15 +88,23 @@ def real_features(images: Images, embedder: Embedder, cache: Path | None) -> Rea
         None if each is None else torch.from_numpy(np.array(each))
         for each in (images.train_labels, images.held_out_labels)
     ]
-    return RealFeatures(tensors["train"], tensors["held_out"], labels[0], labels[1], len(images.class_names))
+    return RealFeatures(
+        train=tensors["train"],
+        held_out=tensors["held_out"],
+        train_labels=labels[0],
+        held_out_labels=labels[1],
+        num_classes=len(images.class_names),
+        network=embedder.name,
+        comparison=Comparison.with_real(tensors["held_out"], embedder),
+    )
 
 
-def evaluate(generated: torch.Tensor, real: RealFeatures, *, network: str, seed: int) -> Evaluation:
+def evaluate(generated: torch.Tensor, real: RealFeatures, *, seed: int) -> Evaluation:
     """Distances, diversity, copies and, where there are labels, modes.
 
     generated: features float32 (N, D); the real column has min(N, training images) training images in their
-    place. network: compact or inception, for the names. The Fréchet distance of Inception is to all training
-    images, as published; every other measure is to the held-out ones.
+    place. The Fréchet distance of Inception is to all training images, as published; every other measure is
+    to the held-out ones.
 
     Raises: ConfigError for fewer than 16 generated images.
     """
@@ -102,11 +114,11 @@ def evaluate(generated: torch.Tensor, real: RealFeatures, *, network: str, seed:
     )
     places = evenly(np.arange(len(real.train)), len(generated))
     sample = real.train[torch.from_numpy(places)]
-    protocol = f"{network}_{count_name(len(generated))}"
-    near = neighbourhood(real.held_out)
-    measures = _distances(generated, sample, real, protocol)
-    measures += _diversity(generated, sample, near, protocol)
-    measures += _copies(generated, sample, real, near, protocol)
+    protocol = f"{real.network}_{count_name(len(generated))}"
+    compared = Compared(
+        *(real.comparison.of(each) for each in (generated, sample, real.train, real.held_out))
+    )
+    measures = _distances(compared, protocol) + _diversity(compared, protocol)
     if real.train_labels is None or real.held_out_labels is None:
         return Evaluation(measures, None)
     probe = fit_probe(real.train, real.train_labels, real.num_classes, seed)
@@ -121,49 +133,50 @@ def evaluate(generated: torch.Tensor, real: RealFeatures, *, network: str, seed:
     return Evaluation(measures, probe.accuracy(real.held_out, real.held_out_labels))
 
 
-def _distances(
-    generated: torch.Tensor, sample: torch.Tensor, real: RealFeatures, protocol: str
-) -> list[Measure]:
+class Compared(NamedTuple):
+    """What distances compare, (N, K) each."""
+
+    generated: torch.Tensor
+    sample: torch.Tensor
+    """Training images, as many as were generated."""
+    train: torch.Tensor
+    held_out: torch.Tensor
+
+
+def _distances(sets: Compared, protocol: str) -> list[Measure]:
     is_fid = protocol.startswith("inception")
-    reference = GaussianStatistics.from_features(real.train if is_fid else real.held_out)
+    reference = GaussianStatistics.from_features(sets.train if is_fid else sets.held_out)
     # the training images cannot be measured against themselves
-    against = real.held_out if is_fid else sample
+    against = sets.held_out if is_fid else sets.sample
     frechet, noise = (
-        frechet_distance(reference, GaussianStatistics.from_features(each)) for each in (generated, against)
+        frechet_distance(reference, GaussianStatistics.from_features(each))
+        for each in (sets.generated, against)
     )
-    kernels = kernel_set(real.held_out)
-    kernel, kernel_noise = (kernel_distance(kernels, each) for each in (generated, sample))
+    kernels = kernel_set(sets.held_out)
+    kernel, kernel_noise = (kernel_distance(kernels, each) for each in (sets.generated, sets.sample))
     return [
         Measure(f"{'fid' if is_fid else 'fd'}_{protocol}", frechet, noise, LOWER),
         Measure(f"kid_{protocol}", kernel.value, kernel_noise.value, LOWER, kernel.standard_error),
     ]
 
 
-def _diversity(
-    generated: torch.Tensor, sample: torch.Tensor, real: Neighbourhood, protocol: str
-) -> list[Measure]:
-    found, noise = (precision_recall_density_coverage(real, each) for each in (generated, sample))
-    return [
+def _diversity(sets: Compared, protocol: str) -> list[Measure]:
+    near = neighbourhood(sets.held_out)
+    found, noise = (precision_recall_density_coverage(near, each) for each in (sets.generated, sets.sample))
+    shares = [
         Measure(f"{name}_{protocol}", getattr(found, name), getattr(noise, name), HIGHER)
         for name in ("precision", "recall", "density", "coverage")
     ]
-
-
-def _copies(
-    generated: torch.Tensor,
-    sample: torch.Tensor,
-    real: RealFeatures,
-    near: Neighbourhood,
-    protocol: str,
-) -> list[Measure]:
     # real images that are not in the training set: one half of the held-out ones against the other
-    distances = nearest_distances(real.held_out, real.train)
-    half = len(real.held_out) // 2
+    distances = nearest_distances(sets.held_out, sets.train)
+    half = len(sets.held_out) // 2
     as_new = memorization_ratio(
-        real.held_out[:half], real.train, real.held_out[half:], held_out_distances=distances[half:]
+        sets.held_out[:half], sets.train, sets.held_out[half:], held_out_distances=distances[half:]
     )
-    ratio = memorization_ratio(generated, real.train, real.held_out, held_out_distances=distances)
+    ratio = memorization_ratio(sets.generated, sets.train, sets.held_out, held_out_distances=distances)
+    twins, real_twins = (duplicates(each, near) for each in (sets.generated, sets.sample))
     return [
+        *shares,
         Measure(f"memorization_{protocol}", ratio, as_new, NEAR_REAL),
-        Measure(f"duplicates_{protocol}", duplicates(generated, near), duplicates(sample, near), LOWER),
+        Measure(f"duplicates_{protocol}", twins, real_twins, LOWER),
     ]

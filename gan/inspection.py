@@ -65,7 +65,7 @@ def run_evaluate(command: Evaluate, console: Console) -> int:
     with console.status(f"measuring {command.images:,} generated images"):
         row = metric.measure(_drawn(generator, config, metric.num_images))
         features = embedder.embed(_drawn(generator, config, command.images)).cpu()
-        found = evaluate(features, real, network=embedder.name, seed=config.data.data_seed)
+        found = evaluate(features, real, seed=config.data.data_seed)
     if command.json:
         print(json.dumps(row | dataclasses.asdict(found)))
         return 0

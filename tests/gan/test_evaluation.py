@@ -7,13 +7,14 @@ import torch
 
 from common.errors import ConfigError
 from gan.evaluation import Evaluation, RealFeatures, evaluate
+from gan.feature_metrics import Comparison
 
 CLASSES = 4
 
+Labelled = tuple[torch.Tensor, torch.Tensor]
 
-def _sample(
-    count: int, seed: int, classes: tuple[int, ...] = (0, 1, 2, 3)
-) -> tuple[torch.Tensor, torch.Tensor]:
+
+def _sample(count: int, seed: int, classes: tuple[int, ...] = (0, 1, 2, 3)) -> Labelled:
     """Features around one corner a class, far apart, and the labels."""
     random = torch.Generator().manual_seed(seed)
     labels = torch.tensor(classes)[torch.arange(count) % len(classes)]
@@ -22,15 +23,26 @@ def _sample(
 
 TRAIN, TRAIN_LABELS = _sample(400, 1)
 HELD_OUT, HELD_OUT_LABELS = _sample(200, 2)
-REAL = RealFeatures(TRAIN, HELD_OUT, TRAIN_LABELS, HELD_OUT_LABELS, CLASSES)
 
 
-def _told(generated: torch.Tensor, real: RealFeatures = REAL, network: str = "compact") -> dict[str, float]:
-    return {each.name: each.value for each in _evaluated(generated, real, network).measures}
+def _real(network: str = "compact", labelled: bool = True) -> RealFeatures:
+    return RealFeatures(
+        train=TRAIN,
+        held_out=HELD_OUT,
+        train_labels=TRAIN_LABELS if labelled else None,
+        held_out_labels=HELD_OUT_LABELS if labelled else None,
+        num_classes=CLASSES,
+        network=network,
+        comparison=Comparison(slice(None), None),
+    )
 
 
-def _evaluated(generated: torch.Tensor, real: RealFeatures = REAL, network: str = "compact") -> Evaluation:
-    return evaluate(generated, real, network=network, seed=0)
+def _evaluated(generated: torch.Tensor, real: RealFeatures | None = None) -> Evaluation:
+    return evaluate(generated, real or _real(), seed=0)
+
+
+def _told(generated: torch.Tensor, network: str = "compact") -> dict[str, float]:
+    return {each.name: each.value for each in _evaluated(generated, _real(network)).measures}
 
 
 def test_a_generator_as_good_as_the_data_gets_what_real_images_get() -> None:
@@ -65,7 +77,7 @@ def test_copies_of_training_images_and_of_each_other_are_seen() -> None:
 
 
 def test_without_labels_no_modes_are_counted() -> None:
-    found = _evaluated(_sample(50, 3)[0], RealFeatures(TRAIN, HELD_OUT, None, None, 0))
+    found = _evaluated(_sample(50, 3)[0], _real(labelled=False))
     assert found.probe_accuracy is None
     assert not any(each.name.startswith(("modes", "kl_")) for each in found.measures)
 
