@@ -170,7 +170,7 @@ class EvaluationConfig:
     """fd_compact: Frechet distance between features of the shipped network; kid_compact: kernel distance
     between the same; fid_inception: FID as published; swd: sliced Wasserstein distance, needs no network.
     Lower is better for all."""
-    metric_images: int = 2000
+    metric_images: int = 1000
     """Generated images that are measured; swd takes at most as many as are held out."""
     metric_weights: str | None = None
     """File of the network's weights; default: what is shipped, for inception the cache or a download."""
@@ -178,7 +178,7 @@ class EvaluationConfig:
     def __post_init__(self) -> None:
         require(
             self.metric_images >= 16,
-            f"--metric-images must be at least 16, not {self.metric_images}; try 2000",
+            f"--metric-images must be at least 16, not {self.metric_images}; try 1000",
         )
         require(
             self.metric_weights is None or self.metric != "swd",

@@ -11,7 +11,7 @@ from common.errors import require
 from gan.config import count_name
 from gan.data import Images
 from gan.distances import GaussianStatistics, frechet_distance, kernel_distance
-from gan.feature_metrics import Comparison, embed_all
+from gan.feature_metrics import embed_all
 from gan.kernels import kernel_set
 from gan.modes import count_modes
 from gan.neighbours import (
@@ -63,7 +63,8 @@ class RealFeatures:
     """0 without labels."""
     network: str
     """compact or inception, for the measures' names."""
-    comparison: Comparison
+    deepest: slice
+    """The columns that distances compare; the probe reads all."""
 
 
 def real_features(images: Images, embedder: Embedder, cache: Path | None) -> RealFeatures:
@@ -95,7 +96,7 @@ def real_features(images: Images, embedder: Embedder, cache: Path | None) -> Rea
         held_out_labels=labels[1],
         num_classes=len(images.class_names),
         network=embedder.name,
-        comparison=Comparison.with_real(tensors["held_out"], embedder),
+        deepest=embedder.deepest,
     )
 
 
@@ -115,9 +116,7 @@ def evaluate(generated: torch.Tensor, real: RealFeatures, *, seed: int) -> Evalu
     places = evenly(np.arange(len(real.train)), len(generated))
     sample = real.train[torch.from_numpy(places)]
     protocol = f"{real.network}_{count_name(len(generated))}"
-    compared = Compared(
-        *(real.comparison.of(each) for each in (generated, sample, real.train, real.held_out))
-    )
+    compared = Compared(*(each[:, real.deepest] for each in (generated, sample, real.train, real.held_out)))
     measures = _distances(compared, protocol) + _diversity(compared, protocol)
     if real.train_labels is None or real.held_out_labels is None:
         return Evaluation(measures, None)

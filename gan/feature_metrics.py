@@ -1,6 +1,5 @@
 """Distances between features of generated and of real images, as metrics that a run measures every tick."""
 
-import dataclasses
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -17,7 +16,6 @@ from gan.references import LEAST_IMAGES, Tensors, evenly, remembered
 from perceptual.embedding import Embedder, load_embedder
 
 _BATCH = 512  # real images taken from the memory map at once
-_LEAST_SPREAD = 1e-4  # channels have mean 1 over natural images
 
 
 def embed_all(embedder: Embedder, images: np.ndarray) -> torch.Tensor:
@@ -28,33 +26,6 @@ def embed_all(embedder: Embedder, images: np.ndarray) -> torch.Tensor:
 def _embedded(embedder: Embedder, images: np.ndarray) -> Iterator[torch.Tensor]:
     for start in range(0, len(images), _BATCH):
         yield embedder.embed(torch.from_numpy(np.array(images[start : start + _BATCH]))).cpu()
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class Comparison:
-    """What of the features a distance compares: the last layer, in units of the real images' spread.
-
-    Otherwise the few channels that vary most would decide; with their standard deviations divided away,
-    missing classes are seen more surely (`benchmarks/metric_ranking.py`). Inception's features stay as they
-    are, as published.
-    """
-
-    columns: slice
-    spread: torch.Tensor | None
-    """Standard deviations (K,) over the held-out images, 1 where a channel is constant; None: undivided."""
-
-    @classmethod
-    def with_real(cls, held_out: torch.Tensor, embedder: Embedder) -> "Comparison":
-        """The comparison with held-out images, whose features are (M, D)."""
-        if embedder.name == "inception":
-            return cls(embedder.deepest, None)
-        spread = held_out[:, embedder.deepest].std(dim=0)
-        return cls(embedder.deepest, torch.where(spread > _LEAST_SPREAD, spread, 1.0))
-
-    def of(self, features: torch.Tensor) -> torch.Tensor:
-        """(N, K) of features (N, D)."""
-        last = features[:, self.columns]
-        return last if self.spread is None else last / self.spread
 
 
 def _gathered(embedder: Embedder, generated: torch.Tensor, count: int, ranks: Ranks) -> torch.Tensor:
@@ -102,8 +73,11 @@ def _distance_to(metric: str, real: torch.Tensor) -> Callable[[torch.Tensor], fl
 
 
 class CompactDistance:
-    """Fréchet or kernel distance to the held-out images, in the features of the shipped compact network.
+    """Fréchet or kernel distance to the held-out images, in the last layer of the shipped compact network.
 
+    Its channels have mean 1 over natural images, which is scale enough: divided by the held-out images'
+    own spread, channels that are all but dead on drawings decide everything; with the layers before it, or
+    whitened, the distance sees blur better and missing classes less (`benchmarks/metric_ranking.py`).
     The noise is the value for as many training images (all, when there are fewer) instead of generated ones.
     With it come recall and coverage, which fall when the generator shows less than the data have.
     """
@@ -133,9 +107,9 @@ class CompactDistance:
 
         content = None if key is None else [key, self._embedder.key, str(self.num_images)]
         real = remembered(cache, content, embed)
-        self._comparison = Comparison.with_real(real["held_out"], self._embedder)
-        compared = self._comparison.of(real["held_out"])
-        self._distance, self._held_out = _distance_to(config.metric, compared), neighbourhood(compared)
+        held_out_features = real["held_out"][:, self._embedder.deepest]
+        self._distance = _distance_to(config.metric, held_out_features)
+        self._held_out = neighbourhood(held_out_features)
         self._real = self._measured(real["train"])
         self.noise = self._real[self.name]
 
@@ -150,7 +124,7 @@ class CompactDistance:
         return ranks.of_first(self._measured(features)) | noises
 
     def _measured(self, embedded: torch.Tensor) -> dict[str, float]:
-        features = self._comparison.of(embedded)
+        features = embedded[:, self._embedder.deepest]
         suffix = f"compact_{count_name(self.num_images)}"
         diversity = precision_recall_density_coverage(self._held_out, features)
         return {

@@ -7,7 +7,6 @@ import torch
 
 from common.errors import ConfigError
 from gan.evaluation import Evaluation, RealFeatures, evaluate
-from gan.feature_metrics import Comparison
 
 CLASSES = 4
 
@@ -33,7 +32,7 @@ def _real(network: str = "compact", labelled: bool = True) -> RealFeatures:
         held_out_labels=HELD_OUT_LABELS if labelled else None,
         num_classes=CLASSES,
         network=network,
-        comparison=Comparison(slice(None), None),
+        deepest=slice(None),
     )
 
 
