@@ -22,9 +22,9 @@ import torch.multiprocessing
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from common.device import has_fast_bf16, keep_freed_memory
 from gan.compilation import compiled_passes
 from gan.config import DataConfig, GanConfig, NetworkConfig
-from gan.device import has_fast_bf16, keep_freed_memory
 from gan.networks import build_discriminator
 from gan.players import build_players
 from gan.recipe import recipe_for

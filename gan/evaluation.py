@@ -63,8 +63,6 @@ class RealFeatures:
     """0 without labels."""
     network: str
     """compact or inception, for the measures' names."""
-    deepest: slice
-    """The columns that distances compare; the probe reads all."""
 
 
 def real_features(images: Images, embedder: Embedder, cache: Path | None) -> RealFeatures:
@@ -96,7 +94,6 @@ def real_features(images: Images, embedder: Embedder, cache: Path | None) -> Rea
         held_out_labels=labels[1],
         num_classes=len(images.class_names),
         network=embedder.name,
-        deepest=embedder.deepest,
     )
 
 
@@ -116,7 +113,7 @@ def evaluate(generated: torch.Tensor, real: RealFeatures, *, seed: int) -> Evalu
     places = evenly(np.arange(len(real.train)), len(generated))
     sample = real.train[torch.from_numpy(places)]
     protocol = f"{real.network}_{count_name(len(generated))}"
-    compared = Compared(*(each[:, real.deepest] for each in (generated, sample, real.train, real.held_out)))
+    compared = Compared(generated, sample, real.train, real.held_out)
     measures = _distances(compared, protocol) + _diversity(compared, protocol)
     if real.train_labels is None or real.held_out_labels is None:
         return Evaluation(measures, None)
@@ -133,7 +130,7 @@ def evaluate(generated: torch.Tensor, real: RealFeatures, *, seed: int) -> Evalu
 
 
 class Compared(NamedTuple):
-    """What distances compare, (N, K) each."""
+    """Features (N, D) of the four sets that are compared."""
 
     generated: torch.Tensor
     sample: torch.Tensor

@@ -73,11 +73,8 @@ def _distance_to(metric: str, real: torch.Tensor) -> Callable[[torch.Tensor], fl
 
 
 class CompactDistance:
-    """Fréchet or kernel distance to the held-out images, in the last layer of the shipped compact network.
+    """Fréchet or kernel distance to the held-out images, in the features of the shipped compact network.
 
-    Its channels have mean 1 over natural images, which is scale enough: divided by the held-out images'
-    own spread, channels that are all but dead on drawings decide everything; with the layers before it, or
-    whitened, the distance sees blur better and missing classes less (`benchmarks/metric_ranking.py`).
     The noise is the value for as many training images (all, when there are fewer) instead of generated ones.
     With it come recall and coverage, which fall when the generator shows less than the data have.
     """
@@ -107,9 +104,8 @@ class CompactDistance:
 
         content = None if key is None else [key, self._embedder.key, str(self.num_images)]
         real = remembered(cache, content, embed)
-        held_out_features = real["held_out"][:, self._embedder.deepest]
-        self._distance = _distance_to(config.metric, held_out_features)
-        self._held_out = neighbourhood(held_out_features)
+        self._distance = _distance_to(config.metric, real["held_out"])
+        self._held_out = neighbourhood(real["held_out"])
         self._real = self._measured(real["train"])
         self.noise = self._real[self.name]
 
@@ -123,8 +119,7 @@ class CompactDistance:
         noises = {f"{name}_noise": value for name, value in self._real.items()}
         return ranks.of_first(self._measured(features)) | noises
 
-    def _measured(self, embedded: torch.Tensor) -> dict[str, float]:
-        features = embedded[:, self._embedder.deepest]
+    def _measured(self, features: torch.Tensor) -> dict[str, float]:
         suffix = f"compact_{count_name(self.num_images)}"
         diversity = precision_recall_density_coverage(self._held_out, features)
         return {

@@ -132,6 +132,10 @@ class GanRun:
         pictures = self._generated("grid", GRID_ROWS * GRID_COLUMNS)
         return grid(pictures.cpu().numpy(), columns=GRID_COLUMNS)
 
+    def pictures(self, count: int) -> npt.NDArray[np.uint8]:
+        """Pictures of the averaged generator as a tick measures them, uint8 (count, H, W, C)."""
+        return self._generated("evaluation", count).cpu().numpy()
+
     @torch.no_grad()
     def _generated(self, purpose: sampling.Purpose, count: int, which: slice = slice(None)) -> Tensor:
         """Of `count` pictures of the averaged generator, from latents fixed by the seed, those asked for.

@@ -13,7 +13,7 @@ from perceptual.loading import FeatureNetwork, load_network
 
 SIDES = (32, 64)
 TAPS = ("relu2_2", "relu3_2", "relu4_2", "relu5_2")
-_VERSION = 2  # of the steps from pixels to vectors; a change makes remembered vectors worthless
+_VERSION = 3  # of the steps from pixels to vectors; a change makes remembered vectors worthless
 _BATCH = 128
 
 
@@ -32,10 +32,6 @@ class Embedder(Protocol):
     def length(self) -> int:
         """D, how long a vector is."""
 
-    @property
-    def deepest(self) -> slice:
-        """The columns of the last layer, which distances compare; a probe reads all."""
-
     def embed(self, images: torch.Tensor) -> torch.Tensor:
         """Vectors float32 (N, D) on the embedder's device, for uint8 (N, H, W, C) with C 1 or 3.
 
@@ -44,7 +40,11 @@ class Embedder(Protocol):
 
 
 class CompactEmbedder:
-    """Means over the picture of the compact network's activations at several depths, side by side.
+    """Square roots of the compact network's activations, averaged over the picture, at several depths.
+
+    The root evens the channels' spreads: without it a few channels that seldom fire decide, and a grey
+    picture counts as nearer to photographs than the first blobs that a generator draws. The deepest layer
+    alone, or features divided by the data's own spread, rank no better (`benchmarks/metric_ranking.py`).
 
     Pictures of up to 32 pixels a side are brought to 32 x 32, others to 64 x 64 (bilinear, antialiased); grey
     is repeated. Enlarging CIFAR-10 to 48 or 64 pixels costs 2 to 5 times as much and tells no more: a linear
@@ -60,7 +60,6 @@ class CompactEmbedder:
         self.key = f"{network.name}-{network.digest}-v{_VERSION}-{'+'.join(self._taps)}-{precision}"
         probe = network(torch.zeros(1, 3, SIDES[0], SIDES[0], device=device), self._taps)
         self.length = sum(probe[tap].shape[1] for tap in self._taps)
-        self.deepest = slice(self.length - probe[self._taps[-1]].shape[1], self.length)
 
     @torch.no_grad()
     def embed(self, images: torch.Tensor) -> torch.Tensor:
@@ -81,7 +80,8 @@ class CompactEmbedder:
         pictures = pictures.contiguous(memory_format=torch.channels_last)
         with torch.autocast(self._device.type, self._dtype, enabled=self._dtype is not None):
             found = self._network(pictures, self._taps)
-        return torch.cat([found[tap].mean(dim=(2, 3), dtype=torch.float32) for tap in self._taps], dim=1)
+        means = [found[tap].mean(dim=(2, 3), dtype=torch.float32) for tap in self._taps]
+        return torch.cat(means, dim=1).sqrt_()
 
 
 def check_pictures(images: torch.Tensor) -> None:

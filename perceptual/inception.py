@@ -23,7 +23,6 @@ class InceptionEmbedder:
 
     name = "inception"
     length = 2048
-    deepest = slice(0, 2048)
 
     def __init__(self, extractor: FeatureExtractorInceptionV3, device: torch.device) -> None:
         self._extractor, self._device = extractor.to(device), device

@@ -21,10 +21,10 @@ def embedder() -> CompactEmbedder:
     return CompactEmbedder(load_network("compact"), torch.device("cpu"))
 
 
-def test_a_vector_is_the_means_of_the_activations_at_the_taps(embedder: CompactEmbedder) -> None:
+def test_a_vector_is_the_roots_of_the_mean_activations_at_the_taps(embedder: CompactEmbedder) -> None:
     images = _images(3, 64)
     found = load_network("compact")(images.permute(0, 3, 1, 2) / 255, TAPS)
-    expected = torch.cat([found[tap].mean(dim=(2, 3)) for tap in TAPS], dim=1)
+    expected = torch.cat([found[tap].mean(dim=(2, 3)) for tap in TAPS], dim=1).sqrt()
     vectors = embedder.embed(images)
     assert vectors.dtype == torch.float32 and vectors.shape == (3, embedder.length)
     # bf16 has 8 bits

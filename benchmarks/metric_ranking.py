@@ -1,0 +1,263 @@
+"""Which metric should a sweep minimize? Damages real pictures by degrees and asks every metric.
+
+    python benchmarks/metric_ranking.py [FOLDER]
+
+FOLDER: pictures in class folders (by default CIFAR-10 beside the checkout). For each damage and number of
+pictures: does the metric rise with every degree, and how many spreads over 5 draws is the smallest step?
+Writes docs/metrics.png and prints one JSON object at the end.
+"""
+
+import collections
+import functools
+import itertools
+import json
+import sys
+import tarfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TypeVar
+
+import damage
+import numpy as np
+import torch
+from ranking_figure import draw
+from rich.console import Console
+from rich.table import Table
+from training_course import COURSE_IMAGES, courses
+
+from gan import swd
+from gan.config import DataConfig
+from gan.data import Images, load_images
+from gan.distances import GaussianStatistics, frechet_distance, kernel_distance
+from gan.feature_metrics import embed_all
+from gan.kernels import kernel_set
+from gan.modes import count_modes
+from gan.neighbours import neighbourhood, precision_recall_density_coverage
+from perceptual.embedding import CompactEmbedder, load_embedder
+from perceptual.network import WIDTHS
+from perceptual.probe import fit_probe
+
+ROOT = Path(__file__).parent.parent
+COUNTS, SEEDS, HELD_OUT = (1000, 2000, 5000), 5, 10_000
+SWD_IMAGES = 1000
+COURSE = "training, images seen"
+LAST_LAYER = WIDTHS[-1]
+METRICS = (
+    "fd",
+    "fd, last layer",
+    "fd, no root",
+    "fd, no root, last layer",
+    "fd, divided by spread",
+    "kid",
+    "swd",
+    "1 - recall",
+    "1 - coverage",
+    "kl of classes",
+)
+SHOWN = ("fd", "fd, no root, last layer", "kid", "swd", "1 - recall", "1 - coverage", "kl of classes")
+
+T = TypeVar("T")
+Values = dict[str, float]
+Draws = dict[tuple[str, str, int], list[Values]]
+"""By damage, degree and number of pictures: a draw each."""
+
+
+class Judge:
+    """Every metric at once, on features that were computed once, with the seconds each took."""
+
+    def __init__(self, images: Images, embedder: CompactEmbedder) -> None:
+        labels = torch.from_numpy(np.array(images.train_labels))
+        self.train, self._held_out = (embed_all(embedder, each) for each in (images.train, images.held_out))
+        self._num_classes = len(images.class_names)
+        self._probe = fit_probe(self.train, labels, self._num_classes, seed=0)
+        self._classes = self._probe.predict(self._held_out)
+        self._spread = self._held_out.std(dim=0).clamp_min(1e-4)
+        self._references = {
+            name: GaussianStatistics.from_features(each) for name, each in self._forms(self._held_out).items()
+        }
+        self._kernels, self._near = kernel_set(self._held_out[:2000]), neighbourhood(self._held_out[:2000])
+        self._swd = list(self._projections(images.held_out[:SWD_IMAGES]))
+        self.seconds: collections.Counter[str] = collections.Counter()
+        self.asked: collections.Counter[str] = collections.Counter()
+
+    def _forms(self, features: torch.Tensor) -> dict[str, torch.Tensor]:
+        """What a Fréchet distance could be taken of: as it is, without the root, and so on."""
+        means = features.square()
+        return {
+            "fd": features,
+            "fd, last layer": features[:, -LAST_LAYER:],
+            "fd, no root": means,
+            "fd, no root, last layer": means[:, -LAST_LAYER:],
+            "fd, divided by spread": features / self._spread,
+        }
+
+    @staticmethod
+    def _projections(pictures: np.ndarray) -> Iterator[torch.Tensor]:
+        return swd.sorted_projections(pictures, seed=0, device=torch.device("cpu"))
+
+    def judge(self, features: torch.Tensor, pictures: np.ndarray) -> Values:
+        """All values of one set; the sliced distance only of 1000 pictures, it takes seconds for more."""
+        values = {
+            name: self._timed(name, functools.partial(self._frechet, self._references[name], form))
+            for name, form in self._forms(features).items()
+        }
+        values["kid"] = self._timed("kid", lambda: kernel_distance(self._kernels, features).value)
+        if len(pictures) == SWD_IMAGES:
+            values["swd"] = self._timed("swd", lambda: self._sliced(pictures))
+        shares = self._timed(
+            "recall, coverage", lambda: precision_recall_density_coverage(self._near, features)
+        )
+        kl = self._timed("kl of classes", lambda: self._divergence(features))
+        return values | {
+            "1 - recall": 1 - shares.recall,
+            "1 - coverage": 1 - shares.coverage,
+            "kl of classes": kl,
+        }
+
+    @staticmethod
+    def _frechet(reference: GaussianStatistics, features: torch.Tensor) -> float:
+        return frechet_distance(reference, GaussianStatistics.from_features(features))
+
+    def _sliced(self, pictures: np.ndarray) -> float:
+        sums = swd.summed_distances(self._swd, self._projections(pictures))
+        return float(sums.mean()) * 1000 / swd.NUM_DIRECTIONS
+
+    def _divergence(self, features: torch.Tensor) -> float:
+        return count_modes(self._probe.predict(features), self._classes, self._num_classes).kl
+
+    def _timed(self, name: str, measure: Callable[[], T]) -> T:
+        began = time.perf_counter()
+        value = measure()
+        self.seconds[name] += time.perf_counter() - began
+        self.asked[name] += 1
+        return value
+
+
+def judged(images: Images, judge: Judge, embedder: CompactEmbedder, console: Console) -> Draws:
+    """Values of every damage, degree, number and draw."""
+    draws: Draws = collections.defaultdict(list)
+    labels = np.array(images.train_labels)
+    for seed in range(SEEDS):
+        order = np.random.default_rng(seed).permutation(len(images.train))
+        largest = order[: max(COUNTS)]
+        console.print(f"draw {seed + 1} of {SEEDS}", highlight=False)
+
+        def note(name: str, degree: str, features: torch.Tensor, pictures: np.ndarray) -> None:
+            for count in COUNTS:
+                draws[name, degree, count].append(judge.judge(features[:count], pictures[:count]))
+
+        clean = judge.train[torch.from_numpy(largest)]
+        note("none", "", clean, images.train[largest])
+        for name, (apply, degrees) in damage.PIXELS.items():
+            for degree in degrees:
+                pictures = apply(images.train[largest], degree, seed)
+                note(name, f"{degree:g}", embed_all(embedder, pictures), pictures)
+        for missing in damage.MISSING_CLASSES:
+            places = damage.without_classes(order, labels, missing, max(COUNTS))
+            note("missing classes", str(missing), judge.train[torch.from_numpy(places)], images.train[places])
+        for share in damage.UNIQUE_SHARES:
+            for count in COUNTS:
+                places = damage.repeated(order, share, count)
+                found = judge.judge(judge.train[torch.from_numpy(places)], images.train[places])
+                draws["different pictures", f"{share:.0%}", count].append(found)
+    return draws
+
+
+def smallest_step(draws: Draws, damage_name: str, count: int, metric: str) -> float:
+    """The smallest step between degrees, the undamaged first, in spreads (standard deviations) over draws."""
+    degrees = [key[1] for key in draws if key[0] == damage_name and key[2] == count]
+    sets = [draws["none", "", count], *(draws[damage_name, degree, count] for degree in degrees)]
+    values = [np.array([each[metric] for each in found]) for found in sets]
+    steps = [
+        (after.mean() - before.mean()) / max(before.std(ddof=1), after.std(ddof=1), 1e-12)
+        for before, after in itertools.pairwise(values)
+    ]
+    return float(min(steps))
+
+
+def table(draws: Draws, count: int) -> Table:
+    """Smallest steps in spreads: a row a metric, a column a damage; negative where it does not rise."""
+    names = list(dict.fromkeys(name for name, _, _ in draws if name != "none"))
+    shown = Table("smallest step in spreads", *names, title=f"{count} pictures", box=None)
+    for metric in METRICS:
+        if metric != "swd" or count == SWD_IMAGES:
+            shown.add_row(metric, *(f"{smallest_step(draws, name, count, metric):.1f}" for name in names))
+    return shown
+
+
+def unpacked(source: Path) -> Path:
+    """The folder of class folders; an archive is unpacked beside the cache once."""
+    archive = source / "train.tar.xz"
+    if not archive.exists():
+        return source
+    target = Path.home() / ".cache" / "artsweep" / "benchmark-cifar10"
+    if not target.exists():
+        with tarfile.open(archive) as packed:
+            packed.extractall(target, filter="data")
+    return next(
+        path for path in sorted(target.rglob("*")) if path.is_dir() and len(list(path.iterdir())) == 10
+    )
+
+
+def _seen(embedder: CompactEmbedder, pictures: np.ndarray) -> tuple[torch.Tensor, np.ndarray]:
+    return embed_all(embedder, pictures[:SWD_IMAGES]), pictures[:SWD_IMAGES]
+
+
+def falls(runs: list[list[Values]], metric: str) -> str:
+    """In how many of the steps of real training runs the metric falls."""
+    steps = [after[metric] < before[metric] for run in runs for before, after in itertools.pairwise(run)]
+    return f"{sum(steps)} of {len(steps)}"
+
+
+def main() -> None:
+    """Run the experiment."""
+    console = Console()
+    source = Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT.parent / "shared" / "data" / "cifar10"
+    config = DataConfig(source=str(unpacked(source)), resolution=32, held_out=HELD_OUT)
+    images = load_images(config)
+    embedder = load_embedder("compact")
+    assert isinstance(embedder, CompactEmbedder)
+    judge = Judge(images, embedder)
+    began = time.perf_counter()
+    embedder.embed(torch.from_numpy(np.array(images.train[: max(COUNTS)])))
+    embedding_s = time.perf_counter() - began
+    draws = judged(images, judge, embedder, console)
+    costs = {name: seconds / judge.asked[name] for name, seconds in judge.seconds.items()}
+    runs = [[judge.judge(*_seen(embedder, each)) for each in run] for run in courses(config, images)]
+    for seen, points in zip(COURSE_IMAGES, zip(*runs, strict=True), strict=True):
+        draws[COURSE, f"{seen // 1024}k", SWD_IMAGES] = list(points)
+    damages = {key: found for key, found in draws.items() if key[0] != COURSE}
+    for count in COUNTS:
+        console.print(table(damages, count))
+    for metric in METRICS:
+        console.print(f"{metric} falls in {falls(runs, metric)} steps of training", highlight=False)
+    draw(draws, SHOWN, count=SWD_IMAGES, path=ROOT / "docs" / "metrics.png")
+    names = list(dict.fromkeys(name for name, _, _ in damages if name != "none"))
+    figures = {
+        "embed_5000_s": round(embedding_s, 2),
+        "seconds_each": {name: round(seconds, 3) for name, seconds in costs.items()},
+        "smallest_steps": {
+            str(count): {
+                metric: {name: round(smallest_step(draws, name, count, metric), 1) for name in names}
+                for metric in METRICS
+                if metric != "swd" or count == SWD_IMAGES
+            }
+            for count in COUNTS
+        },
+        "means": {
+            metric: {
+                f"{name} {degree}".strip(): round(float(np.mean([each[metric] for each in found])), 4)
+                for (name, degree, count), found in draws.items()
+                if count == 1000
+            }
+            for metric in METRICS
+        },
+        "training_steps_that_fall": {metric: falls(runs, metric) for metric in METRICS},
+        "training_images": list(COURSE_IMAGES),
+    }
+    print(json.dumps(figures))
+
+
+if __name__ == "__main__":
+    main()
