@@ -35,6 +35,7 @@ def draw(
             axis.plot(range(len(degrees)), means, marker="o", ms=3)
             if min(means.min(), clean.mean()) > 0 and means.max() > 20 * clean.mean():
                 axis.set_yscale("log")
+                axis.yaxis.set_minor_formatter(NullFormatter())
             axis.set_xticks(range(len(degrees)), degrees, fontsize=7)
             axis.tick_params(axis="y", labelsize=6)
             for side in ("top", "right"):

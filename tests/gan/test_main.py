@@ -149,6 +149,36 @@ def test_evaluate_prints_what_the_best_tick_measured(
     assert shown.startswith(f"swd {best['swd']:.4g} (noise {best['swd_noise']:.2g}) on 32 images of shapes")
 
 
+def test_evaluate_tells_every_measure_beside_what_real_images_get(
+    plain_run: tuple[Folder, list[Row]], capsys: Capture
+) -> None:
+    assert main(["evaluate", plain_run[0].location, "--images", "40", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    measures = {each["name"].removesuffix("_compact_40"): each for each in told["measures"]}
+    assert set(measures) == {
+        *("fd", "kid", "precision", "recall", "density", "coverage"),
+        *("memorization", "duplicates", "modes", "kl"),
+    }
+    assert measures["fd"]["value"] > measures["fd"]["real"] > 0
+    assert measures["kid"]["standard_error"] > 0
+    assert measures["coverage"]["real"] > 0.8
+    assert 0 < told["probe_accuracy"] <= 1
+    assert main(["evaluate", plain_run[0].location, "--images", "40"]) == 0
+    shown = capsys.readouterr().out
+    assert all(each["name"] in shown for each in told["measures"])
+
+
+def test_a_run_measures_features_by_default(
+    tiny_config: GanConfig, tmp_path: Path, plain_driver: Callable[[GanConfig, Folder, int], list[Row]]
+) -> None:
+    config = tiny_config.with_values(
+        {"evaluation.metric": GanConfig().evaluation.metric, "evaluation.metric_images": 40, "images": 1024}
+    )
+    rows = plain_driver(config, Folder(str(tmp_path / "run")), 1)
+    assert rows[-1]["fd_compact_40"] > rows[-1]["fd_compact_40_noise"] > 0
+    assert 0 <= rows[-1]["recall_compact_40"] < rows[-1]["recall_compact_40_noise"] <= 1
+
+
 def test_sample_writes_what_was_asked_for_and_the_same_seed_draws_the_same(
     plain_run: tuple[Folder, list[Row]], tmp_path: Path
 ) -> None:
