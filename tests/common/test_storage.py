@@ -1,5 +1,6 @@
 """One behaviour, whether a folder is a path or a URL."""
 
+import os
 import uuid
 from pathlib import Path
 
@@ -22,6 +23,42 @@ def test_what_was_written_last_is_read(tmp_path: Path) -> None:
         folder.write("run/x.bin", b"second")
         assert folder.read("run/x.bin") == b"second"
         assert folder.child("run").read("x.bin") == b"second"
+
+
+def test_files_are_listed_with_their_sizes_and_no_others(tmp_path: Path) -> None:
+    for location in locations(tmp_path):
+        folder = Folder(location)
+        assert folder.list_files() == [] and folder.status("a") is None
+        for name, data in (
+            ("b.txt", b"12"),
+            ("a/x #?%41 é.txt", b"1"),
+            ("a/c/y.txt", b""),
+            ("ab/z.txt", b"123"),
+        ):
+            folder.write(name, data)
+        sizes = {file.name: file.size for file in folder.list_files()}
+        assert sizes == {"a/c/y.txt": 0, "a/x #?%41 é.txt": 1, "ab/z.txt": 3, "b.txt": 2}
+        assert list(sizes) == sorted(sizes)
+        assert [file.name for file in folder.list_files("a")] == ["a/c/y.txt", "a/x #?%41 é.txt"]
+        assert folder.list_files("absent") == []
+        status = folder.status("a/x #?%41 é.txt")
+        assert status in folder.list_files() and folder.status("a") is None
+
+
+def test_a_listing_follows_no_link_to_a_folder_and_waits_for_no_pipe(tmp_path: Path) -> None:
+    folder = Folder(str(tmp_path / "here"))
+    folder.write("a/x", b"1")
+    (tmp_path / "here" / "loop").symlink_to(tmp_path / "here")
+    (tmp_path / "here" / "nowhere").symlink_to(tmp_path / "absent")
+    os.mkfifo(tmp_path / "here" / "pipe")
+    assert [file.name for file in folder.list_files()] == ["a/x"]
+    modified = (tmp_path / "here" / "a" / "x").stat().st_mtime_ns
+    assert folder.list_files()[0].modified_ns == modified and folder.status("pipe") is None
+
+
+def test_the_flag_names_a_place_that_cannot_be() -> None:
+    with pytest.raises(ConfigError, match=r"^CONTENTS nosuch://x cannot be used"):
+        Folder("nosuch://x", flag="CONTENTS")
 
 
 def test_a_path_becomes_absolute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

