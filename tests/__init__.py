@@ -1,1 +1,1 @@
-"""Ours: an installed package (torch-fidelity 0.4) brings one of the same name, which this one comes before."""
+"""Ours: an installed package (torch-fidelity 0.4) brings one of that name, which this one comes before."""
