@@ -1,0 +1,30 @@
+"""`python -m styletransfer`: every photo in the style of every painting. Only this file exits."""
+
+import sys
+from collections.abc import Sequence
+
+from rich.console import Console
+
+from common.cli import obeyed
+from styletransfer.commands import PROG, Batch, parse_command
+
+
+def main(args: Sequence[str] | None = None) -> int:
+    """Obey a command line; returns the exit code.
+
+    0 all pairs are done, 2 the command cannot be obeyed, 3 some pairs have failed, 130 and 143 stopped by a
+    signal.
+    """
+    words = sys.argv[1:] if args is None else args
+    return obeyed(PROG, lambda: _obey(parse_command(words), Console()))
+
+
+def _obey(command: Batch, console: Console) -> int:
+    # imported here: torch and Ray take seconds, a wrong flag is answered before
+    from styletransfer.run import run
+
+    return run(command, console)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

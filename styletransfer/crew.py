@@ -1,0 +1,105 @@
+"""How many workers draw at the same time, and what each is given; a pure decision from what there is."""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from common.errors import ConfigError, require
+
+_SHARE_OF_MEMORY = 0.9
+_MEMORY_FILES = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"))
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Crew:
+    """`workers` workers of `cpus` CPUs each, and a GPU each if `gpu`."""
+
+    workers: int
+    cpus: int
+    gpu: bool
+    is_short_of_memory: bool = False
+    """Whether more memory would mean more workers, or those asked for may need more than there is."""
+
+    def __str__(self) -> str:
+        worker = f"{self.workers} worker{'s' * (self.workers > 1)}"
+        return (
+            f"{worker}, a GPU each" if self.gpu else f"{worker}, {self.cpus} CPU{'s' * (self.cpus > 1)} each"
+        )
+
+
+def choose_crew(
+    nodes: Sequence[Mapping[str, float]], *, wanted: int | None, gpu: bool | None, most: int, bytes_each: int
+) -> Crew:
+    """The crew for `nodes`, each a table of its CPU, GPU and memory in bytes.
+
+    wanted: so many workers; None: one a GPU where there are any and `gpu` is not False, else one a core, at
+    most `most`, and no more than memory allows, where it is known. gpu: None takes GPUs where there are any.
+
+    Raises: ConfigError when so many workers can never be placed.
+    """
+    gpus = sum(int(node.get("GPU", 0)) for node in nodes)
+    with_gpu = gpus > 0 and (wanted is None or gpus >= wanted) if gpu is None else gpu
+    require(
+        not with_gpu or gpus > 0, "--gpu needs a GPU and there is none here; leave it out to draw on CPUs"
+    )
+    kind = "GPU" if with_gpu else "CPU"
+    slots = [int(node.get(kind, 0)) for node in nodes]
+    if wanted is not None:
+        require(
+            wanted <= sum(slots),
+            f"--workers {wanted} needs a {kind} each, and there are {sum(slots)}; "
+            f"try --workers {max(1, sum(slots))}",
+        )
+        short = bytes_each > 0 and not with_gpu and _fitting(nodes, slots, bytes_each) < wanted
+        return Crew(
+            workers=wanted, cpus=_cpus(nodes, wanted, with_gpu), gpu=with_gpu, is_short_of_memory=short
+        )
+    workers = max(1, min(sum(slots), most))
+    fitting = workers if with_gpu else max(1, min(workers, _fitting(nodes, slots, bytes_each)))
+    return Crew(
+        workers=fitting,
+        cpus=_cpus(nodes, fitting, with_gpu),
+        gpu=with_gpu,
+        is_short_of_memory=fitting < workers,
+    )
+
+
+def free_memory_bytes() -> int:
+    """Memory that new processes on this machine can have, within a container's limit; 0 where unknown."""
+    found = 0
+    try:
+        for line in Path("/proc/meminfo").read_text().splitlines():
+            if line.startswith("MemAvailable:"):
+                found = int(line.split()[1]) * 1024
+    except OSError:
+        return 0
+    for file in _MEMORY_FILES:
+        if file.is_file():
+            limit = file.read_text().strip()
+            if limit.isdigit():
+                found = min(found, int(limit))
+    return found
+
+
+def _fitting(nodes: Sequence[Mapping[str, float]], slots: Sequence[int], bytes_each: int) -> int:
+    """How many workers there is memory for."""
+    count = 0
+    for node, most in zip(nodes, slots, strict=True):
+        memory = node.get("memory", 0)
+        count += min(most, int(memory * _SHARE_OF_MEMORY // max(1, bytes_each))) if memory else most
+    return count
+
+
+def _cpus(nodes: Sequence[Mapping[str, float]], workers: int, with_gpu: bool) -> int:
+    """The most CPUs a worker so that all of them can be placed."""
+    cpus = [int(node.get("CPU", 0)) for node in nodes]
+    for share in range(sum(cpus) // workers, 0, -1):
+        fitting = sum(
+            min(have // share, int(node.get("GPU", 0)) if with_gpu else have)
+            for node, have in zip(nodes, cpus, strict=True)
+        )
+        if fitting >= workers:
+            return share
+    raise ConfigError(
+        f"{workers} workers need a CPU each, and there are {sum(cpus)}; try --workers {max(1, sum(cpus))}"
+    )

@@ -1,0 +1,215 @@
+"""What became of each pair, in a file that only grows; which pairs are to do is decided in `todo`.
+
+`manifest.jsonl` has one line each time a pair was done or failed. The last line for a pair counts. A line
+torn by a crash is passed over, so its pair is done again.
+"""
+
+import contextlib
+import dataclasses
+import json
+import math
+import os
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import filelock
+
+from common.errors import ConfigError
+from common.files import WriteError
+from common.storage import Folder
+from styletransfer.pairs import Pair
+
+MANIFEST_NAME = "manifest.jsonl"
+_LOCK_NAME = ".lock"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Entry:
+    """One line: a pair that was done or failed."""
+
+    content: str
+    style: str
+    variant: str = ""
+    output: str
+    """Relative path of the picture."""
+    state: Literal["done", "failed"]
+    error: str | None = None
+    """Why it failed."""
+    notes: tuple[str, ...] = ()
+    """What was left out, assumed or done another way."""
+    seconds: float | None = None
+    losses: Mapping[str, float | None] = dataclasses.field(default_factory=dict)
+    """Name -> last value; None where it was not finite."""
+    size_px: tuple[int, int] | None = None
+    """(width, height) of the picture made."""
+    seed: int | None = None
+    content_digest: str = ""
+    style_digest: str = ""
+    settings_hash: str = ""
+    weights_hash: str = ""
+    time: float = dataclasses.field(default_factory=time.time)
+    """Seconds since 1970."""
+
+    @property
+    def pair(self) -> Pair:
+        """What the line is about."""
+        return Pair(self.content, self.style, self.variant)
+
+
+class Manifest:
+    """Appends entries to the manifest of an output folder, a path or a URL; use it in a `with` block.
+
+    On a disk every entry is there to stay when `append` returns. An object store cannot append: there the
+    whole file is written at most every `seconds_between_writes`, and at the end; a driver that is killed
+    loses the lines since, and the next start does those pairs again.
+    """
+
+    def __init__(self, folder: Folder, seconds_between_writes: float = 30.0) -> None:
+        self._folder = folder
+        self._file: _AppendedFile | None = None
+        if folder.is_local:
+            self._file = _AppendedFile(Path(folder.path(MANIFEST_NAME)))
+        else:
+            content = folder.read(MANIFEST_NAME) or b""
+            self._lines = bytearray(content + _missing_newline(content))
+        self._interval_s = seconds_between_writes
+        self._next_write_s = time.monotonic() + seconds_between_writes
+        self._is_written = True
+
+    def append(self, entry: Entry) -> None:
+        """Add one line at the end.
+
+        Raises: WriteError when the disk is full or the like; what was there before is intact.
+        """
+        line = _to_line(entry)
+        if self._file is not None:
+            self._file.append(line)
+            return
+        self._lines += line
+        self._is_written = False
+        if time.monotonic() >= self._next_write_s:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write what an object store does not have yet."""
+        if self._file is None and not self._is_written:
+            self._folder.write(MANIFEST_NAME, bytes(self._lines))
+            self._is_written = True
+            self._next_write_s = time.monotonic() + self._interval_s
+
+    def close(self) -> None:
+        """Flush, and let go of the file."""
+        self.flush()
+        if self._file is not None:
+            self._file.close()
+
+    def __enter__(self) -> "Manifest":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def read_manifest(folder: Folder) -> dict[Pair, Entry]:
+    """The last entry of each pair; none when there is no manifest.
+
+    Raises: ConfigError when it is there and cannot be read.
+    """
+    return {entry.pair: entry for entry in _parse(folder.read(MANIFEST_NAME) or b"")}
+
+
+@contextlib.contextmanager
+def locked(folder: Folder) -> Iterator[None]:
+    """Keep other batches out of an output folder on a disk within the block; a URL cannot be locked.
+
+    A killed process lets go of the lock.
+
+    Raises: ConfigError when another batch is at work there, or the folder cannot be written.
+    """
+    if not folder.is_local:
+        yield
+        return
+    root = Path(folder.location)
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        lock = filelock.FileLock(root / _LOCK_NAME, timeout=0)
+        lock.acquire()
+    except filelock.Timeout:
+        raise ConfigError(
+            f"{root} is being written by another batch; wait until it ends or choose another folder"
+        ) from None
+    except OSError as error:
+        raise WriteError(
+            f"{root} cannot be written: {error.strerror or error}; choose a folder with write permission"
+        ) from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+class _AppendedFile:
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
+            self._size = os.fstat(self._descriptor).st_size
+            last = os.pread(self._descriptor, 1, self._size - 1) if self._size else b""
+        except OSError as error:
+            raise self._error(error) from error
+        self.append(_missing_newline(last))
+
+    def append(self, data: bytes) -> None:
+        try:
+            rest = memoryview(data)
+            while rest:
+                rest = rest[os.write(self._descriptor, rest) :]
+            os.fsync(self._descriptor)
+        except OSError as error:
+            with contextlib.suppress(OSError):
+                os.ftruncate(self._descriptor, self._size)  # no half line stays
+            raise self._error(error) from error
+        self._size += len(data)
+
+    def close(self) -> None:
+        os.close(self._descriptor)
+
+    def _error(self, error: OSError) -> WriteError:
+        reason = error.strerror or str(error)
+        return WriteError(f"{self._path} cannot be written: {reason}; free some space, then start again")
+
+
+def _to_line(entry: Entry) -> bytes:
+    fields = _finite({field.name: getattr(entry, field.name) for field in dataclasses.fields(entry)})
+    # ASCII: names that are no UTF-8 come back as they were
+    return json.dumps(fields, allow_nan=False, separators=(",", ":")).encode() + b"\n"
+
+
+def _parse(content: bytes) -> Iterator[Entry]:
+    known = {field.name for field in dataclasses.fields(Entry)}
+    for line in content.split(b"\n"):
+        # a torn line is no JSON, or lacks fields; what a newer version added is ignored
+        with contextlib.suppress(ValueError, TypeError, KeyError, AttributeError):
+            fields = {name: value for name, value in json.loads(line).items() if name in known}
+            fields["notes"] = tuple(fields.get("notes", ()))
+            if fields.get("size_px"):
+                width, height = fields["size_px"]
+                fields["size_px"] = (width, height)
+            entry = Entry(**fields)
+            if entry.state in ("done", "failed") and all(isinstance(name, str) for name in entry.pair):
+                yield entry
+
+
+def _finite(value: Any) -> Any:
+    # JSON has no NaN; NumPy's scalars become Python's
+    if isinstance(value, Mapping):
+        return {str(key): _finite(inner) for key, inner in value.items()}
+    value = value.item() if hasattr(value, "item") else value
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _missing_newline(content: bytes) -> bytes:
+    return b"" if not content or content.endswith(b"\n") else b"\n"

@@ -1,0 +1,134 @@
+"""Style transfer in one call, from files or pictures in memory to a picture that can be shown and saved."""
+
+import dataclasses
+import io
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+
+from common.storage import Folder
+from perceptual.loading import load_network
+from styletransfer import optimize
+from styletransfer.config import StyleConfig
+from styletransfer.features import Network
+from styletransfer.images import read_picture
+from styletransfer.optimize import Progress, Stylized
+from styletransfer.writing import write_picture
+
+Source = str | Path | Image.Image | np.ndarray
+"""A file, a Pillow image, or RGB (H, W, 3) as bytes or as floats in [0, 1]."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Result:
+    """A stylized picture; a notebook shows it."""
+
+    stylized: Stylized
+    config: StyleConfig
+    alpha: np.ndarray | None = None
+    """The content's, uint8 (H, W); None where it is opaque."""
+
+    @property
+    def pixels(self) -> np.ndarray:
+        """uint8 (H, W, 3)."""
+        scaled: np.ndarray = np.rint(self.stylized.picture * 255)
+        return scaled.astype(np.uint8)
+
+    @property
+    def image(self) -> Image.Image:
+        """The picture as RGB, or RGBA where the content had alpha."""
+        image = Image.fromarray(self.pixels)
+        if self.alpha is not None:
+            image.putalpha(Image.fromarray(self.alpha))
+        return image
+
+    def save(self, path: str | Path, *, quality: int = 95) -> None:
+        """Write a PNG, JPEG, WebP or TIFF, as the name ends, with the settings inside; whole or not at all.
+
+        Raises: ConfigError for another ending, and when the file cannot be written.
+        """
+        path = Path(path)
+        folder = Folder(str(path.parent))
+        write_picture(folder, path.name, self.pixels, self.alpha, self.config.to_dict(), quality=quality)
+
+    def _repr_png_(self) -> bytes:
+        file = io.BytesIO()
+        self.image.save(file, "PNG")
+        return file.getvalue()
+
+
+def stylize(
+    content: Source,
+    styles: Source | Sequence[Source],
+    *,
+    masks: Sequence[Source | None] | None = None,
+    start: Source = "content",
+    config: StyleConfig | None = None,
+    network: Network | None = None,
+    device: torch.device | str = "cpu",
+    on_step: Callable[[Progress], None] | None = None,
+    **settings: Any,
+) -> Result:
+    """Draw a picture in the style of another or of several: `stylize("photo.jpg", "painting.jpg", size=256)`.
+
+    masks: grey pictures, one a style, white where it goes; None: everywhere. start: content, noise, gray or a
+    picture. settings: fields of `StyleConfig`, on top of `config`. network: default: loaded as the settings
+    say; give one to load it once.
+
+    Raises: ConfigError for files that cannot be read, settings that break a rule, and as `optimize.stylize`.
+    """
+    if isinstance(start, str | Path):
+        settings["start"] = str(start)
+    config = (config or StyleConfig()).with_values(settings)
+    if network is None:
+        network = load_network(
+            config.features,
+            weights=config.weights,
+            pooling=config.pooling,
+            last_tap=config.last_tap(),
+            device=device,
+        )
+    several = styles if isinstance(styles, Sequence) and not isinstance(styles, str) else [styles]
+    photo, alpha = _read(content, long_side_px=config.size)
+    begin: Source | None = config.start_file() if isinstance(start, str | Path) else start
+    stylized = optimize.stylize(
+        photo,
+        [_on_white(style) for style in several],
+        config,
+        network=network,
+        masks=None if masks is None else [None if mask is None else _grey(mask) for mask in masks],
+        start=None if begin is None else _on_white(begin),
+        device=device,
+        on_step=on_step,
+    )
+    return Result(stylized=stylized, config=config, alpha=alpha)
+
+
+def _read(source: Source, *, long_side_px: int | None = None) -> tuple[np.ndarray, np.ndarray | None]:
+    """The colours, and the alpha where there is one."""
+    if isinstance(source, np.ndarray):
+        return source, None
+    picture = read_picture(_file(source), long_side_px=long_side_px, enlarge=True)
+    return picture.rgb, picture.alpha
+
+
+def _on_white(source: Source) -> np.ndarray:
+    return source if isinstance(source, np.ndarray) else read_picture(_file(source)).on_white()
+
+
+def _grey(mask: Source) -> np.ndarray:
+    if isinstance(mask, np.ndarray):
+        return mask
+    return np.array(Image.fromarray(read_picture(_file(mask)).on_white()).convert("L"))
+
+
+def _file(source: str | Path | Image.Image) -> str | Path | bytes:
+    if not isinstance(source, Image.Image):
+        return source
+    file = io.BytesIO()  # so that every mode, profile and orientation is read as from a file
+    source.save(file, "PNG")
+    return file.getvalue()

@@ -1,0 +1,70 @@
+"""What a command does, from its folders to its exit code; flags are in `commands`, Ray in `batch`."""
+
+import sys
+
+from rich.console import Console
+
+from common.interrupt import Interrupted
+from styletransfer.commands import PROG, Batch
+from styletransfer.ledger import BatchError, write_contact_sheet
+from styletransfer.manifest import locked
+from styletransfer.names import shown
+from styletransfer.plan import Plan, Request, make_plan, make_request
+from styletransfer.sheet import SHEET_NAME
+from styletransfer.view import BatchView
+
+
+def run(command: Batch, console: Console) -> int:
+    """Obey a command; returns the exit code.
+
+    0 all pairs are done, 3 some have failed or the batch could not go on, 130 and 143 stopped by a signal.
+
+    Raises: ConfigError when the command cannot be obeyed.
+    """
+    view = BatchView(console)
+    with view.working("reading the folders"):
+        request = make_request(command)
+    _say_skipped(request, view)
+    if command.dry_run:
+        from styletransfer.dry_run import describe
+
+        for line in describe(make_plan(request), command):
+            view.say(line)
+        return 0
+    with locked(request.out):
+        with view.working("comparing with what is done"):
+            plan = make_plan(request)
+        if len(plan.todo) < len(plan.outputs):
+            view.say(f"{len(plan.outputs) - len(plan.todo)} of {len(plan.outputs)} are up to date")
+        if plan.todo:
+            return _draw(plan, command, view)
+        write_contact_sheet(plan)
+    view.say(f"nothing to draw: {request.out.path(SHEET_NAME)}")
+    return 0
+
+
+def _draw(plan: Plan, command: Batch, view: BatchView) -> int:
+    from styletransfer.batch import Options, run_batch  # Ray takes a second
+
+    options = Options(
+        address=command.address, workers=command.workers, gpu=command.wants_gpu(), batch=command.batch
+    )
+    remedy = "what is done stays done: go on with the same command"
+    try:
+        ledger = run_batch(plan, options, view)
+    except Interrupted as interrupted:
+        view.say(f"{interrupted}; {view.counts()}; {remedy}")
+        return interrupted.exit_code
+    except BatchError as error:
+        print(f"{PROG}: {error}; {view.counts()}; {remedy}", file=sys.stderr)
+        return 3
+    view.say(f"pictures: {plan.request.out.path(SHEET_NAME)}")
+    return 3 if ledger.failed else 0
+
+
+def _say_skipped(request: Request, view: BatchView) -> None:
+    """Name the first of what was left out, if anything was."""
+    skipped = [*request.inputs.contents.skipped, *request.inputs.styles.skipped]
+    if skipped:
+        name, reason = skipped[0]
+        view.say(f"skipped {len(skipped)}, first {shown(name)}: {reason}")

@@ -1,0 +1,112 @@
+"""Pictures as tensors and the sizes they go through, coarse to fine; not what is optimised at a size."""
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from common.errors import require
+from styletransfer.config import StyleConfig
+
+_ROUNDING = 1e-3  # what resizing and colour profiles may leave beyond [0, 1]
+
+Picture = np.ndarray | Tensor
+"""RGB (H, W, 3), as floats in [0, 1] or as bytes."""
+
+
+class Scale(NamedTuple):
+    """One size on the way from coarse to fine."""
+
+    height: int
+    width: int
+    iterations: int
+
+
+def plan(config: StyleConfig, height: int, width: int) -> list[Scale]:
+    """The scales for a content picture of this size: the last has the longer side `config.size`.
+
+    The plan of a picture that has the last size already is the same.
+    """
+    finest = fitted(height, width, config.size)
+    steps = zip(config.scale_shares(), config.iterations_by_scale(), strict=True)
+    return [Scale(*fitted(*finest, config.size * share), iterations) for share, iterations in steps]
+
+
+def style_sizes(config: StyleConfig, height: int, width: int) -> list[tuple[int, int]]:
+    """Heights and widths of a style picture at the scales: at most its own, enlarged it would lack detail."""
+    own = max(height, width)
+    finest = fitted(height, width, min(own, config.size * config.style_scale))
+    return [
+        fitted(*finest, min(max(finest), config.size * config.style_scale * share))
+        for share in config.scale_shares()
+    ]
+
+
+def fitted(height: int, width: int, longer_side: float) -> tuple[int, int]:
+    """Height and width with this longer side and the same aspect ratio, at least 1 pixel each."""
+    factor = longer_side / max(height, width)
+    return max(1, math.floor(height * factor + 0.5)), max(1, math.floor(width * factor + 0.5))
+
+
+def as_tensor(picture: Picture, *, name: str = "the picture", device: torch.device | str = "cpu") -> Tensor:
+    """(H, W, 3) -> float32 (1, 3, H, W) in [0, 1] on the device, in the memory format channels_last.
+
+    Raises: ConfigError for another shape or type, for values outside [0, 1], and for an empty picture.
+    """
+    values = _floats(torch.as_tensor(picture), name, device)
+    require(
+        values.ndim == 3 and values.shape[2] == 3,
+        f"{name} must have the shape (height, width, 3), not {tuple(values.shape)}; give RGB",
+    )
+    return channels_last(values.permute(2, 0, 1).unsqueeze(0))
+
+
+def mask_tensor(mask: Picture, *, device: torch.device | str = "cpu") -> Tensor:
+    """Grey (H, W) -> float32 (1, 1, H, W) in [0, 1] on the device.
+
+    Raises: ConfigError for another shape or type, for values outside [0, 1], and for an empty mask.
+    """
+    values = _floats(torch.as_tensor(mask), "a mask", device)
+    require(
+        values.ndim == 2,
+        f"a mask must have the shape (height, width), not {tuple(values.shape)}; give one channel of grey",
+    )
+    return values[None, None]
+
+
+def as_array(pictures: Tensor) -> np.ndarray:
+    """(1, 3, H, W) on any device -> float32 (H, W, 3)."""
+    array: np.ndarray = pictures[0].permute(1, 2, 0).contiguous().cpu().numpy()
+    return array
+
+
+def resized(pictures: Tensor, height: int, width: int) -> Tensor:
+    """Bicubic, without aliases where smaller, clamped to [0, 1]; (N, C, H, W), unchanged if of that size."""
+    if pictures.shape[2:] == (height, width):
+        return pictures
+    grown = F.interpolate(pictures, (height, width), mode="bicubic", antialias=True, align_corners=False)
+    return channels_last(grown.clamp_(0, 1))
+
+
+def channels_last(pictures: Tensor) -> Tensor:
+    """The same values in the memory format in which convolutions and moments are fastest."""
+    return pictures.contiguous(memory_format=torch.channels_last)
+
+
+def _floats(values: Tensor, name: str, device: torch.device | str) -> Tensor:
+    """Bytes or floats as float32 in [0, 1]."""
+    require(
+        (values.is_floating_point() or values.dtype == torch.uint8) and values.numel() > 0,
+        f"{name} must be floats in [0, 1] or bytes, not {values.dtype} {tuple(values.shape)}; convert it",
+    )
+    if values.dtype == torch.uint8:
+        return values.to(device).float().div_(255)
+    low, high = (float(end) for end in values.aminmax())
+    require(
+        low >= -_ROUNDING and high <= 1 + _ROUNDING,  # false for NaN too
+        f"{name} must have values in [0, 1], not from {low:g} to {high:g}; divide 8 bits by 255",
+    )
+    return values.to(device, torch.float32).clamp(0, 1)

@@ -1,0 +1,37 @@
+"""What the tests of batches share: small pictures in folders, quick settings, a plan made from flags."""
+
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from styletransfer.commands import parse_command
+from styletransfer.plan import Plan, make_plan, make_request
+from tests.styletransfer.tiny import picture
+
+QUICK = ["--weights", "random:0", "--size", "32", "--iterations", "2", "--scales", "1", "--precision", "fp32"]
+
+
+def save(path: Path, width: int = 48, height: int = 36, seed: int = 0) -> None:
+    """A small picture of smooth random colours."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(np.rint(picture(height, width, seed) * 255).astype(np.uint8)).save(path)
+
+
+def make_folders(root: Path, contents: int = 3, styles: int = 2) -> list[str]:
+    """`photos` and `paintings` below root; returns the places of a command that writes to `out`."""
+    for index in range(contents):
+        save(root / "photos" / f"c{index}.png", seed=index)
+    for index in range(styles):
+        save(root / "paintings" / f"s{index}.png", 40, 40, seed=100 + index)
+    return [str(root / name) for name in ("photos", "paintings", "out")]
+
+
+def plan_of(*flags: str) -> Plan:
+    """The plan of a command with quick settings; flags given come after these."""
+    return make_plan(make_request(parse_command([*flags, *QUICK])))
+
+
+def pixels(path: Path) -> np.ndarray:
+    """What a picture's file holds."""
+    return np.asarray(Image.open(path))
