@@ -188,7 +188,8 @@ class Painters:
             task = worker.given.popleft().task
             if isinstance(error, ray.exceptions.ObjectLostError) and isinstance(task, Draw):
                 return InputLost(task)
-            return Broken(task, _last_line(error))
+            cause = getattr(error, "cause", None) or error  # Ray's own text is a traceback
+            return Broken(task, f"{type(cause).__name__}: {_last_line(cause)}")
         worker.last_answer_at = time.monotonic()
         if worker.ready_since is None:
             worker.ready_since = worker.last_answer_at

@@ -12,7 +12,7 @@ _MOST_VARIANTS = 1000
 
 
 def preview_of(config: StyleConfig) -> StyleConfig:
-    """The same, small and with few iterations: a few hundredths of the time at the default size."""
+    """The same, small and with few iterations: less than a tenth of the time of the defaults."""
     size = min(config.size, PREVIEW_SIZE_PX)
     # as many scales as asked for may be more than so small a picture has iterations for
     scales = 0 if isinstance(config.scales, int) else config.scales

@@ -9,7 +9,13 @@ from styletransfer.commands import parse_command
 from styletransfer.plan import Plan, make_plan, make_request
 from tests.styletransfer.tiny import picture
 
-QUICK = ["--weights", "random:0", "--size", "32", "--iterations", "2", "--scales", "1", "--precision", "fp32"]
+_QUICK = {
+    "--weights": "random:0",
+    "--size": "32",
+    "--iterations": "2",
+    "--scales": "1",
+    "--precision": "fp32",
+}
 
 
 def save(path: Path, width: int = 48, height: int = 36, seed: int = 0) -> None:
@@ -27,9 +33,14 @@ def make_folders(root: Path, contents: int = 3, styles: int = 2) -> list[str]:
     return [str(root / name) for name in ("photos", "paintings", "out")]
 
 
+def quick(*flags: str) -> list[str]:
+    """These flags, and such that make a pair take a moment."""
+    return [*flags, *(word for flag, value in _QUICK.items() if flag not in flags for word in (flag, value))]
+
+
 def plan_of(*flags: str) -> Plan:
-    """The plan of a command with quick settings; flags given come after these."""
-    return make_plan(make_request(parse_command([*flags, *QUICK])))
+    """The plan of a command with quick settings."""
+    return make_plan(make_request(parse_command(quick(*flags))))
 
 
 def pixels(path: Path) -> np.ndarray:

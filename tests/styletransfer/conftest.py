@@ -1,0 +1,25 @@
+"""What tests of batches share: one Ray, and a cache of digests that is thrown away."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import ray
+
+from common.ray_session import start_ray
+from tests.styletransfer import sabotage
+
+
+@pytest.fixture(scope="session")
+def shared_ray() -> Iterator[None]:
+    """One Ray with two CPUs for all tests of a session that need one."""
+    ray.cloudpickle.register_pickle_by_value(sabotage)
+    start_ray(None, num_cpus=2)
+    yield
+    ray.shutdown()
+
+
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Digests are remembered in the test's own folder."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
