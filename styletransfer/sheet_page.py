@@ -106,8 +106,9 @@ figcaption {
   .size { display: none; }
   th .name { width: 76px; }
   tbody th img { max-width: 76px; }
+  thead th, td { padding-left: 5px; padding-right: 5px; }
+  td { padding-top: 5px; padding-bottom: 5px; }
   tbody th, thead .corner { padding-left: 12px; padding-right: 8px; }
-  td { padding: 5px; }
 }
 @media print {
   html, body { height: auto; }
