@@ -39,19 +39,17 @@ class Options:
 
 
 def local_crew(plan: Plan, options: Options) -> Crew:
-    """Who would draw on this machine.
+    """Who would draw in a Ray that is started here; in one that this process has joined, who would there.
 
     Raises: ConfigError when there is no place for so many.
     """
+    if ray.is_initialized():
+        return _crew_on(cluster_nodes(), plan, options)
     memory = free_memory_bytes()
-    return crew_on([{**node, "memory": memory} for node in local_nodes()], plan, options)
+    return _crew_on([{**node, "memory": memory} for node in local_nodes()], plan, options)
 
 
-def crew_on(nodes: list[dict[str, float]], plan: Plan, options: Options) -> Crew:
-    """Who would draw on these machines.
-
-    Raises: ConfigError when there is no place for so many.
-    """
+def _crew_on(nodes: list[dict[str, float]], plan: Plan, options: Options) -> Crew:
     return choose_crew(
         nodes,
         wanted=options.workers,
@@ -73,7 +71,7 @@ def run_batch(plan: Plan, options: Options, view: BatchView) -> Ledger:
     crew = local_crew(plan, options) if options.address is None else None
     write_contact_sheet(plan)
     with _ray(options.address), Manifest(plan.request.out) as manifest, _probe(plan.request.out) as probe:
-        crew = crew or crew_on(cluster_nodes(), plan, options)
+        crew = crew or local_crew(plan, options)
         view.say(f"{len(plan.todo)} to draw with {crew}{' for want of memory' * crew.is_short_of_memory}")
         setup = Setup(
             out=plan.request.out.location,
@@ -124,7 +122,8 @@ def _probe(out: Folder) -> Iterator[str]:
 def _ray(address: str | None) -> Iterator[None]:
     is_ours = not ray.is_initialized()  # a caller's Ray is left running
     try:
-        start_ray(address)
+        with deferred():  # a Ray that is interrupted while it starts leaves processes behind
+            start_ray(address)
         yield
     except ray.exceptions.RayError as error:
         said = [line.strip() for line in str(error).splitlines() if line.strip()]

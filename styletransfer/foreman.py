@@ -27,6 +27,7 @@ from styletransfer.view import BatchView
 
 START_TIMEOUT_S = 300.0
 _MOST_DEATHS_IN_A_ROW = 8  # a worker; each pair takes two
+_MOST_FAILED_STARTS = 3  # before any worker was ready
 _WAIT_S = 0.5
 
 
@@ -112,6 +113,7 @@ class Foreman:
                 if not self._was_ready:
                     self._view.ready()
                 self._was_ready = True
+                return  # not yet a sign that it lives long enough to work
             case IsPrepared(task, answer, handle):
                 with contextlib.suppress(WriteError):  # thumbnails
                     self._ledger.write(answer.files)
@@ -129,7 +131,7 @@ class Foreman:
                 self._dispatcher.lost(task)
             case Died(tasks, reason):
                 self._deaths_in_a_row += 1
-                if self._deaths_in_a_row >= self._most_deaths or not (tasks or self._was_ready):
+                if self._deaths_in_a_row >= (self._most_deaths if self._was_ready else _MOST_FAILED_STARTS):
                     raise BatchError(
                         f"workers cannot be kept alive: {reason}; try fewer --workers or less --size"
                     )

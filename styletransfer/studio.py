@@ -27,6 +27,9 @@ _OUT_OF_MEMORY = (
     "not enough memory",
     "out of memory",
     "bad_alloc",
+    "could not create a primitive",
+    "could not create a memory",
+    "could not execute a primitive",
 )
 _TILES_PX = (1024, 512, 256, 128)
 _REPEAT_TILE_PX = 512
@@ -110,16 +113,17 @@ class Studio:
             small = [side for side in tiles if 0 < side <= _REPEAT_TILE_PX < config.size]
             tiles, why = small or tiles, "its worker died"
             notes = (*notes, "its worker died: drawn again")
-        error_text = f"out of memory even in tiles of {_TILES_PX[-1]} pixels; lower --size or --workers"
+        error_text = ""
         for tile in tiles:
             note = () if tile == config.tile else (f"{why}: drawn in tiles of {tile} pixels",)
             try:
                 [stylized] = self._stylize([part], dataclasses.replace(config, tile=tile))
                 return self._finish(order, part, stylized, (*notes, *note))
             except Exception as error:  # one bad pair must not end the batch
+                error_text = _reason(error)
                 if not is_out_of_memory(error):
-                    error_text = _reason(error)
                     break
+                error_text = f"out of memory even in tiles ({error_text}); lower --size or --workers"
             self._free_memory()
             why = "out of memory"
         return Drawn(pair=order.pair, output=order.output, error=error_text, notes=notes)

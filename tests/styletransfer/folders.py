@@ -1,11 +1,18 @@
 """What the tests of batches share: small pictures in folders, quick settings, a plan made from flags."""
 
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
+from common.storage import Folder
+from styletransfer import optimize
 from styletransfer.commands import parse_command
+from styletransfer.images import read_picture
+from styletransfer.manifest import Entry, read_manifest
+from styletransfer.pairs import Pair
 from styletransfer.plan import Plan, make_plan, make_request
 from tests.styletransfer.tiny import picture
 
@@ -43,6 +50,30 @@ def plan_of(*flags: str) -> Plan:
     return make_plan(make_request(parse_command(quick(*flags))))
 
 
+def wait_for(is_so: Callable[[], bool], timeout_s: float = 120) -> None:
+    """Return when something has come true."""
+    deadline = time.monotonic() + timeout_s
+    while not is_so():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def entries(root: Path) -> dict[Pair, Entry]:
+    """What the manifest in `out` below root tells."""
+    return read_manifest(Folder(str(root / "out")))
+
+
 def pixels(path: Path) -> np.ndarray:
     """What a picture's file holds."""
     return np.asarray(Image.open(path))
+
+
+def stylized_alone(plan: Plan, root: Path, content: str, style: str) -> np.ndarray:
+    """What a single call makes of the same files."""
+    [config] = plan.request.variants.values()
+    photo = read_picture(root / "photos" / content, long_side_px=config.size, enlarge=True).rgb
+    painting = read_picture(root / "paintings" / style, long_side_px=config.size).rgb
+    [network] = plan.request.networks.values()
+    picture = optimize.stylize(photo, painting, config, network=network).picture
+    made: np.ndarray = np.rint(picture * 255).astype(np.uint8)
+    return made

@@ -62,3 +62,12 @@ class Blind(Painter):
     ) -> None:
         super().__init__(setup, networks, threads, device)
         self._studio._delivery.sees_folder = False
+
+
+class Stillborn(Painter):
+    """A painter that cannot begin."""
+
+    def __init__(
+        self, setup: Setup, networks: Mapping[NetworkKey, FeatureNetwork], threads: int, device: str
+    ) -> None:
+        raise RuntimeError("the device is not there")

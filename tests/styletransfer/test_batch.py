@@ -1,27 +1,32 @@
 """Batches with real Ray: what is drawn, by whom, how often, and what lies in the folder afterwards."""
 
 import json
+import subprocess
+import sys
 from collections import Counter
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from common.storage import Folder
 from styletransfer.__main__ import main
-from styletransfer.manifest import Entry, read_manifest
-from styletransfer.pairs import Pair, product
-from tests.styletransfer.folders import make_folders, pixels, plan_of, quick, save
+from styletransfer.pairs import product
+from tests.styletransfer.folders import (
+    entries,
+    make_folders,
+    pixels,
+    plan_of,
+    quick,
+    save,
+    stylized_alone,
+    wait_for,
+)
 from tests.styletransfer.sabotage import Blind, Sabotaged
-from tests.styletransfer.test_studio import stylized_alone
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("cache", "shared_ray"), pytest.mark.timeout(300)]
 
 Capture = pytest.CaptureFixture[str]
-
-
-def entries(root: Path) -> dict[Pair, Entry]:
-    return read_manifest(Folder(str(root / "out")))
 
 
 def log(root: Path) -> list[list[str]]:
@@ -152,3 +157,58 @@ def test_pairs_of_one_size_are_drawn_together_when_asked_for(tmp_path: Path) -> 
     for pair, entry in entries(tmp_path).items():
         alone = stylized_alone(plan_of(*places), tmp_path, pair.content, pair.style)
         assert np.abs(pixels(tmp_path / "out" / entry.output).astype(int) - alone).max() <= 2
+
+
+# in a process of its own: Ray 2.60's test cluster leaves sockets open
+CLUSTER = """
+import sys
+from ray.cluster_utils import Cluster
+cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
+other = cluster.add_node(num_cpus=1)
+print("address", cluster.address, flush=True)
+if sys.stdin.readline():
+    cluster.remove_node(other, allow_graceful=False)
+    sys.stdin.readline()
+cluster.shutdown()
+"""
+
+
+@pytest.fixture
+def cluster() -> Iterator[tuple[str, Callable[[], None]]]:
+    """Address of a cluster of two machines with a CPU each, and what takes the second one away."""
+    with subprocess.Popen(
+        [sys.executable, "-c", CLUSTER], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdin is not None and process.stdout is not None
+        tell = process.stdin
+        address = next(line.split()[1] for line in process.stdout if line.startswith("address "))
+
+        def lose_one() -> None:
+            tell.write("\n")
+            tell.flush()
+
+        yield address, lose_one
+
+
+@pytest.mark.slow
+def test_a_cluster_of_two_machines_draws_and_outlives_the_loss_of_one(
+    tmp_path: Path, cluster: tuple[str, Callable[[], None]]
+) -> None:
+    address, lose_one = cluster
+    args = quick(*make_folders(tmp_path, 10, 6), "--iterations", "40", "--address", address)
+    with subprocess.Popen(
+        [sys.executable, "-m", "styletransfer", *args],
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=Path(__file__).parents[2],
+    ) as driver:
+        wait_for(lambda: len(entries(tmp_path)) >= 4 or driver.poll() is not None)
+        lose_one()
+        out, _ = driver.communicate(timeout=120)
+    assert driver.returncode == 0, out
+    assert "60 to draw with 2 workers, 1 CPU each" in out and "60 of 60 pairs done in" in out
+    found = entries(tmp_path)
+    assert len(found) == 60 and {entry.state for entry in found.values()} == {"done"}
+    repeated = [entry for entry in found.values() if entry.notes]
+    assert len(repeated) <= 1, "only what the lost machine was drawing"
+    assert len((tmp_path / "out" / "manifest.jsonl").read_bytes().splitlines()) == 60

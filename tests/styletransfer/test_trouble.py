@@ -5,35 +5,27 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections import Counter
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from common.storage import Folder
 from styletransfer.__main__ import main
-from styletransfer.manifest import Entry, read_manifest
-from styletransfer.pairs import Pair
-from tests.styletransfer.folders import make_folders, pixels, plan_of, quick, save
-from tests.styletransfer.sabotage import Sabotaged
-from tests.styletransfer.test_studio import stylized_alone
+from tests.styletransfer.folders import (
+    entries,
+    make_folders,
+    pixels,
+    plan_of,
+    quick,
+    save,
+    stylized_alone,
+    wait_for,
+)
+from tests.styletransfer.sabotage import Sabotaged, Stillborn
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("cache"), pytest.mark.timeout(300)]
 
 Capture = pytest.CaptureFixture[str]
-
-
-def entries(root: Path) -> dict[Pair, Entry]:
-    return read_manifest(Folder(str(root / "out")))
-
-
-def wait_for(is_so: Callable[[], bool], timeout_s: float = 120) -> None:
-    deadline = time.monotonic() + timeout_s
-    while not is_so():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
 
 
 @pytest.mark.usefixtures("shared_ray")
@@ -80,6 +72,17 @@ def test_a_folder_that_takes_no_more_stops_the_batch_in_one_line(tmp_path: Path,
     (tmp_path / "out" / "trip").unlink()
     assert main(quick(*places, "--workers", "1")) == 0
     assert {entry.state for entry in entries(tmp_path).values()} == {"done"}
+
+
+@pytest.mark.usefixtures("shared_ray")
+def test_workers_that_cannot_begin_end_the_batch_in_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    monkeypatch.setattr("styletransfer.painters.Painter", Stillborn)
+    assert main(quick(*make_folders(tmp_path, 1, 1), "--workers", "1")) == 3
+    [line] = capsys.readouterr().err.splitlines()
+    assert "workers cannot be kept alive: RuntimeError: the device is not there; " in line
+    assert entries(tmp_path) == {}
 
 
 def start(args: list[str]) -> "subprocess.Popen[str]":
