@@ -53,7 +53,7 @@ class Batch:
     redo: tyro.conf.FlagCreatePairsOff[bool] = False
     """Draw every pair again, also those that are up to date."""
     batch: int = 0
-    """Pairs of equal size that are drawn together; 0: 8 on a GPU, 1 on a CPU."""
+    """Pairs of equal size that are drawn together, with --optimizer adam; 0: 8 on a GPU, 1 on a CPU."""
     workers: int | None = None
     """Workers that draw at a time; default: one a GPU, else one a core, fewer where memory is short."""
     gpu: tyro.conf.FlagCreatePairsOff[bool] = False

@@ -38,18 +38,18 @@ class StyleConfig:
     scales: int | tuple[float, ...] = 0
     """Sizes to go through from coarse to fine: how many, each half the next; or their longer sides as shares
     of --size, ascending, the last 1; 0: as many as leave the coarsest at least 64 pixels."""
-    coarser_iterations: float = 1.0
+    coarser_iterations: float = 0.5
     """Iterations at a scale over those at the next finer one."""
     start: str = "content"
     """content, noise, gray, or a picture's file."""
-    optimizer: OptimizerName = "adam"
-    """adam: with averaged iterates, clamped at every step; lbfgs: history 10, clamped at the end."""
-    lr: float = 0.03
+    optimizer: OptimizerName = "lbfgs"
+    """lbfgs: history 10, clamped at the end; adam: with averaged iterates, clamped at every step."""
+    lr: float = 0.01
     """Adam's step in units of the pixels' range of 1."""
     averaging: float = 0.1
     """Length of Adam's average over the last iterates, as a share of the iterations at a scale; 0: none."""
     content_weight: float = 1.0
-    style_weight: float = 10.0
+    style_weight: float = 20.0
     tv_weight: float = 1.0
     """Weight of the total variation."""
     tv: VariationName = "l2"
@@ -125,7 +125,7 @@ class StyleConfig:
         )
         require(
             math.isfinite(self.lr) and 0 < self.lr <= 1,
-            f"--lr must be above 0 and at most 1, not {self.lr:g}; try 0.03",
+            f"--lr must be above 0 and at most 1, not {self.lr:g}; try 0.01",
         )
         require_between("--averaging", self.averaging, 0, 1)
         require(0 <= self.seed < 2**63, f"--seed must lie between 0 and 2^63 - 1, not {self.seed}; try 0")
@@ -135,7 +135,7 @@ class StyleConfig:
             require_between(_flag(name), getattr(self, name), 0, 1e9)
         require(
             max(self.content_weight, self.style_weight) > 0,
-            "--content-weight and --style-weight must not both be 0; try 1 and 10",
+            "--content-weight and --style-weight must not both be 0; try 1 and 20",
         )
 
     def _check_layers(self) -> None:

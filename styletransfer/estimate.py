@@ -18,11 +18,11 @@ _ASPECT = 0.75  # of a photo, shorter side over longer
 
 # Peaks of processes on Linux, two networks at 256 to 1024 pixels: Python with PyTorch and Ray; what does not
 # grow with the picture; the activations, over what they are themselves; and the picture, its gradient and
-# Adam's moments.
+# Adam's moments, or the ten pairs of vectors and their copies that L-BFGS goes by.
 _PROCESS_BYTES = 750 * 2**20
 _FIXED_BYTES = 150 * 2**20
 _ACTIVATIONS_FACTOR = 3.0
-_BYTES_PER_PIXEL = 100
+_BYTES_PER_PIXEL = {"adam": 100, "lbfgs": 400}
 
 
 def pixel_steps(config: StyleConfig) -> float:
@@ -71,7 +71,7 @@ def worker_bytes(config: StyleConfig, network: FeatureNetwork, *, batch: int = 1
         + _FIXED_BYTES
         + 2 * weights
         + _ACTIVATIONS_FACTOR * activations
-        + _BYTES_PER_PIXEL * pixels
+        + _BYTES_PER_PIXEL[config.optimizer] * pixels
     )
 
 

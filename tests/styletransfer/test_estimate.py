@@ -11,7 +11,7 @@ from tests.styletransfer.tiny import tiny_config, tiny_network
 
 
 def test_pixel_steps_are_the_sum_over_the_scales() -> None:
-    config = StyleConfig(size=400, iterations=30, scales=(0.25, 0.5, 1.0))
+    config = StyleConfig(size=400, iterations=30, scales=(0.25, 0.5, 1.0), coarser_iterations=1.0)
     by_hand = (100 * 75 + 200 * 150 + 400 * 300) * 10
     assert pixel_steps(config) == pytest.approx(by_hand)
 
@@ -22,7 +22,7 @@ def test_memory_grows_with_the_picture_and_shrinks_with_tiles() -> None:
     grown = [after - before for before, after in itertools.pairwise(sizes)]
     assert grown[1] == pytest.approx(4 * grown[0], rel=0.01)
     assert grown[2] == pytest.approx(4 * grown[1], rel=0.01)
-    assert worker_bytes(StyleConfig(size=2048, tile=512), network) < sizes[2]
+    assert worker_bytes(StyleConfig(size=2048, tile=512), network) < 0.6 * sizes[3]
     assert worker_bytes(StyleConfig(size=512), network, batch=4) == pytest.approx(sizes[2], rel=0.01)
 
 

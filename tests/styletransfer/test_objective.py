@@ -109,7 +109,7 @@ def test_the_total_is_the_weighted_sum_of_the_terms() -> None:
 
 
 def test_each_picture_of_a_batch_is_judged_as_if_alone() -> None:
-    config = tiny_config(scales=1)
+    config = tiny_config(scales=1, style_weight=1.0)
     jobs = [
         Job(content=picture(24, 32, seed=seed), styles=[picture(30, 40, seed=seed + 5)]) for seed in (0, 1)
     ]

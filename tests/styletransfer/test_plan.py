@@ -79,7 +79,7 @@ def test_a_rerun_does_only_what_is_missing_changed_or_failed(tmp_path: Path) -> 
         (["--redo"], "asked for"),
         (["--tile", "64"], None),
         (["--quality", "50"], None),
-        (["--batch", "3"], None),
+        (["--workers", "3"], None),
         (["--scales", "1.0"], None),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",

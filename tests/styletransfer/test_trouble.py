@@ -23,7 +23,7 @@ from tests.styletransfer.folders import (
 )
 from tests.styletransfer.sabotage import Sabotaged, Stillborn
 
-pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("cache"), pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.usefixtures("cache"), pytest.mark.timeout(300)]
 
 Capture = pytest.CaptureFixture[str]
 
