@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from common.errors import require
+from common.errors import ConfigError, require
 from common.storage import Folder
 from perceptual.loading import FeatureNetwork, load_network
 from styletransfer.commands import PREVIEW_FOLDER, Batch
@@ -14,11 +14,11 @@ from styletransfer.features import Reader
 from styletransfer.inputs import Inputs, Kind, find_inputs
 from styletransfer.keys import NetworkKey, is_lossy, network_key, prepared_key, settings_hash
 from styletransfer.manifest import Entry, read_manifest
-from styletransfer.names import assign_names
+from styletransfer.names import assign_names, shown
 from styletransfer.pairs import Pair
 from styletransfer.todo import todo
 from styletransfer.variants import preview_of, variants_of
-from styletransfer.writing import SUFFIX, Format, check_size, format_of
+from styletransfer.writing import SUFFIX, Format, check_size, format_of, read_settings
 
 # prepared styles are small, and each is kept until every content was drawn in it
 _MOST_STYLES_AT_ONCE = 64
@@ -128,10 +128,11 @@ def make_request(command: Batch) -> Request:
 def make_plan(request: Request) -> Plan:
     """Compare what is asked for with what the output's folder holds.
 
-    Raises: ConfigError when that cannot be read.
+    Raises: ConfigError when that cannot be read, or a file that nobody here made lies where a picture belongs.
     """
     inputs, variants = request.inputs, request.variants
     entries = read_manifest(request.out)
+    present = {file.name for file in request.out.list_files()}
     pairs = [pair._replace(variant=variant) for pair in inputs.pairs for variant in variants]
     outputs = assign_names(
         pairs,
@@ -162,7 +163,8 @@ def make_plan(request: Request) -> Plan:
         weights_hashes={variant: digests[network_key(config)] for variant, config in variants.items()},
         seconds_before=_mean_seconds(entries.values(), hashes),
     )
-    reasons = _reasons(plan, entries)
+    _refuse_strangers(request.out, (set(outputs.values()) & present) - {entry.output for entry in entries.values()})
+    reasons = _reasons(plan, entries, present)
     return dataclasses.replace(plan, reasons=reasons, todo=in_blocks(reasons, plan.styles_at_once))
 
 
@@ -191,11 +193,25 @@ def _places(names: Iterable[str]) -> dict[str, int]:
     return {name: place for place, name in enumerate(dict.fromkeys(names))}
 
 
-def _reasons(plan: Plan, entries: Mapping[Pair, Entry]) -> dict[Pair, str]:
+def _refuse_strangers(out: Folder, names: Iterable[str]) -> None:
+    """Raise `ConfigError` for a file that is no picture of ours: it would be overwritten.
+
+    One of ours may be missing in the manifest: a batch that was killed between the two.
+    """
+    for name in sorted(names):
+        try:
+            read_settings(out.read(name) or b"")
+        except ConfigError:
+            raise ConfigError(
+                f"{out.path(shown(name))} is in the way of a picture and was not made here; move it away or "
+                "name another folder"
+            ) from None
+
+
+def _reasons(plan: Plan, entries: Mapping[Pair, Entry], present: set[str]) -> dict[Pair, str]:
     request = plan.request
     if request.redo:
         return dict.fromkeys(plan.outputs, "asked for")
-    present = {file.name for file in request.out.list_files()}
     reasons: dict[Pair, str] = {}
     for variant in request.variants:
         reasons |= todo(

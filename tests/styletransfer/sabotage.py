@@ -2,6 +2,7 @@
 
 import os
 import signal
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -47,6 +48,7 @@ class Sabotaged(Painter):
         mark = self._root / f"{name}.died"
         if "deadly" in name or ("once" in name and not mark.exists()):
             mark.touch()
+            time.sleep(0.5)  # an answer that is just on its way would die too, and its pair be drawn again
             os.kill(os.getpid(), signal.SIGKILL)
 
     def _note(self, what: str) -> None:

@@ -6,14 +6,17 @@ import random
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from common.errors import ConfigError
+from common.storage import Folder
 from styletransfer.manifest import Entry, Manifest
 from styletransfer.pairs import Pair, product
 from styletransfer.plan import Plan, in_blocks
+from styletransfer.writing import write_picture
 from tests.styletransfer.folders import make_folders, plan_of, save
 
 pytestmark = pytest.mark.usefixtures("cache")
@@ -90,6 +93,22 @@ def test_what_changes_no_file_is_no_reason_to_draw_again(
     places = make_folders(tmp_path, 1, 1)
     finish(plan_of(*places))
     assert set(plan_of(*places, *flags).reasons.values()) == ({reason} if reason else set())
+
+
+def test_a_file_that_was_not_made_here_is_not_overwritten(tmp_path: Path) -> None:
+    places = make_folders(tmp_path, 1, 1)
+    save(tmp_path / "out" / "c0__s0.png")
+    with pytest.raises(ConfigError, match=r"c0__s0.png is in the way of a picture and was not made here"):
+        plan_of(*places)
+    with pytest.raises(ConfigError, match="move it away or name another folder"):
+        plan_of(*places, "--redo")
+
+
+def test_a_picture_that_a_killed_batch_left_without_its_line_is_drawn_again(tmp_path: Path) -> None:
+    places = make_folders(tmp_path, 1, 1)
+    pixels = np.zeros((8, 8, 3), dtype=np.uint8)
+    write_picture(Folder(str(tmp_path / "out")), "c0__s0.png", pixels, None, {"size": 8})
+    assert list(plan_of(*places).reasons.values()) == ["new"]
 
 
 def test_a_preview_has_a_folder_of_its_own_that_no_picture_can_be_in(tmp_path: Path) -> None:
