@@ -2,8 +2,8 @@
 
     python benchmarks/style_quality.py [ART-FOLDER]
 
-ART-FOLDER: pictures in `content` and `style` (by default the one beside the checkout); means over all pairs at
-256 pixels. Takes a quarter of an hour on 2 cores. Prints one JSON object at the end.
+ART-FOLDER: pictures in `content` and `style` (by default the one beside the checkout); means over all pairs
+at 256 pixels. Takes a quarter of an hour on 2 cores. Prints one JSON object at the end.
 """
 
 import dataclasses
@@ -64,7 +64,11 @@ def main() -> None:
     for name, row in means.items():
         table.add_row(name, *(f"{row[key]:.3f}" for key in NAMES), f"{seconds.get(name, 0):.1f}")
     Console().print(table)
-    print(json.dumps({name: {key: round(value, 4) for key, value in row.items()} for name, row in means.items()}))
+    print(
+        json.dumps(
+            {name: {key: round(value, 4) for key, value in row.items()} for name, row in means.items()}
+        )
+    )
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from common.errors import ConfigError, require
+from common.picture_files import MAX_BYTES, SUFFIXES, UnreadableError
 from gan import pictures
 
 Square = npt.NDArray[np.uint8]
@@ -53,7 +54,7 @@ def folder_source(root: Path, limit: int | None) -> Source:
     found = sorted(_pictures_under(root))
     require(
         bool(found),
-        f"--data {root} holds no pictures ({' '.join(sorted(pictures.SUFFIXES))}); "
+        f"--data {root} holds no pictures ({' '.join(sorted(SUFFIXES))}); "
         "give a folder that holds some, hidden files are not read",
     )
     labels, class_names = classes_of(found)
@@ -82,16 +83,14 @@ def zip_source(path: Path, limit: int | None) -> Source:
         # members are only ever read into memory: a name such as ../../x reaches no disk
         members = {m.filename: m for m in archive.infolist() if not m.is_dir() and _is_picture(m.filename)}
         found = sorted(members)
-        require(
-            bool(found), f"--data {path} holds no pictures ({' '.join(sorted(pictures.SUFFIXES))}); add some"
-        )
+        require(bool(found), f"--data {path} holds no pictures ({' '.join(sorted(SUFFIXES))}); add some")
         labels, class_names = classes_of(found)
         keep = chosen(len(found), limit)
         names = [found[i] for i in keep]
 
         def member(name: str) -> bytes:
-            if members[name].file_size > pictures.MAX_BYTES:
-                raise pictures.BrokenPictureError(f"over {pictures.MAX_BYTES:,} bytes")
+            if members[name].file_size > MAX_BYTES:
+                raise UnreadableError(f"over {MAX_BYTES:,} bytes")
             return archive.read(members[name])
 
         def read(start: int, stop: int, resolution: int) -> list[Square | str]:
@@ -105,7 +104,7 @@ def zip_source(path: Path, limit: int | None) -> Source:
 def _read_or_reason(get: Callable[[str], Path | bytes], name: str, resolution: int) -> Square | str:
     try:
         return pictures.read_picture(get(name), resolution)
-    except pictures.BrokenPictureError as error:
+    except UnreadableError as error:
         return str(error)
     except Exception as error:  # a damaged or encrypted zip member, a file that may not be read
         return " ".join(str(error).split()) or type(error).__name__
@@ -114,7 +113,7 @@ def _read_or_reason(get: Callable[[str], Path | bytes], name: str, resolution: i
 def _is_picture(name: str) -> bool:
     parts = PurePosixPath(name).parts
     hidden = any(part.startswith(".") or part == "__MACOSX" for part in parts)
-    return not hidden and PurePosixPath(name).suffix.lower() in pictures.SUFFIXES
+    return not hidden and PurePosixPath(name).suffix.lower() in SUFFIXES
 
 
 def _pictures_under(root: Path) -> list[str]:

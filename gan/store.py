@@ -16,8 +16,8 @@ from typing import Any, BinaryIO, Literal
 import numpy as np
 import numpy.typing as npt
 
+from common.picture_files import quiet_pillow
 from gan.folders import Pictures, Square
-from gan.pictures import quiet_pillow
 
 Labels = npt.NDArray[np.int64]
 STORE_VERSION = 1  # to be raised whenever the same pictures would be stored as other pixels or in other files

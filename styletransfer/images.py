@@ -2,7 +2,7 @@
 
 Conventions: colour profiles are converted to sRGB, a picture without one is taken as sRGB; EXIF orientation
 is applied; of an animation or a file of several pages the first counts, and `notes` says so; 16-bit colours
-keep their high bytes, deep grey is scaled as `_to_8_bits` says. Pixels of alpha 0 are white.
+keep their high bytes, deep grey is scaled as `common.picture_files` says. Pixels of alpha 0 are white.
 """
 
 import contextlib
@@ -13,24 +13,23 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageCms
 
 from common.errors import ConfigError, require_between
+from common.picture_files import (
+    DEEP_GREY,
+    LARGEST_MAX_PIXELS,
+    MAX_PIXELS,
+    UnreadableError,
+    grey_to_8_bits,
+    opened,
+    upright,
+)
 from styletransfer.names import shown
-from styletransfer.quiet import quiet_pillow
 from styletransfer.resizing import fitted_size, on_white, resize
 
 Pixels = npt.NDArray[np.uint8]
 
-SUFFIXES = frozenset(
-    {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".gif", ".bmp", ".dib", ".tif", ".tiff"}
-)
-# only these decoders are offered the bytes: others start programs (EPS) or were never meant for strangers
-_FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "DIB", "TIFF")
-MAX_PIXELS = 120_000_000  # a 108-megapixel phone's pictures pass; decoded as RGB 360 MB
-LARGEST_MAX_PIXELS = 178_956_970  # above it Pillow itself refuses to open a file
-MAX_BYTES = 512 * 2**20
-_DEEP_GREY = ("I", "F", "I;16", "I;16B", "I;16L", "I;16N")
 _WIDTH, _HEIGHT, _ORIENTATION = 0x0100, 0x0101, 0x0112
 _MODE_OF_PROFILE = {"RGB": "RGB", "GRAY": "L", "CMYK": "CMYK", "Lab": "LAB"}
 
@@ -87,9 +86,9 @@ def read_picture(
     with opened_picture(source, name, max_pixels) as image:
         notes = _notes_on_frames(image)
         image.load()
-        upright = _upright(image)
-        rgb, alpha = _colour_and_alpha(upright, upright.info.get("icc_profile"), notes)
-        original = upright.size
+        straight = upright(image)
+        rgb, alpha = _colour_and_alpha(straight, straight.info.get("icc_profile"), notes)
+        original = straight.size
         size = fitted_size(original, long_side_px, enlarge=enlarge)
         rgb, alpha = resize(rgb, alpha, size)
     if alpha is not None:
@@ -122,44 +121,10 @@ def opened_picture(source: Path | str | bytes, name: str | None, max_pixels: int
     source = Path(source) if isinstance(source, str) else source
     label = name or (str(source) if isinstance(source, Path) else "the picture")
     try:
-        with quiet_pillow(), Image.open(io.BytesIO(_bytes_of(source)), formats=_FORMATS) as image:
-            width, height = image.size
-            if width < 1 or height < 1:
-                raise _RefusedError(f"{width} x {height} pixels, nothing to see")
-            if width * height > max_pixels:
-                raise _RefusedError(f"{width} x {height} pixels, over the limit of {max_pixels:,}")
+        with opened(source, max_pixels) as image:
             yield image
-    except (_RefusedError, MemoryError) as error:
-        raise PictureError(label, str(error) or "not enough memory to decode it") from None
-    except Image.DecompressionBombError:
-        raise PictureError(label, f"over the limit of {max_pixels:,} pixels") from None
-    except UnidentifiedImageError:
-        raise PictureError(label, "not a picture of a known kind") from None
-    except ConfigError:
-        raise
-    except Exception as error:  # decoders of damaged files raise nearly anything, down to struct.error
-        raise PictureError(label, _reason(error)) from error
-
-
-class _RefusedError(Exception):
-    """Why a file is refused, before its name is known."""
-
-
-def _bytes_of(file: Path | bytes) -> bytes:
-    if not isinstance(file, bytes):
-        if not file.exists():
-            raise _RefusedError("a link to nowhere" if file.is_symlink() else "no such file")
-        if not file.is_file():  # a named pipe would wait for ever
-            raise _RefusedError("not a regular file")
-        size = file.stat().st_size
-        if size > MAX_BYTES:
-            raise _RefusedError(f"{size:,} bytes, over the limit of {MAX_BYTES:,}")
-        file = file.read_bytes()
-    if not file:
-        raise _RefusedError("an empty file")
-    if len(file) > MAX_BYTES:
-        raise _RefusedError(f"{len(file):,} bytes, over the limit of {MAX_BYTES:,}")
-    return file
+    except UnreadableError as error:
+        raise PictureError(label, str(error)) from error
 
 
 def _notes_on_frames(image: Image.Image) -> list[str]:
@@ -170,24 +135,16 @@ def _notes_on_frames(image: Image.Image) -> list[str]:
     return [f"only its first {what} is used"]
 
 
-def _upright(image: Image.Image) -> Image.Image:
-    """Turned and mirrored as its EXIF orientation says; as it lies when the EXIF data are damaged."""
-    try:
-        return ImageOps.exif_transpose(image)
-    except Exception:  # the picture itself was read well: its metadata must not cost it
-        return image
-
-
 def _colour_and_alpha(
     image: Image.Image, profile: bytes | None, notes: list[str]
 ) -> tuple[Pixels, Pixels | None]:
     alpha = None
-    if image.mode in _DEEP_GREY:
+    if image.mode in DEEP_GREY:
         values = np.asarray(image)
         clear = image.info.get("transparency")  # PNG's one grey that cannot be seen
         if isinstance(clear, int):
             alpha = np.where(values == clear, 0, 255).astype(np.uint8)
-        image = Image.fromarray(_to_8_bits(values, image.mode))
+        image = Image.fromarray(grey_to_8_bits(values, image.mode))
     elif image.has_transparency_data:
         clear = image.info.get("transparency")
         if isinstance(clear, tuple) and max(clear) > 255:
@@ -225,26 +182,3 @@ def _to_srgb(image: Image.Image, profile: bytes | None, notes: list[str]) -> Ima
         except (ImageCms.PyCMSError, OSError, ValueError):
             notes.append("its colour profile is damaged and is left out")
     return image.convert("RGB")
-
-
-def _to_8_bits(values: npt.NDArray[np.generic], mode: str) -> Pixels:
-    """Deep grey as uint8, rounded.
-
-    16-bit integers: 65535 is white. 32-bit integers and floats carry no range in the file: white is the first
-    of 1 (floats only), 255 and 65535 that no value exceeds; a picture with larger or negative values is
-    stretched from its own darkest to its brightest.
-    """
-    grey = values.astype(np.float64)
-    low, high = float(grey.min()), float(grey.max())
-    if not (np.isfinite(low) and np.isfinite(high)):
-        raise _RefusedError("pixels that are not finite numbers")
-    whites = {"F": (1, 255, 65535), "I": (255, 65535)}.get(mode, (65535,))
-    fitting = [white for white in whites if low >= 0 and high <= white]
-    black, white = (0.0, float(fitting[0])) if fitting else (low, high)
-    scaled = (grey - black) * (255 / (white - black) if black < white else 0)
-    return np.rint(scaled).astype(np.uint8)
-
-
-def _reason(error: Exception) -> str:
-    text = " ".join(str(error).split()) or type(error).__name__
-    return text if len(text) <= 120 else text[:119] + "…"

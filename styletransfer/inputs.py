@@ -9,8 +9,9 @@ from typing import Literal
 
 from common.digests import digest_bytes
 from common.errors import ConfigError, require
+from common.picture_files import MAX_BYTES
 from common.storage import Folder
-from styletransfer.images import MAX_BYTES, PictureError
+from styletransfer.images import PictureError
 from styletransfer.listing import Listing, list_pictures
 from styletransfer.names import shown
 from styletransfer.pair_table import read_pairs

@@ -52,7 +52,7 @@ class Ledger:
         except WriteError as error:
             drawn = Drawn(pair=drawn.pair, output=drawn.output, error=str(error), is_unwritable=True)
         try:
-            self._manifest.append(self._entry(drawn))
+            self._manifest.record(self._entry(drawn))
         except WriteError as error:
             raise BatchError(str(error)) from error
         self.seconds += drawn.seconds or 0

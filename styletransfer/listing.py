@@ -8,8 +8,9 @@ from pathlib import Path, PurePosixPath
 
 from common.digests import digest_each, digest_remote
 from common.errors import ConfigError, require
+from common.picture_files import MAX_BYTES, SUFFIXES
 from common.storage import FileStatus, Folder
-from styletransfer.images import MAX_BYTES, SUFFIXES, PictureError
+from styletransfer.images import PictureError
 from styletransfer.names import shown
 
 

@@ -8,7 +8,6 @@ import contextlib
 import dataclasses
 import json
 import math
-import os
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import Any, Literal
 
 import filelock
 
+from common.appended import AppendedLines
 from common.errors import ConfigError
 from common.files import WriteError
 from common.storage import Folder
@@ -58,58 +58,28 @@ class Entry:
         return Pair(self.content, self.style, self.variant)
 
 
-class Manifest:
+class Manifest(AppendedLines):
     """Appends entries to the manifest of an output folder, a path or a URL; use it in a `with` block.
 
-    On a disk every entry is there to stay when `append` returns. An object store cannot append: there the
-    whole file is written at most every `seconds_between_writes`, and at the end; a driver that is killed
-    loses the lines since, and the next start does those pairs again.
+    On a disk every entry is there to stay when `record` returns. An object store cannot append: there a
+    driver that is killed loses the last lines, and the next start does those pairs again.
     """
 
     def __init__(self, folder: Folder, seconds_between_writes: float = 30.0) -> None:
-        self._folder = folder
-        self._file: _AppendedFile | None = None
-        if folder.is_local:
-            self._file = _AppendedFile(Path(folder.path(MANIFEST_NAME)))
-        else:
-            content = folder.read(MANIFEST_NAME) or b""
-            self._lines = bytearray(content + _missing_newline(content))
-        self._interval_s = seconds_between_writes
-        self._next_write_s = time.monotonic() + seconds_between_writes
-        self._is_written = True
+        super().__init__(
+            folder,
+            MANIFEST_NAME,
+            remedy="free some space, then start again",
+            is_durable=True,
+            seconds_between_writes=seconds_between_writes,
+        )
 
-    def append(self, entry: Entry) -> None:
-        """Add one line at the end.
+    def record(self, entry: Entry) -> None:
+        """Add one entry at the end.
 
         Raises: WriteError when the disk is full or the like; what was there before is intact.
         """
-        line = _to_line(entry)
-        if self._file is not None:
-            self._file.append(line)
-            return
-        self._lines += line
-        self._is_written = False
-        if time.monotonic() >= self._next_write_s:
-            self.flush()
-
-    def flush(self) -> None:
-        """Write what an object store does not have yet."""
-        if self._file is None and not self._is_written:
-            self._folder.write(MANIFEST_NAME, bytes(self._lines))
-            self._is_written = True
-            self._next_write_s = time.monotonic() + self._interval_s
-
-    def close(self) -> None:
-        """Flush, and let go of the file."""
-        self.flush()
-        if self._file is not None:
-            self._file.close()
-
-    def __enter__(self) -> "Manifest":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
+        self.append(_to_line(entry))
 
 
 def read_manifest(folder: Folder) -> dict[Pair, Entry]:
@@ -150,38 +120,6 @@ def locked(folder: Folder) -> Iterator[None]:
         lock.release()
 
 
-class _AppendedFile:
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
-            self._size = os.fstat(self._descriptor).st_size
-            last = os.pread(self._descriptor, 1, self._size - 1) if self._size else b""
-        except OSError as error:
-            raise self._error(error) from error
-        self.append(_missing_newline(last))
-
-    def append(self, data: bytes) -> None:
-        try:
-            rest = memoryview(data)
-            while rest:
-                rest = rest[os.write(self._descriptor, rest) :]
-            os.fsync(self._descriptor)
-        except OSError as error:
-            with contextlib.suppress(OSError):
-                os.ftruncate(self._descriptor, self._size)  # no half line stays
-            raise self._error(error) from error
-        self._size += len(data)
-
-    def close(self) -> None:
-        os.close(self._descriptor)
-
-    def _error(self, error: OSError) -> WriteError:
-        reason = error.strerror or str(error)
-        return WriteError(f"{self._path} cannot be written: {reason}; free some space, then start again")
-
-
 def _to_line(entry: Entry) -> bytes:
     fields = _finite({field.name: getattr(entry, field.name) for field in dataclasses.fields(entry)})
     # ASCII: names that are no UTF-8 come back as they were
@@ -209,7 +147,3 @@ def _finite(value: Any) -> Any:
         return {str(key): _finite(inner) for key, inner in value.items()}
     value = value.item() if hasattr(value, "item") else value
     return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
-def _missing_newline(content: bytes) -> bytes:
-    return b"" if not content or content.endswith(b"\n") else b"\n"

@@ -128,7 +128,7 @@ def make_request(command: Batch) -> Request:
 def make_plan(request: Request) -> Plan:
     """Compare what is asked for with what the output's folder holds.
 
-    Raises: ConfigError when that cannot be read, or a file that nobody here made lies where a picture belongs.
+    Raises: ConfigError when that cannot be read, or a file not made here lies where a picture belongs.
     """
     inputs, variants = request.inputs, request.variants
     entries = read_manifest(request.out)
@@ -163,7 +163,9 @@ def make_plan(request: Request) -> Plan:
         weights_hashes={variant: digests[network_key(config)] for variant, config in variants.items()},
         seconds_before=_mean_seconds(entries.values(), hashes),
     )
-    _refuse_strangers(request.out, (set(outputs.values()) & present) - {entry.output for entry in entries.values()})
+    _refuse_strangers(
+        request.out, (set(outputs.values()) & present) - {entry.output for entry in entries.values()}
+    )
     reasons = _reasons(plan, entries, present)
     return dataclasses.replace(plan, reasons=reasons, todo=in_blocks(reasons, plan.styles_at_once))
 

@@ -11,8 +11,9 @@ from typing import Any, Literal, get_args
 from PIL import Image, PngImagePlugin
 
 from common.errors import ConfigError, require, require_between
+from common.picture_files import LARGEST_MAX_PIXELS
 from common.storage import Folder
-from styletransfer.images import LARGEST_MAX_PIXELS, Pixels, opened_picture
+from styletransfer.images import Pixels, opened_picture
 from styletransfer.names import shown
 from styletransfer.resizing import on_white
 

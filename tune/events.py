@@ -4,13 +4,12 @@ import contextlib
 import dataclasses
 import json
 import math
-import os
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from common.files import WriteError
+from common.appended import AppendedLines
 from common.storage import Folder
 
 LOG_NAME = "events.jsonl"
@@ -90,89 +89,26 @@ _NAMES: dict[str, type[Event]] = {
 }
 
 
-class EventLog:
-    """Appends events to `events.jsonl` in a sweep's folder, a path or a URL.
+class EventLog(AppendedLines):
+    """Appends events to `events.jsonl` in a sweep's folder, a path or a URL; use it in a `with` block.
 
-    On a disk every event is there when `append` returns, also after a kill of the process. An object store
-    cannot append: there the whole log is written at most every `seconds_between_writes`, and at `flush`.
-    A torn last line, left by a killed driver or a full disk, is dropped; the log goes on after it.
+    On a disk every event is there when `record` returns, also after a kill of the process.
     """
 
     def __init__(self, location: str | Path, seconds_between_writes: float = 30.0) -> None:
-        self._folder = Folder(str(location))
-        self._file: _AppendedFile | None = None
-        if self._folder.is_local:
-            self._file = _AppendedFile(Path(self._folder.path(LOG_NAME)))
-        else:
-            content = self._folder.read(LOG_NAME) or b""
-            self._lines = bytearray(content + _missing_newline(content))
-        self._interval_s = seconds_between_writes
-        self._next_write_s = time.monotonic()
-        self._is_written = True
+        super().__init__(
+            Folder(str(location)),
+            LOG_NAME,
+            remedy="free some space, then resume the sweep",
+            seconds_between_writes=seconds_between_writes,
+        )
 
-    def append(self, event: Event) -> None:
+    def record(self, event: Event) -> None:
         """Add one event at the end.
 
         Raises: WriteError in one line when the disk is full or the like; what was there before is intact.
         """
-        line = to_line(event)
-        if self._file is not None:
-            self._file.append(line)
-            return
-        self._lines += line
-        self._is_written = False
-        if time.monotonic() >= self._next_write_s:
-            self.flush()
-
-    def flush(self) -> None:
-        """Write what an object store does not have yet."""
-        if self._file is None and not self._is_written:
-            self._folder.write(LOG_NAME, bytes(self._lines))
-            self._is_written = True
-            self._next_write_s = time.monotonic() + self._interval_s
-
-    def close(self) -> None:
-        """Flush, and let go of the file."""
-        self.flush()
-        if self._file is not None:
-            self._file.close()
-
-    def __enter__(self) -> "EventLog":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-
-class _AppendedFile:
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
-            self._size = os.fstat(self._descriptor).st_size
-            last = os.pread(self._descriptor, 1, self._size - 1) if self._size else b""
-            self.append(_missing_newline(last))
-        except OSError as error:
-            raise self._error(error) from error
-
-    def append(self, data: bytes) -> None:
-        try:
-            rest = memoryview(data)
-            while rest:
-                rest = rest[os.write(self._descriptor, rest) :]
-        except OSError as error:
-            with contextlib.suppress(OSError):
-                os.ftruncate(self._descriptor, self._size)  # no half line stays
-            raise self._error(error) from error
-        self._size += len(data)
-
-    def close(self) -> None:
-        os.close(self._descriptor)
-
-    def _error(self, error: OSError) -> WriteError:
-        reason = error.strerror or str(error)
-        return WriteError(f"{self._path} cannot be written: {reason}; free some space, then resume the sweep")
+        self.append(to_line(event))
 
 
 def read_events(location: str | Path) -> list[Event]:
@@ -207,7 +143,3 @@ def _finite(value: Any) -> Any:
         return {key: _finite(inner) for key, inner in value.items()}
     value = value.item() if hasattr(value, "item") else value
     return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
-def _missing_newline(content: bytes) -> bytes:
-    return b"" if not content or content.endswith(b"\n") else b"\n"

@@ -140,7 +140,7 @@ class Recorder(Callback):  # type: ignore[misc]  # ray is untyped here
 
     def _write(self, event: Event) -> None:
         try:
-            self._log.append(event)
+            self._log.record(event)
         except WriteError as error:
             self.broken = error
             raise

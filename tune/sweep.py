@@ -67,8 +67,8 @@ def run_sweep(plan: SweepPlan, view: SweepView) -> dict[int, Trial]:
         with EventLog(plan.folder.location) as log:
             study = _open_study(plan, trials if plan.is_resumed else None)
             for event in study.unlogged:
-                log.append(event)
-            log.append(SweepStarted(resumed=plan.is_resumed, trials=config.trials))
+                log.record(event)
+            log.record(SweepStarted(resumed=plan.is_resumed, trials=config.trials))
             trials = collect(read_events(plan.folder.location))
             with _gangs(plan, view) as gangs:
                 _tune(plan, gangs, log, trials, study, view)

@@ -20,8 +20,8 @@ from PIL import Image, ImageFile
 from skimage.data import astronaut
 
 from common.errors import ConfigError
+from common.picture_files import quiet_pillow
 from styletransfer.images import Picture, PictureError, read_picture, read_size
-from styletransfer.quiet import quiet_pillow
 from styletransfer.resizing import fitted_size, resize
 
 NOISE = np.random.default_rng(7).integers(0, 256, (24, 40, 3), dtype=np.uint8)

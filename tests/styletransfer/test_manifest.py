@@ -54,9 +54,9 @@ def test_entries_come_back_and_the_last_of_a_pair_counts(tmp_path: Path) -> None
         assert read_manifest(folder) == {}
         with Manifest(folder) as manifest:
             for each in (first, odd, last):
-                manifest.append(each)
+                manifest.record(each)
         with Manifest(folder) as manifest:
-            manifest.append(entry("dog.jpg"))
+            manifest.record(entry("dog.jpg"))
         found = read_manifest(folder)
         assert found[last.pair] == last and found[odd.pair] == odd
         assert list(found) == [last.pair, odd.pair, Pair("dog.jpg", "s.jpg")]
@@ -67,7 +67,7 @@ def test_entries_come_back_and_the_last_of_a_pair_counts(tmp_path: Path) -> None
 def test_numbers_that_are_not_finite_and_those_of_numpy_are_lines_of_json(tmp_path: Path) -> None:
     folder = Folder(str(tmp_path))
     with Manifest(folder) as manifest:
-        manifest.append(
+        manifest.record(
             entry(losses={"style": float("nan"), "content": np.float32(0.5)}, seconds=float("inf"))
         )
     found = read_manifest(folder)[entry().pair]
@@ -77,8 +77,8 @@ def test_numbers_that_are_not_finite_and_those_of_numpy_are_lines_of_json(tmp_pa
 def test_a_torn_last_line_is_survived_wherever_it_is_torn(tmp_path: Path) -> None:
     whole = Folder(str(tmp_path / "whole"))
     with Manifest(whole) as manifest:
-        manifest.append(entry("a.jpg"))
-        manifest.append(entry("b.jpg"))
+        manifest.record(entry("a.jpg"))
+        manifest.record(entry("b.jpg"))
     data = whole.read(MANIFEST_NAME) or b""
     second = data.index(b"\n") + 1
     for number, cut in enumerate(range(second, len(data), 17)):
@@ -86,7 +86,7 @@ def test_a_torn_last_line_is_survived_wherever_it_is_torn(tmp_path: Path) -> Non
             folder.write(MANIFEST_NAME, data[:cut])
             assert list(read_manifest(folder)) == [Pair("a.jpg", "s.jpg")]
             with Manifest(folder) as manifest:
-                manifest.append(entry("c.jpg"))
+                manifest.record(entry("c.jpg"))
             assert list(read_manifest(folder)) == [Pair("a.jpg", "s.jpg"), Pair("c.jpg", "s.jpg")]
 
 
@@ -107,7 +107,7 @@ def test_lines_that_are_none_of_ours_are_passed_over(tmp_path: Path, line: bytes
     folder = Folder(str(tmp_path))
     folder.write(MANIFEST_NAME, line + b"\n")
     with Manifest(folder) as manifest:
-        manifest.append(entry())
+        manifest.record(entry())
     assert list(read_manifest(folder)) == [entry().pair]
 
 
@@ -127,7 +127,7 @@ def test_every_line_is_on_the_disk_when_append_returns(
     folder = Folder(str(tmp_path))
     manifest = Manifest(folder)
     before = len(synced)
-    manifest.append(entry())
+    manifest.record(entry())
     assert len(synced) == before + 1 and list(read_manifest(folder)) == [entry().pair]
     manifest.close()
 
@@ -135,7 +135,7 @@ def test_every_line_is_on_the_disk_when_append_returns(
 def test_a_full_disk_leaves_no_half_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = Folder(str(tmp_path))
     with Manifest(folder) as manifest:
-        manifest.append(entry("a.jpg"))
+        manifest.record(entry("a.jpg"))
         before, write = folder.read(MANIFEST_NAME), os.write
 
         def half(descriptor: int, data: bytes) -> int:
@@ -146,9 +146,9 @@ def test_a_full_disk_leaves_no_half_line(tmp_path: Path, monkeypatch: pytest.Mon
         with monkeypatch.context() as patch:
             patch.setattr(os, "write", half)
             with pytest.raises(WriteError, match="No space left on device"):
-                manifest.append(entry("b.jpg"))
+                manifest.record(entry("b.jpg"))
         assert folder.read(MANIFEST_NAME) == before
-        manifest.append(entry("c.jpg"))
+        manifest.record(entry("c.jpg"))
     assert list(read_manifest(folder)) == [Pair("a.jpg", "s.jpg"), Pair("c.jpg", "s.jpg")]
 
 
@@ -156,17 +156,17 @@ def test_an_object_store_is_written_at_a_bounded_rate(monkeypatch: pytest.Monkey
     folder, writes, now = Folder(f"memory://rate-{uuid.uuid4().hex}"), [], [0.0]
     write = folder.write
     monkeypatch.setattr(folder, "write", lambda name, data: (writes.append(len(data)), write(name, data)))
-    monkeypatch.setattr("styletransfer.manifest.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("common.appended.time.monotonic", lambda: now[0])
     with Manifest(folder, seconds_between_writes=10.0) as manifest:
         for number in range(100):  # one a second
             now[0] += 1.0
-            manifest.append(entry(f"{number}.jpg"))
+            manifest.record(entry(f"{number}.jpg"))
         assert len(writes) == 10
         manifest.flush()
         manifest.flush()
-        assert len(writes) == 10
-        manifest.append(entry("last.jpg"))
-    assert len(writes) == 11 and len(read_manifest(folder)) == 101
+        assert len(writes) == 11
+        manifest.record(entry("last.jpg"))
+    assert len(writes) == 12 and len(read_manifest(folder)) == 101
 
 
 PAIR = Pair("cat.jpg", "s.jpg")

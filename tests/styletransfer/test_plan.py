@@ -27,7 +27,7 @@ def finish(plan: Plan, *pairs: Pair, state: Literal["done", "failed"] = "done", 
     with Manifest(plan.request.out) as manifest:
         for pair in pairs or plan.outputs:
             plan.request.out.write(plan.outputs[pair], b"a picture")
-            manifest.append(
+            manifest.record(
                 Entry(
                     content=pair.content,
                     style=pair.style,

@@ -50,10 +50,10 @@ def memory_url() -> Iterator[str]:
 def test_what_was_appended_is_read_back_equal_and_in_order(tmp_path: Path) -> None:
     with EventLog(tmp_path / "sweep") as log:
         for count, event in enumerate(EVENTS, start=1):
-            log.append(event)
+            log.record(event)
             assert read_events(tmp_path / "sweep") == EVENTS[:count]  # there at once, without a flush
     with EventLog(tmp_path / "sweep") as log:
-        log.append(EVENTS[0])
+        log.record(EVENTS[0])
     assert read_events(tmp_path / "sweep") == [*EVENTS, EVENTS[0]]
 
 
@@ -65,20 +65,20 @@ def test_a_folder_without_a_log_has_no_events(tmp_path: Path) -> None:
 def test_a_torn_last_line_is_dropped_and_the_log_goes_on_after_it(cut: int, tmp_path: Path) -> None:
     with EventLog(tmp_path) as log:
         for event in EVENTS:
-            log.append(event)
+            log.record(event)
     path = tmp_path / LOG_NAME
     path.write_bytes(path.read_bytes()[:-cut])
     kept = EVENTS if cut == 1 else EVENTS[:-1]  # without its newline alone the line is whole
     assert read_events(tmp_path) == kept
     with EventLog(tmp_path) as log:
-        log.append(EVENTS[1])
+        log.record(EVENTS[1])
     assert read_events(tmp_path) == [*kept, EVENTS[1]]
 
 
 def test_a_killed_driver_loses_no_event_that_was_appended(tmp_path: Path) -> None:
     code = (
         "import os, signal; from tune.events import *; log = EventLog(os.environ['FOLDER'])\n"
-        "log.append(TrialEnded(number=7, state='pruned', time=1.0)); os.kill(os.getpid(), signal.SIGKILL)"
+        "log.record(TrialEnded(number=7, state='pruned', time=1.0)); os.kill(os.getpid(), signal.SIGKILL)"
     )
     subprocess.run([sys.executable, "-c", code], env={**os.environ, "FOLDER": str(tmp_path)}, check=False)
     assert read_events(tmp_path) == [TrialEnded(number=7, state="pruned", time=1.0)]
@@ -88,7 +88,7 @@ def test_a_full_disk_is_one_clear_error_and_leaves_the_log_as_it_was(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     log = EventLog(tmp_path)
-    log.append(EVENTS[0])
+    log.record(EVENTS[0])
     real_write, calls = os.write, []
 
     def fill_up(descriptor: int, data: memoryview) -> int:
@@ -102,10 +102,10 @@ def test_a_full_disk_is_one_clear_error_and_leaves_the_log_as_it_was(
         with pytest.raises(
             WriteError, match=r"events\.jsonl cannot be written: No space left on device"
         ) as raised:
-            log.append(EVENTS[1])
+            log.record(EVENTS[1])
     assert "\n" not in str(raised.value)
     assert (tmp_path / LOG_NAME).read_bytes().count(b"\n") == 1
-    log.append(EVENTS[2])
+    log.record(EVENTS[2])
     log.close()
     assert read_events(tmp_path) == [EVENTS[0], EVENTS[2]]
 
@@ -119,7 +119,7 @@ def test_a_folder_that_cannot_be_made_is_one_clear_error(tmp_path: Path) -> None
 def test_numbers_of_numpy_and_such_that_are_not_finite_are_written_as_json(tmp_path: Path) -> None:
     numbers = {"swd": np.float32(0.5), "noise": float("nan"), "steps": np.int64(3)}
     with EventLog(tmp_path) as log:
-        log.append(Tick(number=1, trial_id="a", images_seen=1, numbers=numbers, time=0.0))
+        log.record(Tick(number=1, trial_id="a", images_seen=1, numbers=numbers, time=0.0))
     line = json.loads((tmp_path / LOG_NAME).read_text())
     assert line["numbers"] == {"swd": 0.5, "noise": None, "steps": 3}
 
@@ -136,12 +136,12 @@ def test_fields_and_events_of_a_newer_version_are_ignored(tmp_path: Path) -> Non
 
 def test_a_log_at_a_url_is_written_at_flush_and_goes_on(memory_url: str) -> None:
     log = EventLog(memory_url, seconds_between_writes=1000.0)
-    log.append(EVENTS[0])  # the first write is at once: it shows that the URL can be written
-    log.append(EVENTS[1])
+    log.record(EVENTS[0])  # the first write is at once: it shows that the URL can be written
+    log.record(EVENTS[1])
     assert read_events(memory_url) == EVENTS[:1]
     log.flush()
     assert read_events(memory_url) == EVENTS[:2]
     log.close()
     with EventLog(memory_url) as again:
-        again.append(EVENTS[2])
+        again.record(EVENTS[2])
     assert read_events(memory_url) == EVENTS[:3]

@@ -154,8 +154,8 @@ def test_a_finished_sweep_is_not_started_again_and_never_shrinks(tmp_path: Path,
     folder.begin(SweepConfig(trials=2), default_space(), is_resumed=False)
     with EventLog(folder.location) as log:
         for number in range(2):
-            log.append(TrialStarted(number=number, trial_id=f"t{number}"))
-            log.append(TrialEnded(number=number, state="completed"))
+            log.record(TrialStarted(number=number, trial_id=f"t{number}"))
+            log.record(TrialEnded(number=number, state="completed"))
     assert main(["resume", str(tmp_path / "mine")]) == 0
     assert "all 2 trials are finished" in capsys.readouterr().out
     assert main(["resume", str(tmp_path / "mine"), "--trials", "1"]) == 2

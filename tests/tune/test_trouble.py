@@ -148,16 +148,16 @@ def test_a_killed_driver_loses_no_finished_trial_and_at_most_a_tick_of_a_running
 def test_a_full_disk_ends_the_sweep_in_one_line_and_keeps_what_was_there(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    append, count = EventLog.append, 0
+    record, count = EventLog.record, 0
 
     def fill_up(log: EventLog, event: object) -> None:
         nonlocal count
         count += 1
         if count > 12:
             raise WriteError("events.jsonl cannot be written: No space left on device; free some space")
-        append(log, event)  # type: ignore[arg-type]
+        record(log, event)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(EventLog, "append", fill_up)
+    monkeypatch.setattr(EventLog, "record", fill_up)
     assert main(sweep_command(tmp_path, trials=3, images=10 * TICK)) == 1
     [line] = capsys.readouterr().err.splitlines()[-1:]
     assert "No space left on device" in line and "python -m tune resume" in line
