@@ -88,8 +88,9 @@ def _resume(command: Resume, console: Console) -> int:
 
 
 def _run(plan: "SweepPlan", console: Console) -> int:
-    from tune.sweep import SweepError, run_sweep
+    from tune.sweep import run_sweep
     from tune.view import SweepView
+    from tune.watch import SweepError
 
     metric = plan.config.gan.evaluation.key()
     view = SweepView(console, plan.space, metric, plan.config.trials)

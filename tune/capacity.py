@@ -31,6 +31,12 @@ def count_gangs(nodes: list[dict[str, float]], per_worker: dict[str, float], num
     return fitting // num_workers
 
 
+def gangs_now(config: SweepConfig, capacity: Capacity, nodes: list[dict[str, float]]) -> int:
+    """How many gangs of workers as in `capacity` a running sweep may have on the nodes that are there now."""
+    fitting = count_gangs(nodes, capacity.per_worker(), capacity.num_workers)
+    return min(fitting, config.concurrent or fitting, config.trials)
+
+
 def plan(config: SweepConfig, nodes: list[dict[str, float]]) -> Capacity:
     """The gangs of a sweep on these nodes.
 

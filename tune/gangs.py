@@ -46,19 +46,36 @@ class GangConfig:
 
 
 class Gangs:
-    """The gangs of a sweep: started together, watched by a thread each, sent home together."""
+    """The gangs of a sweep: started together, more as machines join, a thread each, sent home together."""
 
     def __init__(self, config: GangConfig) -> None:
         names = [f"gang-{index}" for index in range(config.capacity.gangs)]
         # An async actor runs 1,000 calls at once by default; every worker and every trial keeps one open.
         self.pool = ray.remote(Pool).options(num_cpus=0, max_concurrency=100_000).remote(names)
+        self._config = config
         self._is_stopping = False
         self._lost: dict[str, str] = {}
-        self._threads = [
-            threading.Thread(target=self._keep, args=(config, name), name=name, daemon=True) for name in names
-        ]
-        for thread in self._threads:
-            thread.start()
+        self._threads: list[threading.Thread] = []
+        for name in names:
+            self._start(name)
+
+    def _start(self, name: str) -> None:
+        thread = threading.Thread(target=self._keep, args=(self._config, name), name=name, daemon=True)
+        self._threads.append(thread)
+        thread.start()
+
+    def count(self) -> int:
+        """Gangs that are there or will be: all but those that are lost for good."""
+        return len(self._threads) - len(self._lost)
+
+    def grow_to(self, count: int) -> int:
+        """Start gangs until there are `count`; returns how many were started."""
+        missing = max(0, count - self.count())
+        for _ in range(missing):
+            name = f"gang-{len(self._threads)}"
+            ray.get(self.pool.add.remote(name))
+            self._start(name)
+        return missing
 
     def _keep(self, config: GangConfig, name: str) -> None:
         reason = "its workers went home"

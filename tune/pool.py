@@ -227,6 +227,11 @@ class Pool:
 
     # --- the driver's side
 
+    async def add(self, gang_name: str) -> None:
+        """One more gang, whose workers are going to register."""
+        self._gangs[gang_name] = gang = _Gang(gang_name)
+        self._order.append(gang)
+
     async def lose(self, gang_name: str, reason: str) -> None:
         """Give a gang up for good; when it was the last, everyone who waits is told."""
         gang = self._gangs[gang_name]

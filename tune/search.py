@@ -1,5 +1,7 @@
 """RAY: the searcher through which Tune asks a sweep's study for trials and tells it the truth about them."""
 
+import math
+from collections.abc import Callable
 from typing import Any, cast
 
 from ray.tune.search import Searcher
@@ -15,19 +17,30 @@ class OptunaSearcher(Searcher):  # type: ignore[misc]  # ray is untyped here
 
     A suggestion is flat: settings by dotted path, the trial's `number`, and `restore`, the path of a
     checkpoint, when the trial goes on. `base` holds the settings that are not searched; it decides how many
-    images a trial is to see.
+    images a trial is to see. `at_once` says, whenever a trial is asked for, how many may be under way.
     """
 
-    def __init__(self, study: SweepStudy, base: GanConfig, *, metric: str, mode: str) -> None:
+    def __init__(
+        self,
+        study: SweepStudy,
+        base: GanConfig,
+        *,
+        metric: str,
+        mode: str,
+        at_once: Callable[[], float] = lambda: math.inf,
+    ) -> None:
         super().__init__(metric=metric, mode=mode)
         self.interrupted = False
         """Set when the sweep is stopped from outside: trials that end then stay RUNNING, for a resume."""
-        self._study, self._base = study, base
+        self._study, self._base, self._at_once = study, base, at_once
+        self._under_way: set[str] = set()
         self._numbers: dict[str, int] = {}
         self._images: dict[int, int] = {}
 
     def suggest(self, trial_id: str) -> dict[str, Any] | None:
-        """The next trial, or FINISHED."""
+        """The next trial; None while as many as may be are under way; or FINISHED."""
+        if len(self._under_way) >= self._at_once():
+            return None
         extra: dict[str, Any] = {}
         if self._study.returning:
             returning = self._study.returning.pop(0)
@@ -40,6 +53,7 @@ class OptunaSearcher(Searcher):  # type: ignore[misc]  # ray is untyped here
                 return cast(dict[str, Any], Searcher.FINISHED)  # a string that Tune compares with
             number, values = asked
         self._numbers[trial_id] = number
+        self._under_way.add(trial_id)
         self._images[number] = self._base.with_values(values).total_images()
         self._study.annotate(number, TRIAL_ID_ATTR, trial_id)
         self._study.flush()
@@ -59,6 +73,7 @@ class OptunaSearcher(Searcher):  # type: ignore[misc]  # ray is untyped here
         self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
     ) -> None:
         """Tell the study how the trial ended, unless the sweep was interrupted."""
+        self._under_way.discard(trial_id)
         number = self._numbers.get(trial_id)
         if self.interrupted or number is None:
             return

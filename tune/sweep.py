@@ -7,8 +7,7 @@ and its study; a resumed sweep is a new Tuner whose searcher first hands out the
 import contextlib
 import dataclasses
 import math
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import ray
@@ -35,12 +34,9 @@ from tune.study import SweepStudy
 from tune.trials import Trial, collect
 from tune.tuning import build_scheduler, build_tuner, prepare_environment
 from tune.view import SweepView
+from tune.watch import Growth, SweepError, TimeBudgetReached, Watch
 
 START_TIMEOUT_S = 300.0
-
-
-class SweepError(Exception):
-    """The sweep cannot go on; the message is one line with the reason."""
 
 
 def run_sweep(plan: SweepPlan, view: SweepView) -> dict[int, Trial]:
@@ -79,16 +75,25 @@ def _tune(
     plan: SweepPlan, gangs: Gangs, log: EventLog, trials: dict[int, Trial], study: SweepStudy, view: SweepView
 ) -> None:
     config, metric = plan.config, plan.config.gan.evaluation.key()
-    searcher = OptunaSearcher(study, config.gan, metric=metric, mode="min")
+    searcher = OptunaSearcher(
+        study,
+        config.gan,
+        metric=metric,
+        mode="min",
+        # a population is under way as a whole and takes turns
+        at_once=gangs.count if config.scheduler != "pbt" else lambda: math.inf,
+    )
     scheduler = build_scheduler(plan)
     keeper = _Keeper(plan, log, trials, study, scheduler)
     with deferred() as raise_if_interrupted:
-        watch = _Watch(searcher, gangs, config.time_budget_s(), raise_if_interrupted)
+        watch = Watch(searcher, gangs, config.time_budget_s(), raise_if_interrupted)
+        growth = Growth(plan, gangs)
 
         def on_step() -> None:
             if any(trial.trial_id for trial in trials.values() if trial.state == "running"):
                 watch.begin()
             watch.check()
+            growth.follow()
             view.refresh(trials)
 
         recorder = Recorder(
@@ -103,7 +108,7 @@ def _tune(
             on_step=on_step,
         )
         try:
-            with view.live(), contextlib.suppress(_TimeBudgetReached):
+            with view.live(), contextlib.suppress(TimeBudgetReached):
                 build_tuner(plan, gangs.pool, searcher, scheduler, recorder).fit()
         except BaseException as error:
             with contextlib.suppress(WriteError):  # on a full disk, what ended the sweep says more
@@ -112,38 +117,6 @@ def _tune(
                 raise recorder.broken from error
             raise
         keeper.close(recorder)
-
-
-class _TimeBudgetReached(BaseException):
-    """Ends Tune's loop from a callback; no Exception, so that Tune does not take it for a failure."""
-
-
-class _Watch:
-    """Ends Tune's loop by what it raises when the sweep must stop."""
-
-    def __init__(
-        self, searcher: OptunaSearcher, gangs: Gangs, budget_s: float | None, check: Callable[[], None]
-    ) -> None:
-        self._searcher, self._gangs, self._raise_if_interrupted = searcher, gangs, check
-        self._budget_s = math.inf if budget_s is None else budget_s
-        self._began: float | None = None
-
-    def begin(self) -> None:
-        """The first trial trains: from now on the time counts."""
-        self._began = self._began or time.monotonic()
-
-    def check(self) -> None:
-        """Raise when someone wants to stop, no gang is left or the time is up."""
-        try:
-            self._raise_if_interrupted()
-            reason = self._gangs.why_all_are_lost()
-            if reason is not None:
-                raise SweepError(f"no worker is left: {reason}")
-            if self._began is not None and time.monotonic() - self._began > self._budget_s:
-                raise _TimeBudgetReached
-        except BaseException:
-            self._searcher.interrupted = True  # trials that end from here on are not over
-            raise
 
 
 class _Keeper:

@@ -38,7 +38,6 @@ def build_tuner(
             num_samples=-1,  # the searcher says when it is finished
             search_alg=searcher,
             scheduler=scheduler,
-            max_concurrent_trials=config.trials if is_population else plan.cluster_capacity.gangs,
             reuse_actors=True,
             trial_dirname_creator=lambda trial: f"trial_{searcher.number_of(trial.trial_id):04d}{session}",
             trial_name_creator=lambda trial: f"trial_{searcher.number_of(trial.trial_id):04d}",

@@ -3,7 +3,7 @@
 import pytest
 
 from common.errors import ConfigError
-from tune.capacity import count_gangs, plan
+from tune.capacity import count_gangs, gangs_now, plan
 from tune.config import SweepConfig
 
 LAPTOP = [{"CPU": 2.0}]
@@ -42,6 +42,17 @@ def test_a_gpu_node_gives_each_worker_a_gpu_and_its_share_of_cpus() -> None:
 
 def test_no_more_gangs_than_trials_are_started() -> None:
     assert plan(SweepConfig(trials=3), [{"CPU": 64.0}]).gangs == 3
+
+
+def test_a_running_sweep_may_have_more_gangs_of_the_same_kind_where_machines_join() -> None:
+    config = SweepConfig(workers_per_trial=2, trials=9)
+    capacity = plan(config, [{"CPU": 4.0}])
+    assert capacity.gangs == 2
+    assert gangs_now(config, capacity, [{"CPU": 4.0}, {"CPU": 3.0}]) == 3
+    assert gangs_now(config, capacity, [{"CPU": 64.0}]) == 9, "no more than trials"
+    assert gangs_now(config, capacity, []) == 0
+    bounded = SweepConfig(workers_per_trial=2, concurrent=2)
+    assert gangs_now(bounded, plan(bounded, [{"CPU": 4.0}]), [{"CPU": 64.0}]) == 2
 
 
 @pytest.mark.parametrize(

@@ -79,6 +79,20 @@ def test_a_trial_ticks_in_the_gang_that_holds_its_state_without_a_second_begin()
     run(scenario)
 
 
+def test_a_gang_that_is_added_takes_a_trial_that_waits() -> None:
+    async def scenario() -> None:
+        pool = Pool(["a"])
+        waiting = asyncio.create_task(ticks(pool, "x", 2))
+        await asyncio.sleep(0)
+        await pool.add("b")
+        gang = FakeGang(pool, "b").start()
+        assert await waiting == [("x", 1), ("x", 2)]
+        assert gang.log == ["begin", "tick", "tick"]
+        assert [each.name for each in await pool.status()] == ["a", "b"]
+
+    run(scenario)
+
+
 @pytest.mark.parametrize("world_size", [1, 3])
 def test_more_trials_than_gangs_take_turns_and_none_loses_a_tick(world_size: int) -> None:
     async def scenario() -> None:

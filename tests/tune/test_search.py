@@ -115,6 +115,20 @@ def test_what_a_retried_trial_reports_again_is_left_out(tmp_path: Path) -> None:
     assert stored(tmp_path)[0].intermediate_values == {12: 5.0, 24: 4.0, 36: 3.0}
 
 
+def test_no_more_trials_are_under_way_than_there_is_room_for_now(tmp_path: Path) -> None:
+    room = [1]
+    study = study_of(tmp_path)
+    searcher = OptunaSearcher(study, BASE, metric="swd", mode="min", at_once=lambda: room[0])
+    assert searcher.suggest("a") is not None and searcher.suggest("b") is None
+    room[0] = 2  # a machine has joined
+    assert searcher.suggest("b") is not None and searcher.suggest("c") is None
+    searcher.on_trial_complete("a", result(BUDGET, 1.0))
+    assert searcher.suggest("c") is not None
+    room[0] = 1  # and left
+    searcher.on_trial_complete("b", result(BUDGET, 1.0))
+    assert searcher.suggest("d") is None
+
+
 def test_it_works_under_tunes_limiter_and_leaves_nothing_to_pickle(tmp_path: Path) -> None:
     searcher = searcher_of(study_of(tmp_path))
     limiter = ConcurrencyLimiter(searcher, max_concurrent=1)

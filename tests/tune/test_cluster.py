@@ -1,0 +1,71 @@
+"""A sweep on a cluster whose machines come and go while it runs; on one machine, with several raylets."""
+
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.tune.test_trouble import TICK, seen, start, sweep_command, ticks_of, trials_of, wait_for
+
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("cache"), pytest.mark.timeout(300)]
+
+Tell = Callable[[str], None]
+
+# in a process of its own: Ray 2.60's test cluster leaves sockets open
+CLUSTER = """
+import sys
+from ray.cluster_utils import Cluster
+cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
+others = []
+print("address", cluster.address, flush=True)
+for line in sys.stdin:
+    if line == "join\\n":
+        others.append(cluster.add_node(num_cpus=1))
+    elif line == "leave\\n":
+        cluster.remove_node(others.pop(), allow_graceful=False)
+cluster.shutdown()
+"""
+
+
+@pytest.fixture
+def cluster() -> Iterator[tuple[str, Tell]]:
+    """Address of a cluster of one machine with a CPU, and what lets others join and leave."""
+    with subprocess.Popen(
+        [sys.executable, "-c", CLUSTER], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdin is not None and process.stdout is not None
+        tell = process.stdin
+        address = next(line.split()[1] for line in process.stdout if line.startswith("address "))
+
+        def order(what: str) -> None:
+            tell.write(f"{what}\n")
+            tell.flush()
+
+        yield address, order
+
+
+def test_machines_that_join_get_trials_and_those_that_leave_lose_none(
+    tmp_path: Path, cluster: tuple[str, Tell]
+) -> None:
+    address, order = cluster
+    folder = tmp_path / "sweep"
+    driver = start([*sweep_command(tmp_path, trials=4, images=400 * TICK), "--address", address])
+
+    def under_way() -> int:
+        return sum(trial.state == "running" for trial in trials_of(folder).values())
+
+    wait_for(lambda: ticks_of(folder) >= 5)
+    assert under_way() == 1, "one CPU, one trial"
+    order("join")
+    wait_for(lambda: under_way() == 2)
+    wait_for(lambda: all(len(trial.ticks) >= 5 for trial in trials_of(folder).values()))
+    order("leave")
+    out, err = driver.communicate(timeout=250)
+    assert driver.returncode == 0, err
+    found = trials_of(folder)
+    assert [trial.state for trial in found.values()] == ["completed"] * 4, out
+    for trial in found.values():
+        assert seen(trial) == [TICK * tick for tick in range(1, 401)], "no tick is missing"
+        assert len(trial.ticks) - len(trial.valid_ticks()) <= trial.attempt, "one tick for each death"
