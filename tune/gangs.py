@@ -19,6 +19,7 @@ import ray.train
 import ray.train.collective
 import torch
 from ray.train.torch import TorchTrainer, get_device
+from ray.train.v2.api.callback import UserCallback
 from ray.train.v2.api.config import FailureConfig, LoggingConfig, RunConfig, ScalingConfig
 
 from common.errors import ConfigError
@@ -126,6 +127,16 @@ class Gangs:
         ray.kill(self.pool)
 
 
+class _Mourner(UserCallback):  # type: ignore[misc]  # ray is untyped here
+    """Tells the pool at once that workers died: where their machine is gone, no new ones come to say so."""
+
+    def __init__(self, pool: Any, name: str) -> None:
+        self._pool, self._name = pool, name
+
+    def after_exception(self, run_context: Any, worker_exceptions: Any) -> None:
+        ray.get(self._pool.mourn.remote(self._name))
+
+
 def build_trainer(config: GangConfig, name: str, pool: Any) -> TorchTrainer:
     """The Ray Train run that is one gang."""
     return TorchTrainer(
@@ -147,6 +158,7 @@ def build_trainer(config: GangConfig, name: str, pool: Any) -> TorchTrainer:
             # controller_failure_limit: its default of -1 retries start-up time-outs for ever
             failure_config=FailureConfig(max_failures=MAX_RESTARTS, controller_failure_limit=2),
             logging_config=LoggingConfig(log_level="ERROR"),
+            callbacks=[_Mourner(pool, name)],
             worker_runtime_env={"env_vars": worker_env(config.capacity.cpus)},
         ),
     )

@@ -232,6 +232,11 @@ class Pool:
         self._gangs[gang_name] = gang = _Gang(gang_name)
         self._order.append(gang)
 
+    async def mourn(self, gang_name: str) -> None:
+        """The gang's workers died; new ones may come, but not before there is room for them."""
+        gang = self._gangs[gang_name]
+        self._mourn(gang, f"{gang.name} lost a worker")
+
     async def lose(self, gang_name: str, reason: str) -> None:
         """Give a gang up for good; when it was the last, everyone who waits is told."""
         gang = self._gangs[gang_name]
