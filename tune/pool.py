@@ -8,38 +8,10 @@ import collections
 import contextlib
 import uuid
 from collections.abc import AsyncIterator
-from typing import Any, Literal
+from typing import Any
 
+from tune.gang import Gang
 from tune.orders import Command, GangLostError, GangStatus, NoGangLeftError, Outcome, TrialFailedError
-
-
-class _Gang:
-    def __init__(self, name: str) -> None:
-        self.name = name
-        self.incarnation = ""
-        self.world_size = 0
-        self.mailboxes: dict[int, asyncio.Queue[Command]] = {}
-        self.resident: str | None = None
-        self.is_busy = False
-        self.pending: asyncio.Future[Any] | None = None
-        self.restarts = -1
-        self.lost_reason: str | None = None
-
-    @property
-    def is_ready(self) -> bool:
-        return self.world_size > 0 and len(self.mailboxes) == self.world_size and self.lost_reason is None
-
-    @property
-    def is_idle(self) -> bool:
-        return self.is_ready and not self.is_busy
-
-    def status(self) -> GangStatus:
-        if self.lost_reason is not None:
-            return GangStatus(self.name, "lost", max(self.restarts, 0), self.lost_reason)
-        state: Literal["starting", "idle", "busy"] = "starting"
-        if self.is_ready:
-            state = "busy" if self.is_busy else "idle"
-        return GangStatus(self.name, state, max(self.restarts, 0))
 
 
 class Pool:
@@ -51,10 +23,10 @@ class Pool:
     """
 
     def __init__(self, gang_names: list[str]) -> None:
-        self._gangs = {name: _Gang(name) for name in gang_names}
+        self._gangs = {name: Gang(name) for name in gang_names}
         # least recently lent first, so that the state which waited longest is the one moved out
         self._order = collections.deque(self._gangs.values())
-        self._waiting: collections.deque[tuple[str, asyncio.Future[_Gang]]] = collections.deque()
+        self._waiting: collections.deque[tuple[str, asyncio.Future[Gang]]] = collections.deque()
         self._states: dict[str, Any] = {}
         self._lost: dict[str, str] = {}
         self._lease_of: dict[str, str] = {}
@@ -80,7 +52,7 @@ class Pool:
         self._match()
         return await mailbox.get()
 
-    def _settle(self, gang: _Gang, rank: int, outcome: Outcome) -> None:
+    def _settle(self, gang: Gang, rank: int, outcome: Outcome) -> None:
         if outcome.fatal:
             self._mourn(gang, f"{gang.name} restarts", error=TrialFailedError(outcome.error))
         elif gang.pending is not None and not gang.pending.done():
@@ -89,7 +61,7 @@ class Pool:
             elif rank == 0:  # rank 0 speaks for all; the others only have news when they fail
                 gang.pending.set_result(outcome.value)
 
-    def _mourn(self, gang: _Gang, reason: str, error: Exception | None = None) -> None:
+    def _mourn(self, gang: Gang, reason: str, error: Exception | None = None) -> None:
         """Forget a dead incarnation: whoever waits for it or left a state in it is told."""
         self._evict(gang, lost=reason)
         gang.incarnation, gang.world_size = "", 0
@@ -153,7 +125,7 @@ class Pool:
                 gang.resident = None
         self._match()
 
-    async def _move_in(self, gang: _Gang, lease: str, config: dict[str, Any]) -> None:
+    async def _move_in(self, gang: Gang, lease: str, config: dict[str, Any]) -> None:
         if gang.resident is not None:
             evicted = gang.resident
             try:
@@ -168,12 +140,12 @@ class Pool:
         self._states.pop(lease, None)
         gang.resident = lease
 
-    def _evict(self, gang: _Gang, lost: str | None = None) -> None:
+    def _evict(self, gang: Gang, lost: str | None = None) -> None:
         if gang.resident is not None and lost is not None:
             self._lost[gang.resident] = lost
         gang.resident = None
 
-    async def _ask(self, gang: _Gang, command: Command) -> Any:
+    async def _ask(self, gang: Gang, command: Command) -> Any:
         if not gang.is_ready:
             raise GangLostError(f"{gang.name} is gone")
         gang.pending = asyncio.get_running_loop().create_future()
@@ -182,9 +154,9 @@ class Pool:
         return await gang.pending
 
     @contextlib.asynccontextmanager
-    async def _borrowed(self, lease: str) -> AsyncIterator[_Gang]:
+    async def _borrowed(self, lease: str) -> AsyncIterator[Gang]:
         self._refuse_the_hopeless(lease)
-        request: asyncio.Future[_Gang] = asyncio.get_running_loop().create_future()
+        request: asyncio.Future[Gang] = asyncio.get_running_loop().create_future()
         self._waiting.append((lease, request))
         self._match()
         gang = await request
@@ -216,7 +188,7 @@ class Pool:
             self._order.append(gang)
             request.set_result(gang)
 
-    def _choose(self, lease: str) -> _Gang | None:
+    def _choose(self, lease: str) -> Gang | None:
         """The gang that holds the state; else an empty one; else the one lent longest ago."""
         home = next((gang for gang in self._gangs.values() if gang.resident == lease), None)
         if home is not None:
@@ -229,7 +201,7 @@ class Pool:
 
     async def add(self, gang_name: str) -> None:
         """One more gang, whose workers are going to register."""
-        self._gangs[gang_name] = gang = _Gang(gang_name)
+        self._gangs[gang_name] = gang = Gang(gang_name)
         self._order.append(gang)
 
     async def mourn(self, gang_name: str) -> None:
