@@ -21,7 +21,7 @@ env: $(VENV)/.env  ## make the environment in .venv
 
 sweep: $(VENV)/.env  ## a real sweep on the built-in images; leaves runs/shapes-<date>
 	$(BIN)/python -m tune sweep --data shapes --width 32 --batch 32 \
-		--trials 16 --images-per-trial 96000 --images-per-tick 8000
+		--trials 16 --images-per-trial 96000 --images-per-tick 12000
 
 check: $(VENV)/.test  ## lint and types
 	$(BIN)/ruff check .
