@@ -26,7 +26,7 @@ def start_ray(address: str | None, num_cpus: int | None = None) -> None:
     Does nothing when this process is connected already. A Ray started here has `num_cpus` CPUs (default: all
     that this process may use) and ends with this process, also when that is killed.
 
-    Raises: ConfigError when the cluster cannot be reached.
+    Raises: ConfigError when the cluster cannot be reached, or Ray does not come up here.
     """
     if ray.is_initialized():
         return
@@ -56,6 +56,12 @@ def _start_here(num_cpus: int) -> None:
         # never include_dashboard=False: Ray Train needs the State API
         host = ray.util.get_node_ip_address()
         _init("local", f"{host}:{port}", num_cpus=num_cpus)
+    except Exception as error:  # 2.60 raises just that where a process of its own does not come up in time
+        ray.shutdown()
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise ConfigError(
+            f"Ray could not be started here ({reason}); the machine may be too busy or out of memory: try again"
+        ) from error
     finally:
         if before is None:
             del os.environ["RAY_GCS_SERVER_PORT"]
