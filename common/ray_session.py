@@ -60,7 +60,7 @@ def _start_here(num_cpus: int) -> None:
         ray.shutdown()
         reason = " ".join(str(error).split()) or type(error).__name__
         raise ConfigError(
-            f"Ray could not be started here ({reason}); the machine may be too busy or out of memory: try again"
+            f"Ray could not be started here ({reason}); the machine is busy or out of memory: try again"
         ) from error
     finally:
         if before is None:

@@ -24,6 +24,6 @@ def test_a_ray_that_does_not_come_up_is_one_line_and_leaves_nothing_behind(
         start_ray(None, num_cpus=1)
     assert str(caught.value) == (
         "Ray could not be started here (The current node timed out during startup. This could happen because "
-        "of much.); the machine may be too busy or out of memory: try again"
+        "of much.); the machine is busy or out of memory: try again"
     )
     assert ended == [True] and "RAY_GCS_SERVER_PORT" not in os.environ
