@@ -16,7 +16,7 @@ from typing import Any, Literal
 import filelock
 
 from common.appended import AppendedLines
-from common.errors import ConfigError
+from common.errors import ConfigError, require
 from common.files import WriteError
 from common.storage import Folder
 from styletransfer.pairs import Pair
@@ -102,6 +102,7 @@ def locked(folder: Folder) -> Iterator[None]:
         yield
         return
     root = Path(folder.location)
+    require(not root.exists() or root.is_dir(), f"{root} is a file; name a folder for the results")
     try:
         root.mkdir(parents=True, exist_ok=True)
         lock = filelock.FileLock(root / _LOCK_NAME, timeout=0)

@@ -85,7 +85,8 @@ class Gangs:
             reason = f"{name} is lost: {_last_line(error)}"
         if not self._is_stopping:
             self._lost[name] = reason  # first: the driver must know before a trial is told
-            ray.get(self.pool.lose.remote(name, reason))
+            with contextlib.suppress(ray.exceptions.RayError):  # with Ray itself gone, the driver ends too
+                ray.get(self.pool.lose.remote(name, reason))
 
     def why_all_are_lost(self) -> str | None:
         """The last reason when no gang is left, else None."""

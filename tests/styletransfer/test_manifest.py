@@ -257,6 +257,11 @@ def test_a_folder_that_cannot_be_made_is_refused_and_a_url_is_not_locked(tmp_pat
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(WriteError, match="cannot be written"), locked(Folder(str(tmp_path / "file" / "out"))):
         pass
+    with (
+        pytest.raises(ConfigError, match="file is a file; name a folder"),
+        locked(Folder(str(tmp_path / "file"))),
+    ):
+        pass
     url = Folder("memory://never-locked")
     with locked(url), locked(url):
         pass
