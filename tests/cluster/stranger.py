@@ -1,0 +1,109 @@
+"""What someone in the cluster's network is answered without a token, port by port; a program of its own.
+
+    python stranger.py HOST:PORT...
+
+prints a JSON table: address -> the questions that were answered. A token on standard input is shown with each
+question: by what is answered then, one sees that the questions are good.
+"""
+
+import http.client
+import json
+import socket
+import sys
+from collections.abc import Iterator
+
+import grpc
+import torch.distributed
+
+TIMEOUT_S = 5
+# what the dashboard, its agents and the exporters of metrics are asked
+HTTP_PATHS = ("/", "/metrics", "/api/version", "/api/jobs/", "/api/job_agent/jobs/", "/logs", "/nodes")
+# for each service of Ray 2.60 a question that changes nothing, and for which an empty message is a valid one
+GRPC_METHODS = (
+    "ray.rpc.NodeInfoGcsService/GetAllNodeInfo",
+    "ray.rpc.InternalKVGcsService/InternalKVKeys",
+    "ray.rpc.ActorInfoGcsService/GetAllActorInfo",
+    "ray.rpc.NodeManagerService/GetNodeStats",
+    "ray.rpc.ObjectManagerService/FreeObjects",
+    "ray.rpc.CoreWorkerService/GetCoreWorkerStats",
+    "ray.rpc.ReporterService/GetTraceback",
+    "ray.rpc.LogService/ListLogs",
+    "ray.rpc.RayletDriver/ClusterInfo",
+    "grpc.health.v1.Health/Check",
+)
+
+
+def answered(address: str, token: str) -> Iterator[str]:
+    """The questions that the port answered: `grpc METHOD`, `http PATH`, `ssh`, `torch store`, `unknown`."""
+    questions = [*by_grpc(address, token)]
+    if questions != ["none"]:
+        yield from (f"grpc {method}" for method in questions)
+        return
+    paths = by_http(address, token)
+    if paths is not None:
+        yield from (f"http {path}" for path in paths)
+    elif banner(address).startswith("SSH-"):
+        yield "ssh"
+    elif is_torch_store(address):
+        yield "torch store"
+    else:
+        yield "unknown"
+
+
+def by_grpc(address: str, token: str) -> Iterator[str]:
+    """The methods that were answered; `none` where gRPC is not spoken."""
+    shown = [("authorization", f"Bearer {token}")] if token else []
+    with grpc.insecure_channel(address) as channel:
+        for method in GRPC_METHODS:
+            ask = channel.unary_unary(f"/{method}", lambda data: data, lambda data: data)
+            try:
+                ask(b"", timeout=TIMEOUT_S, metadata=shown)
+                yield method
+            except grpc.RpcError as error:
+                if error.code() in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED):
+                    yield "none"
+                    return
+
+
+def by_http(address: str, token: str) -> list[str] | None:
+    """The paths that were answered; None where HTTP is not spoken."""
+    host, port = address.rsplit(":", 1)
+    headers = {"Authorization": f"Bearer {token}"} if token else {}
+    paths = []
+    for path in HTTP_PATHS:
+        connection = http.client.HTTPConnection(host, int(port), timeout=TIMEOUT_S)
+        try:
+            connection.request("GET", path, headers=headers)
+            if connection.getresponse().status not in (401, 403, 404):
+                paths.append(path)
+        except (OSError, http.client.HTTPException):
+            return None
+        finally:
+            connection.close()
+    return paths
+
+
+def banner(address: str) -> str:
+    """What the port says unasked."""
+    host, port = address.rsplit(":", 1)
+    try:
+        with socket.create_connection((host, int(port)), timeout=TIMEOUT_S) as connection:
+            connection.settimeout(1)
+            return connection.recv(100).decode(errors="replace")
+    except OSError:
+        return ""
+
+
+def is_torch_store(address: str) -> bool:
+    """Whether the port is the store by which the workers of a trial find each other."""
+    host, port = address.rsplit(":", 1)
+    try:
+        store = torch.distributed.TCPStore(host, int(port), is_master=False, wait_for_workers=False)
+        return bool(store.num_keys() >= 0)
+    except RuntimeError:
+        return False
+
+
+if __name__ == "__main__":
+    secret = "" if sys.stdin.isatty() else sys.stdin.read().strip()
+    print(json.dumps({address: list(answered(address, secret)) for address in sys.argv[1:]}))
