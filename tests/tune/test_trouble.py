@@ -22,9 +22,10 @@ from tune.trials import Trial, collect
 pytestmark = [pytest.mark.usefixtures("cache"), pytest.mark.timeout(300)]
 
 TICK = 64
+TICKS = 200  # of a trial that is hit in its middle: some ten seconds
 FLAGS = ["--resolution", "16", "--max-images", "300", "--held-out", "60", "--width", "4"]
 FLAGS += ["--latent-size", "8", "--batch", "16", "--images-per-tick", str(TICK), "--compile", "off"]
-FLAGS += ["--scheduler", "none"]
+FLAGS += ["--scheduler", "none", "--metric", "swd"]
 
 
 def wait_for(is_so: Callable[[], bool], timeout_s: float = 120) -> None:
@@ -40,6 +41,12 @@ def trials_of(folder: Path) -> dict[int, Trial]:
 
 def ticks_of(folder: Path) -> int:
     return sum(len(trial.ticks) for trial in trials_of(folder).values())
+
+
+def running(folder: Path) -> list[Trial]:
+    """The trials that have trained and are far from their end."""
+    trials = trials_of(folder).values()
+    return [trial for trial in trials if trial.state == "running" and 2 <= len(trial.ticks) <= TICKS // 2]
 
 
 def seen(trial: Trial) -> list[int]:
@@ -73,16 +80,18 @@ def test_a_killed_worker_costs_at_most_a_tick_of_its_trial(tmp_path: Path) -> No
     killed: list[int] = []
 
     def kill_one() -> None:
-        wait_for(lambda: ticks_of(tmp_path / "sweep") >= 10)
         filters = [("class_name", "=", "RayTrainWorker"), ("state", "=", "ALIVE")]
         address = ray.get_runtime_context().gcs_address
-        actor = ray.util.state.list_actors(address, filters=filters, detail=True)[0]
-        os.kill(actor.pid, signal.SIGKILL)
-        killed.append(actor.pid)
+        wait_for(lambda: len(running(tmp_path / "sweep")) == 2)
+        workers = [actor.pid for actor in ray.util.state.list_actors(address, filters=filters, detail=True)]
+        # two gangs, two trials between their ticks: whichever worker dies, it holds a trial
+        wait_for(lambda: len(running(tmp_path / "sweep")) == 2)
+        os.kill(workers[0], signal.SIGKILL)
+        killed.append(workers[0])
 
     killer = threading.Thread(target=kill_one, daemon=True)
     killer.start()
-    images = 60 * TICK
+    images = TICKS * TICK
     trials = sweep(tmp_path, rates(), trials=3, scheduler="none", gan=tiny_gan(images=images))
     killer.join()
     assert killed
@@ -90,7 +99,7 @@ def test_a_killed_worker_costs_at_most_a_tick_of_its_trial(tmp_path: Path) -> No
     attempts = [trial.attempt for trial in trials.values()]
     assert sum(attempts) == 1, "one trial was tried again"
     for trial in trials.values():
-        assert seen(trial) == [TICK * tick for tick in range(1, 61)], "no tick is missing"
+        assert seen(trial) == [TICK * tick for tick in range(1, TICKS + 1)], "no tick is missing"
         assert len(trial.ticks) - len(trial.valid_ticks()) <= 1, "at most one was trained twice"
 
 
@@ -125,28 +134,24 @@ def test_signals_stop_cleanly_and_resume_goes_on_each_time(tmp_path: Path) -> No
 @pytest.mark.usefixtures("shared_ray")
 def test_a_killed_driver_loses_no_finished_trial_and_at_most_a_tick_of_a_running_one(tmp_path: Path) -> None:
     folder = tmp_path / "sweep"
-    driver = start(sweep_command(tmp_path, trials=5, images=40 * TICK))
+    driver = start(sweep_command(tmp_path, trials=4, images=TICKS * TICK))
     wait_for(lambda: sum(trial.state == "completed" for trial in trials_of(folder).values()) >= 2)
     # both places are taken: one that was proposed and has not begun would be counted as lost with its driver
-    wait_for(
-        lambda: (
-            sum(trial.state == "running" and bool(trial.ticks) for trial in trials_of(folder).values()) == 2
-        )
-    )
+    wait_for(lambda: len(running(folder)) == 2)
     os.kill(driver.pid, signal.SIGKILL)
     driver.communicate(timeout=60)
     before = trials_of(folder)
 
     assert main(["resume", str(folder)]) == 0
     after = trials_of(folder)
-    assert [trial.state for trial in after.values()] == ["completed"] * 5
+    assert [trial.state for trial in after.values()] == ["completed"] * 4
     for number, trial in before.items():
         assert after[number].values == trial.values
-        assert seen(after[number]) == [TICK * tick for tick in range(1, 41)]
+        assert seen(after[number]) == [TICK * tick for tick in range(1, TICKS + 1)]
         if trial.state == "completed":
             assert after[number].ticks == trial.ticks
         else:
-            assert len(after[number].ticks) - 40 <= 1
+            assert len(after[number].ticks) - TICKS <= 1
 
 
 @pytest.mark.usefixtures("shared_ray")
