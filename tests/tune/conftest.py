@@ -1,5 +1,6 @@
 """What the tests of the sweep share: one Ray, a cache of images, sabotage."""
 
+import functools
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -28,6 +29,6 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def sabotage(monkeypatch: pytest.MonkeyPatch) -> None:
+def sabotage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Lets trials with certain learning rates fail, in the workers of the gangs."""
-    monkeypatch.setattr(gangs, "work", sweeps.sabotaged_work)
+    monkeypatch.setattr(gangs, "work", functools.partial(sweeps.sabotaged_work, scene=str(tmp_path)))

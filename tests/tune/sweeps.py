@@ -1,6 +1,9 @@
 """Tiny sweeps in this process, and workers whose trials can be made to fail."""
 
+import contextlib
 import dataclasses
+import os
+import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -21,6 +24,8 @@ POISON = 1.0
 """A learning rate whose trials become NaN after their first tick."""
 CRASH = 0.9
 """A learning rate whose trials raise an error that no configuration foresees."""
+DEATH = 3e-4
+"""A learning rate whose first trial that has trained ten ticks sees its worker killed, by SIGKILL."""
 
 
 def tiny_gan(**settings: Any) -> GanConfig:
@@ -50,8 +55,8 @@ def sweep(
     return run_sweep(plan, view)
 
 
-def sabotaged_work(setup: dict[str, Any]) -> None:
-    """`gangs.work`, but that the rates above do what they say."""
+def sabotaged_work(setup: dict[str, Any], *, scene: str) -> None:
+    """`gangs.work`, but that the rates above do what they say; a killing is noted in the folder `scene`."""
     from gan.run import GanRun
     from tune import gangs as honest
 
@@ -61,6 +66,10 @@ def sabotaged_work(setup: dict[str, Any]) -> None:
         rate = run.config.optimizer.generator_lr
         if rate == CRASH:
             raise RuntimeError("the device is on fire")
+        if rate == DEATH and run.images_seen == 10 * run.config.images_per_tick:
+            with contextlib.suppress(FileExistsError):
+                Path(scene, "killed").touch(exist_ok=False)
+                os.kill(os.getpid(), signal.SIGKILL)
         if rate == POISON and run.images_seen > 0:
             state = run.state_dict()
             weights = next(
