@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help env sweep test test-slow check clean
+.PHONY: help env sweep test test-slow cluster-check check clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -15,6 +15,10 @@ $(VENV)/.env: pyproject.toml constraints.txt
 
 $(VENV)/.test: $(VENV)/.env
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[test]'
+	@touch $@
+
+$(VENV)/.cluster: $(VENV)/.test
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[cluster]'
 	@touch $@
 
 env: $(VENV)/.env  ## make the environment in .venv
@@ -33,6 +37,9 @@ test: check  ## everything a change must pass
 
 test-slow: $(VENV)/.test  ## kills and long training
 	$(BIN)/python -m pytest -m slow
+
+cluster-check: $(VENV)/.cluster  ## cluster.yaml and examples/onprem.yaml, rehearsed without a cloud
+	$(BIN)/python -m pytest tests/cluster/test_files.py
 
 clean:  ## remove what was made here, but no results
 	rm -rf $(VENV) build *.egg-info .mypy_cache .ruff_cache
