@@ -1,6 +1,7 @@
 """The one error that stands for wrong input, in one line, and how rules are stated."""
 
 import math
+import re
 
 
 class ConfigError(ValueError):
@@ -18,4 +19,20 @@ def require_between(name: str, value: float, low: float, high: float) -> None:
     require(
         math.isfinite(value) and low <= value <= high,
         f"{name} must lie between {low:g} and {high:g}, not {value:g}; choose a value in that range",
+    )
+
+
+def require_no_password(flag: str, url: str, remedy: str) -> None:
+    """Raise `ConfigError`, which does not repeat it, for a URL such as `scheme://user:password@host`.
+
+    URLs are kept with the results, stand in messages, and travel to every machine.
+    """
+    scheme, _, rest = url.partition("://")
+    has_one = re.match(r"[^/:@]*:[^@]*@", rest) or re.search(
+        r"[?&](password|passwd|pwd)=", rest, re.IGNORECASE
+    )
+    require(
+        not has_one,
+        f"{flag} must not hold a password, as this {scheme}:// URL does: it would be kept with the results; "
+        f"{remedy}",
     )

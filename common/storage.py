@@ -13,7 +13,7 @@ import fsspec
 import pyarrow
 import pyarrow.fs
 
-from common.errors import ConfigError, require
+from common.errors import ConfigError, require, require_no_password
 from common.files import WriteError, replace_file
 
 
@@ -34,11 +34,12 @@ class Folder:
 
     `flag` is what messages call the place, for instance the flag that named it.
 
-    Raises: ConfigError for a URL that no installed file system understands.
+    Raises: ConfigError for a URL that holds a password or that no installed file system understands.
     """
 
     def __init__(self, location: str, *, flag: str = "--storage") -> None:
         require(bool(location.strip()), f"{flag} must name a folder or URL, not ''; try runs")
+        require_no_password(flag, location, "use a profile (~/.aws/credentials) or the machine's role")
         self.is_local = "://" not in location or location.startswith("file://")
         if self.is_local:
             # absolute: Ray's workers have another working directory

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 import tyro
 
-from common.errors import ConfigError, require
+from common.errors import ConfigError, require, require_no_password
 from gan.config import GanConfig
 
 Search = Literal["tpe", "gp", "random"]
@@ -90,6 +90,8 @@ class SweepConfig:
             f"--scheduler pbt needs a population of at least 2, not --trials {self.trials}; try --trials 4",
         )
         require(bool(self.storage.strip()), "--storage must name a folder or URL, not ''; try runs")
+        if self.study is not None:
+            require_no_password("--study", self.study, "put it into ~/.pgpass for PostgreSQL")
         self.time_budget_s()
         self.gan.check_workers(self.workers_per_trial)
 
