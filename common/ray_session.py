@@ -1,10 +1,12 @@
 """RAY: starting Ray on this machine or joining a cluster, alike for a run and a sweep; nothing of GANs."""
 
+import contextlib
 import logging
 import os
 import signal
 import socket
 import threading
+from pathlib import Path
 from typing import Any
 
 import ray
@@ -37,8 +39,16 @@ def start_ray(address: str | None, num_cpus: int | None = None) -> None:
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     if address is None:
         _start_here(num_cpus or usable_cpus())
+        hide_token()
     else:
         _join(address)
+
+
+def hide_token() -> None:
+    """Leave the token that Ray keeps in ~/.ray to this user alone: who can read it can run code as them."""
+    # 2.60 makes the file readable to all users of the machine
+    with contextlib.suppress(OSError, RuntimeError):  # somebody else's, or a user without a home
+        (Path.home() / ".ray" / "auth_token").chmod(0o600)
 
 
 def stop_ray() -> None:

@@ -1,12 +1,13 @@
-"""What a user is told when Ray does not come up."""
+"""What a user is told when Ray does not come up, and who may read its token."""
 
 import os
+from pathlib import Path
 
 import pytest
 import ray
 
 from common.errors import ConfigError
-from common.ray_session import start_ray
+from common.ray_session import hide_token, start_ray
 
 
 def test_a_ray_that_does_not_come_up_is_one_line_and_leaves_nothing_behind(
@@ -27,3 +28,13 @@ def test_a_ray_that_does_not_come_up_is_one_line_and_leaves_nothing_behind(
         "of much.); the machine is busy or out of memory: try again"
     )
     assert ended == [True] and "RAY_GCS_SERVER_PORT" not in os.environ
+
+
+def test_the_token_is_left_to_its_user_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    hide_token()  # there is none
+    token = tmp_path / ".ray" / "auth_token"
+    token.parent.mkdir()
+    token.touch(0o644)
+    hide_token()
+    assert token.stat().st_mode & 0o777 == 0o600
