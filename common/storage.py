@@ -6,7 +6,7 @@ import json
 import os
 import stat
 from collections.abc import Iterator
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import fsspec
@@ -67,6 +67,7 @@ class Folder:
 
         Raises: WriteError when it cannot be written; the earlier file is intact.
         """
+        _require_inside(name)
         if self.is_local:
             replace_file(Path(self.location) / name, data)
             return
@@ -81,6 +82,7 @@ class Folder:
 
     def remove_folder(self, name: str) -> None:
         """Remove the folder `name` with all that is in it; nothing happens when there is none."""
+        _require_inside(name)
         with contextlib.suppress(OSError):
             self._files.delete_dir(f"{self._root}/{name}")
 
@@ -89,6 +91,7 @@ class Folder:
 
         Raises: ConfigError when it exists and cannot be read.
         """
+        _require_inside(name)
         try:
             with self._files.open_input_stream(f"{self._root}/{name}", compression=None) as stream:
                 data: bytes = stream.read()
@@ -105,6 +108,7 @@ class Folder:
 
         Raises: ConfigError when the place cannot be asked.
         """
+        _require_inside(name)
         try:
             info = self._files.get_file_info(f"{self._root}/{name}")
         except OSError as error:
@@ -151,6 +155,20 @@ class Folder:
     def _unlistable(self, name: str, error: OSError) -> ConfigError:
         path = self.path(name).rstrip("/")
         return ConfigError(f"{path} cannot be listed: {_one_line(error)}; check its path and access rights")
+
+
+def is_inside(name: object) -> bool:
+    """Whether a name, perhaps out of a stranger's file, leads to something below the folder it is in."""
+    if not isinstance(name, str) or "\0" in name:
+        return False
+    path = PurePosixPath(name)
+    return bool(path.parts) and not path.is_absolute() and ".." not in path.parts
+
+
+def _require_inside(name: str) -> None:
+    require(
+        is_inside(name), f"{name!r} is no name of a file inside a folder; give one without / before and .."
+    )
 
 
 def parse_json(data: bytes, name: str) -> dict[str, Any]:

@@ -1,7 +1,8 @@
 """What became of each pair, in a file that only grows; which pairs are to do is decided in `todo`.
 
 `manifest.jsonl` has one line each time a pair was done or failed. The last line for a pair counts. A line
-torn by a crash is passed over, so its pair is done again.
+torn by a crash is passed over, so its pair is done again; so is one whose picture would lie outside of the
+folder.
 """
 
 import contextlib
@@ -18,7 +19,7 @@ import filelock
 from common.appended import AppendedLines
 from common.errors import ConfigError, require
 from common.files import WriteError
-from common.storage import Folder
+from common.storage import Folder, is_inside
 from styletransfer.pairs import Pair
 
 MANIFEST_NAME = "manifest.jsonl"
@@ -138,7 +139,8 @@ def _parse(content: bytes) -> Iterator[Entry]:
                 width, height = fields["size_px"]
                 fields["size_px"] = (width, height)
             entry = Entry(**fields)
-            if entry.state in ("done", "failed") and all(isinstance(name, str) for name in entry.pair):
+            is_sound = all(isinstance(name, str) for name in entry.pair) and is_inside(entry.output)
+            if entry.state in ("done", "failed") and is_sound:
                 yield entry
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from common.appended import AppendedLines
-from common.storage import Folder
+from common.storage import Folder, is_inside
 
 LOG_NAME = "events.jsonl"
 
@@ -114,7 +114,8 @@ class EventLog(AppendedLines):
 def read_events(location: str | Path) -> list[Event]:
     """Every event of a sweep's folder in the order of writing; none when there is no log.
 
-    Lines that are torn, and events of a kind that a newer version added, are left out.
+    Lines that are torn, events of a kind that a newer version added, and states outside of the sweep's folder
+    are left out.
     """
     content = Folder(str(location)).read(LOG_NAME) or b""
     return list(_parse(content))
@@ -134,7 +135,10 @@ def _parse(content: bytes) -> Iterator[Event]:
             fields = json.loads(line)
             event_class = _NAMES[fields.pop("event")]
             known = {field.name for field in dataclasses.fields(event_class)}
-            yield event_class(**{key: value for key, value in fields.items() if key in known})
+            event = event_class(**{key: value for key, value in fields.items() if key in known})
+            # a sweep reads the states that its log names, and removes them
+            if not isinstance(event, CheckpointSaved) or is_inside(event.path):
+                yield event
 
 
 def _finite(value: Any) -> Any:

@@ -78,3 +78,20 @@ def test_a_file_that_is_no_json_table_is_refused_in_one_line(data: bytes) -> Non
     with pytest.raises(ConfigError) as caught:
         parse_json(data, "c.json")
     assert "\n" not in str(caught.value) and "c.json" in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["../x", "a/../../x", "/x", "", ".", "a\0b"])
+def test_a_name_that_leads_out_of_the_folder_is_refused_and_nothing_is_touched(
+    tmp_path: Path, name: str
+) -> None:
+    (tmp_path / "x").mkdir()
+    for location in (*locations(tmp_path / "y"), str(tmp_path / "z")):
+        folder = Folder(location)
+        folder.write("kept", b"1")
+        with pytest.raises(ConfigError):
+            folder.write(name, b"2")
+        for act in (folder.read, folder.status, folder.remove_folder):
+            with pytest.raises(ConfigError):
+                act(name)
+        assert folder.read("kept") == b"1"
+    assert (tmp_path / "x").is_dir()

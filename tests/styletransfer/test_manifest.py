@@ -111,6 +111,15 @@ def test_lines_that_are_none_of_ours_are_passed_over(tmp_path: Path, line: bytes
     assert list(read_manifest(folder)) == [entry().pair]
 
 
+@pytest.mark.parametrize("output", ["../a.png", "/tmp/a.png", "a/../../b.png", "", 3])
+def test_a_line_whose_picture_would_lie_elsewhere_is_passed_over(tmp_path: Path, output: object) -> None:
+    folder = Folder(str(tmp_path))
+    with Manifest(folder) as manifest:
+        manifest.record(entry(output=output))
+        manifest.record(entry("dog.jpg"))
+    assert list(read_manifest(folder)) == [entry("dog.jpg").pair]
+
+
 def test_a_field_of_a_newer_version_is_ignored(tmp_path: Path) -> None:
     fields = dataclasses.asdict(entry(time=1.0)) | {"mood": "blue"}
     folder = Folder(str(tmp_path))

@@ -36,7 +36,7 @@ EVENTS: list[Event] = [
         values={"optimizer.beta1": 0.6},
         time=3.0,
     ),
-    CheckpointSaved(number=0, images_seen=64, path="/x/ä b", value=3.25, time=4.0),
+    CheckpointSaved(number=0, images_seen=64, path="x/ä b", value=3.25, time=4.0),
     TrialEnded(number=0, trial_id="a", state="failed", reason='NaN in "loss"\nsecond line', time=5.0),
 ]
 
@@ -132,6 +132,15 @@ def test_fields_and_events_of_a_newer_version_are_ignored(tmp_path: Path) -> Non
     ]
     (tmp_path / LOG_NAME).write_text("".join(json.dumps(line) + "\n" for line in lines))
     assert read_events(tmp_path) == [TrialEnded(number=1, state="pruned", time=1.0)]
+
+
+@pytest.mark.parametrize("path", ["/etc", "../other", "a/../..", "."])
+def test_a_state_outside_of_the_sweeps_folder_is_left_out(tmp_path: Path, path: str) -> None:
+    kept = CheckpointSaved(number=0, images_seen=64, path="a/state", time=1.0)
+    with EventLog(tmp_path) as log:
+        log.record(CheckpointSaved(number=0, images_seen=128, path=path, time=2.0))
+        log.record(kept)
+    assert read_events(tmp_path) == [kept]
 
 
 def test_a_log_at_a_url_is_written_at_flush_and_goes_on(memory_url: str) -> None:
