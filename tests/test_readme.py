@@ -16,8 +16,9 @@ ROOT = Path(__file__).parent.parent
 
 
 def commands() -> list[str]:
-    """Every command line of `tune` and `gan` in the README's blocks and table, and in the Makefile."""
+    """Every command line of `tune` and `gan` in the README, its page on clusters, and the Makefile."""
     readme, makefile = (ROOT / "README.md").read_text(), (ROOT / "Makefile").read_text()
+    readme += (ROOT / "docs" / "clusters.md").read_text()
     text = re.sub(r"\\\n\s*", " ", readme + makefile)
     blocks = re.findall(r"python -m ((?:tune|gan) [^\n`]+)", text)
     table = re.findall(r"^\| `((?:tune|gan) [^`]+)`", readme, re.MULTILINE)
@@ -35,7 +36,7 @@ def test_a_shown_command_is_taken(line: str, tmp_path: Path, monkeypatch: pytest
     (tmp_path / "best.json").write_text(settings)
     (tmp_path / "DIR").mkdir()
     (tmp_path / "DIR" / "config.json").write_text(settings)
-    program, *words = shlex.split(line)
+    program, *words = shlex.split(line, comments=True)
     (parse_tune if program == "tune" else parse_gan)([word for word in words if word != "FILE"])
 
 
