@@ -122,9 +122,7 @@ def why_not() -> str | None:
     missing = [tool for tool in TOOLS if shutil.which(tool, path=f"{os.defpath}:{_SYSTEM_PATH}") is None]
     if missing:
         return f"{', '.join(missing)} is missing; Debian: openssh-server rsync iproute2"
-    script = (
-        "mkdir /run/a /run/b /run/c; mount -t overlay -o lowerdir=/,upperdir=/run/a,workdir=/run/b x /run/c"
-    )
+    script = "mkdir /run/a /run/b /run/c; mount -t overlay -o lowerdir=/,upperdir=/run/a,workdir=/run/b x /run/c"
     trial = subprocess.run(
         ["unshare", "-m", "-n", "-p", "--fork", "sh", "-ec", f"mount -t tmpfs x /run; {script}"],
         capture_output=True,
