@@ -86,6 +86,11 @@ class Folder:
         with contextlib.suppress(OSError):
             self._files.delete_dir(f"{self._root}/{name}")
 
+    def remove_file(self, name: str) -> None:
+        """Remove the file `name`; nothing happens when there is none."""
+        with contextlib.suppress(OSError):
+            self._files.delete_file(f"{self._root}/{name}")
+
     def read(self, name: str) -> bytes | None:
         """The file's bytes, None when there is no such file.
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from rich.console import Console
 
+from common.cluster_storage import check_seen_by_all
 from common.errors import require
 from common.interrupt import Interrupted
 from common.progress import counted, say
@@ -97,6 +98,7 @@ def run_train(command: Train, console: Console) -> int:
         start_ray(command.address)
         if command.address is not None:
             resources = share_resources(cluster_nodes(), plan.workers, command.wants_gpu())
+            check_seen_by_all(results.folder)
         results.begin(config, plan.details)
         device = "1 GPU" if resources.gpu else f"{resources.cpus} CPU{'s' * (resources.cpus > 1)}"
         say(console, f"{results.folder.location}: {plan.workers} x {device}")

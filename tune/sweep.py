@@ -14,6 +14,7 @@ import ray
 import ray.exceptions
 from ray.tune.schedulers import TrialScheduler
 
+from common.cluster_storage import check_seen_by_all
 from common.files import WriteError
 from common.interrupt import deferred
 from common.ray_session import cluster_nodes, local_nodes, start_ray
@@ -57,6 +58,7 @@ def run_sweep(plan: SweepPlan, view: SweepView) -> dict[int, Trial]:
     with _ray(config.address):
         nodes = local_nodes() if config.address is None else cluster_nodes()
         plan = dataclasses.replace(plan, cluster_capacity=capacity.plan(config, nodes))
+        check_seen_by_all(plan.folder.files)
         plan.folder.begin(config, plan.space, is_resumed=plan.is_resumed)
         events = read_events(plan.folder.location) if plan.is_resumed else []
         trials = collect(events)
