@@ -1,4 +1,4 @@
-"""A real cluster for the tests of this folder: `ray up` of `examples/onprem.yaml` on hosts of namespaces."""
+"""What the tests of this folder share: `ray up` of `examples/onprem.yaml` on hosts out of namespaces."""
 
 import dataclasses
 import json
@@ -21,10 +21,14 @@ WORKERS = 2
 
 @dataclasses.dataclass(frozen=True)
 class Cluster:
-    """A head and two workers that `ray up` made one of; `shared`: the folder that all hosts see."""
+    """A head and two workers that `ray up` made one of."""
 
     lan: Lan
-    shared: Path
+
+    @property
+    def shared(self) -> Path:
+        """The folder that all hosts see as /shared."""
+        return self.lan.shared
 
     @property
     def head(self) -> Host:
@@ -39,7 +43,8 @@ class Cluster:
     def listed(self, what: str) -> list[dict[str, Any]]:
         """`ray list <what>`, such as nodes, as Ray's own State API tells on the head."""
         output = self.head.run(f"ray list {what} --detail --limit 1000 --format json")
-        rows: list[dict[str, Any]] = json.loads(output[output.index("[") :])
+        # in words when there are none
+        rows: list[dict[str, Any]] = json.loads(output[output.index("[") :]) if "[" in output else []
         return rows
 
     def alive(self) -> list[str]:
@@ -56,11 +61,17 @@ class Cluster:
             time.sleep(0.5)
         return time.monotonic() - began
 
-    def hosts_of(self, actor: str) -> list[str]:
-        """Where the actors of a class ran, one address an actor; dead ones count too."""
+    def hosts_of_actors(self, class_name: str) -> list[str]:
+        """Where the actors of a class ran, dead ones too: an address each."""
+        return self._addresses(self.listed(f"actors --filter class_name={class_name}"))
+
+    def hosts_of_tasks(self, name: str) -> list[str]:
+        """Where the tasks of a name ran: an address each."""
+        return self._addresses(self.listed(f"tasks --filter name={name}"))
+
+    def _addresses(self, rows: list[dict[str, Any]]) -> list[str]:
         address_of = {row["node_id"]: row["node_ip"] for row in self.listed("nodes")}
-        actors = self.listed(f"actors --filter class_name={actor}")
-        return [address_of[row["node_id"]] for row in actors if row["node_id"] in address_of]
+        return [address_of[row["node_id"]] for row in rows if row["node_id"]]
 
 
 @pytest.fixture(scope="package")
@@ -69,12 +80,12 @@ def lan(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lan]:
     reason = why_not()
     if reason is not None:
         pytest.skip(reason)
-    shared = tmp_path_factory.mktemp("shared")
-    with lan_of(1 + WORKERS, shared=shared, visible=[ROOT]) as lan:
-        path = f"PATH={Path(sys.prefix) / 'bin'}:$PATH"
+    with lan_of(1 + WORKERS, shared=tmp_path_factory.mktemp("shared"), visible=[ROOT]) as lan:
         for host in lan.hosts:
-            # what the setup commands of the file do where packages can be fetched
-            host.write("/root/.bashrc", f"export {path} PYTHONPATH=/root/artsweep RAY_AUTH_MODE=token\n")
+            # the commands of the file that install are left out: the hosts see this Python, and run the package
+            # where it was copied to
+            host.run(f"ln -s {sys.prefix} venv; echo export PYTHONPATH=/root/artsweep > .bashrc")
+        path = f"PATH={Path(sys.prefix) / 'bin'}:$PATH"
         lan.laptop.write("/root/.bashrc", f"export {path} RAY_AUTH_MODE=token\n")
         lan.laptop.write("/root/.ray/auth_token", secrets.token_hex(32))
         lan.laptop.write(FILE, onprem_file(lan))
@@ -87,19 +98,15 @@ def onprem_file(lan: Lan) -> str:
     head, *workers = [host.address for host in lan.hosts]
     config["provider"] |= {"head_ip": head, "worker_ips": workers}
     config["auth"] = {"ssh_user": "root", "ssh_private_key": KEY}
-    for counted in ("min_workers", "max_workers"):
-        if counted in config:
-            config[counted] = len(workers)
-    config |= {"initialization_commands": [], "setup_commands": []}
-    config |= {"head_setup_commands": [], "worker_setup_commands": []}
+    config["setup_commands"] = [line for line in config["setup_commands"] if ".bashrc" in line]
     text: str = yaml.safe_dump(config)
     return text
 
 
 @pytest.fixture(scope="package")
-def cluster(lan: Lan, tmp_path_factory: pytest.TempPathFactory) -> Cluster:
+def cluster(lan: Lan) -> Cluster:
     """The hosts after `ray up`, when all of them have joined."""
-    cluster = Cluster(lan, Path(str(tmp_path_factory.getbasetemp() / "shared0")))
+    cluster = Cluster(lan)
     cluster.ray("up --yes --no-config-cache FILE", timeout_s=150)
     cluster.wait_for_nodes(1 + WORKERS, timeout_s=150)
     return cluster

@@ -23,7 +23,7 @@ _SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _SUBNET = "10.77.0"
 
 # Process 1 of a host. $1: its name; $2: folder that all hosts share; $3: public key, '' for no SSH server;
-# further: paths that stay visible though they lie below /root or /tmp.
+# further: paths that stay visible, read-only, though they lie below /root or /tmp or on another disk.
 _INIT = r"""
 set -eu
 name=$1 shared=$2 key=$3; shift 3
@@ -40,7 +40,7 @@ mount -t tmpfs -o size=512m shm dev/shm
 mount -t tmpfs -o mode=755 run run
 mount -t tmpfs -o mode=1777 tmp tmp
 mount -t tmpfs -o mode=700 root root
-for kept in "$@"; do mkdir -p ".$kept"; mount --rbind "$kept" ".$kept"; done
+for kept in "$@"; do mkdir -p ".$kept"; mount --bind "$kept" ".$kept"; mount -o remount,bind,ro ".$kept"; done
 mkdir -p .SHARED run/old run/sshd root/.ssh
 mount --bind "$shared" .SHARED
 pivot_root . run/old
@@ -108,6 +108,8 @@ class Lan:
 
     laptop: Host
     hosts: Sequence[Host]
+    shared: Path
+    """What all see as `SHARED`, as this machine sees it."""
 
     def set_link(self, host: Host, *, is_up: bool) -> None:
         """Pull the host's cable, or put it back."""
@@ -122,7 +124,9 @@ def why_not() -> str | None:
     missing = [tool for tool in TOOLS if shutil.which(tool, path=f"{os.defpath}:{_SYSTEM_PATH}") is None]
     if missing:
         return f"{', '.join(missing)} is missing; Debian: openssh-server rsync iproute2"
-    script = "mkdir /run/a /run/b /run/c; mount -t overlay -o lowerdir=/,upperdir=/run/a,workdir=/run/b x /run/c"
+    script = (
+        "mkdir /run/a /run/b /run/c; mount -t overlay -o lowerdir=/,upperdir=/run/a,workdir=/run/b x /run/c"
+    )
     trial = subprocess.run(
         ["unshare", "-m", "-n", "-p", "--fork", "sh", "-ec", f"mount -t tmpfs x /run; {script}"],
         capture_output=True,
@@ -162,7 +166,7 @@ def lan_of(num_hosts: int, *, shared: Path, visible: Sequence[Path] = ()) -> Ite
         for host in [laptop, *hosts]:
             host.write("/etc/hosts", f"127.0.0.1 localhost\n{names}")
         laptop.write(KEY, (keys / "key").read_text())
-        yield Lan(laptop, hosts)
+        yield Lan(laptop, hosts, shared)
 
 
 def _start(stack: contextlib.ExitStack, name: str, shared: Path, key: str, kept: Sequence[str]) -> int:

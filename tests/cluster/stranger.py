@@ -1,4 +1,4 @@
-"""What someone in the cluster's network is answered without a token, port by port; a program of its own.
+"""What someone in the cluster's network is answered without a token, port by port; run by itself, no Ray here.
 
     python stranger.py HOST:PORT...
 
@@ -11,6 +11,8 @@ import json
 import socket
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 
 import grpc
 import torch.distributed
@@ -98,7 +100,9 @@ def is_torch_store(address: str) -> bool:
     """Whether the port is the store by which the workers of a trial find each other."""
     host, port = address.rsplit(":", 1)
     try:
-        store = torch.distributed.TCPStore(host, int(port), is_master=False, wait_for_workers=False)
+        store = torch.distributed.TCPStore(
+            host, int(port), is_master=False, wait_for_workers=False, timeout=timedelta(seconds=TIMEOUT_S)
+        )
         return bool(store.num_keys() >= 0)
     except RuntimeError:
         return False
@@ -106,4 +110,6 @@ def is_torch_store(address: str) -> bool:
 
 if __name__ == "__main__":
     secret = "" if sys.stdin.isatty() else sys.stdin.read().strip()
-    print(json.dumps({address: list(answered(address, secret)) for address in sys.argv[1:]}))
+    with ThreadPoolExecutor() as pool:
+        found = pool.map(lambda address: list(answered(address, secret)), sys.argv[1:])
+        print(json.dumps(dict(zip(sys.argv[1:], found, strict=True))))

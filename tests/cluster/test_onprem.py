@@ -1,0 +1,147 @@
+"""`examples/onprem.yaml` on a head and two workers: a sweep and a batch over hosts, by job and by --address."""
+
+import json
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.cluster.conftest import WORKERS, Cluster
+from tests.cluster.ports import listening, questions_answered
+from tune.events import read_events
+from tune.trials import Trial, collect
+
+pytestmark = [pytest.mark.cluster, pytest.mark.timeout(300)]
+
+TRIALS = 6
+GAN = "--data shapes --resolution 16 --max-images 300 --held-out 60 --width 4 --latent-size 8 --batch 16"
+GAN += " --images-per-tick 64 --images 256 --metric swd --compile off"
+# a worker takes a whole host, so that the two of a trial cannot share one
+OVER_TWO_HOSTS = "--workers-per-trial 2 --cpus-per-worker 2 --address auto"
+PAIRS = 12
+STYLE = "--size 32 --iterations 4 --workers 2 --address auto"
+# Ray's exporters of metrics know no token; whether a process lives is told to everybody
+OPEN_QUESTIONS = {"grpc grpc.health.v1.Health/Check", "ssh"}
+
+
+@pytest.fixture(scope="module")
+def tunnel(cluster: Cluster) -> Iterator[str]:
+    """The dashboard's address on the laptop."""
+    command = cluster.lan.laptop.words("ray dashboard /root/onprem.yaml")
+    address = "http://127.0.0.1:8265"
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        cluster.lan.laptop.run(f"until curl -s -o /dev/null {address}; do sleep 0.2; done", timeout_s=60)
+        yield address
+        process.kill()
+
+
+@pytest.fixture(scope="module")
+def pictures(cluster: Cluster) -> str:
+    """The folders of contents and styles for the pairs, where all hosts see them."""
+    random = np.random.default_rng(0)
+    for folder, count in (("photos", 4), ("paintings", 3)):
+        (cluster.shared / folder).mkdir()
+        for index in range(count):
+            rgb = random.integers(0, 256, (40, 48, 3), dtype=np.uint8)
+            Image.fromarray(rgb).save(cluster.shared / folder / f"{index}.png")
+    return "/shared/photos /shared/paintings"
+
+
+def check_sweep(trials: dict[int, Trial]) -> None:
+    assert len(trials) == TRIALS
+    assert {trial.state for trial in trials.values()} == {"completed"}
+    for trial in trials.values():
+        assert [tick.images_seen for tick in trial.ticks] == [64, 128, 192, 256], "nothing was lost or repeated"
+
+
+def check_pictures(folder: Path) -> None:
+    lines = [json.loads(line) for line in (folder / "manifest.jsonl").read_text().splitlines()]
+    assert sorted(line["state"] for line in lines) == ["done"] * PAIRS
+    for line in lines:
+        with Image.open(folder / line["output"]) as picture:
+            assert max(picture.size) == 32
+
+
+def test_a_submitted_sweep_trains_each_trial_on_two_hosts_and_strangers_are_told_nothing(
+    cluster: Cluster, tunnel: str
+) -> None:
+    before = len(cluster.hosts_of_actors("RayTrainWorker"))
+    sweep = f"tune sweep --name job --storage /shared {GAN} --trials {TRIALS} --scheduler none {OVER_TWO_HOSTS}"
+    command = f"ray job submit --address {tunnel} -- python -m {sweep}"
+    submitted = subprocess.Popen(
+        cluster.lan.laptop.words(command), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+    with submitted:
+        folder = cluster.shared / "job"
+        began = time.monotonic()
+        while not any(trial.ticks for trial in collect(read_events(folder)).values()):
+            assert submitted.poll() is None and time.monotonic() - began < 120
+            time.sleep(0.2)
+        check_ports(cluster)
+        output, _ = submitted.communicate(timeout=120)
+    assert submitted.returncode == 0, output
+    check_sweep(collect(read_events(folder)))
+    hosts = cluster.hosts_of_actors("RayTrainWorker")[before:]
+    assert len(hosts) == WORKERS == len(set(hosts)), "one gang, its workers on two hosts"
+
+
+def check_ports(cluster: Cluster) -> None:
+    ports = [port for host in cluster.lan.hosts for port in listening(host)]
+    began = time.monotonic()
+    answered = questions_answered(cluster.lan.laptop, ports)
+    print("scan took", time.monotonic() - began)
+    for port in ports:
+        print(port, answered[port.address])
+
+
+def test_a_sweep_on_the_head_trains_trials_side_by_side_on_several_hosts(cluster: Cluster) -> None:
+    before = len(cluster.hosts_of_actors("RayTrainWorker"))
+    flags = "--workers-per-trial 2 --cpus-per-worker 1 --address auto --scheduler none"
+    command = f"python -m tune sweep --name here --storage /shared {GAN} --trials {TRIALS} {flags}"
+    cluster.ray(f"exec FILE 'cd artsweep && {command}'", timeout_s=200)
+    check_sweep(collect(read_events(cluster.shared / "here")))
+    hosts = cluster.hosts_of_actors("RayTrainWorker")[before:]
+    assert len(hosts) == 4 and len(set(hosts)) == WORKERS, "two gangs, all CPUs of two hosts"
+
+
+def test_a_submitted_batch_draws_on_several_hosts_into_the_shared_folder(
+    cluster: Cluster, tunnel: str, pictures: str
+) -> None:
+    command = f"python -m styletransfer {pictures} /shared/drawn {STYLE}"
+    cluster.ray(f"job submit --address {tunnel} -- {command}", timeout_s=200)
+    check_pictures(cluster.shared / "drawn")
+    assert len(set(cluster.hosts_of_tasks("Painter.draw"))) == WORKERS
+
+
+def test_a_batch_into_the_heads_own_folder_is_whole_and_can_be_fetched(
+    cluster: Cluster, pictures: str
+) -> None:
+    command = f"python -m styletransfer {pictures} /root/drawn {STYLE}"
+    cluster.ray(f"exec FILE 'cd artsweep && {command}'", timeout_s=200)
+    cluster.ray("rsync-down FILE /root/drawn/ /shared/fetched/")
+    check_pictures(cluster.shared / "fetched")
+
+
+def test_storage_that_only_the_head_sees_is_refused_before_anything_starts(cluster: Cluster) -> None:
+    command = f"python -m tune sweep --name local --storage /root/runs {GAN} --address auto"
+    said = cluster.head.run(f"cd artsweep; {command} 2>&1; echo exit $?")
+    workers = ", ".join(host.address for host in cluster.lan.hosts[1:])
+    assert said.splitlines()[-2:] == [
+        "python -m tune: --storage /root/runs/local must be one folder for all 3 machines, and what is written "
+        f"there is not found on {workers}; "
+        "give a folder that they share, such as NFS, or a URL such as s3://bucket/path",
+        "exit 2",
+    ]
+
+
+def test_ray_down_leaves_nothing_running(cluster: Cluster) -> None:
+    cluster.ray("down --yes FILE")
+    deadline = time.monotonic() + 120  # workers end a minute after their head
+    for host in cluster.lan.hosts:
+        while "raylet" in (processes := host.run("ps -eo comm")) or "gcs_server" in processes:
+            assert time.monotonic() < deadline, f"{host.name}: {processes}"
+            time.sleep(1)
