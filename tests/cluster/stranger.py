@@ -17,7 +17,7 @@ from datetime import timedelta
 import grpc
 import torch.distributed
 
-TIMEOUT_S = 5
+TIMEOUT_S = 3
 # what the dashboard, its agents and the exporters of metrics are asked
 HTTP_PATHS = ("/", "/metrics", "/api/version", "/api/jobs/", "/api/job_agent/jobs/", "/logs", "/nodes")
 # for each service of Ray 2.60 a question that changes nothing, and for which an empty message is a valid one
@@ -36,14 +36,14 @@ GRPC_METHODS = (
 
 
 def answered(address: str, token: str) -> Iterator[str]:
-    """The questions that the port answered: `grpc METHOD`, `http PATH`, `ssh`, `torch store`, `unknown`."""
+    """What the port answered: `grpc METHOD`, `http PATH`, `metrics`, `ssh`, `torch store`, or `unknown`."""
     questions = [*by_grpc(address, token)]
     if questions != ["none"]:
         yield from (f"grpc {method}" for method in questions)
         return
-    paths = by_http(address, token)
-    if paths is not None:
-        yield from (f"http {path}" for path in paths)
+    pages = by_http(address, token)
+    if pages is not None:
+        yield from (f"http {page}" if page.startswith("/") else page for page in pages)
     elif banner(address).startswith("SSH-"):
         yield "ssh"
     elif is_torch_store(address):
@@ -68,21 +68,25 @@ def by_grpc(address: str, token: str) -> Iterator[str]:
 
 
 def by_http(address: str, token: str) -> list[str] | None:
-    """The paths that were answered; None where HTTP is not spoken."""
+    """The paths that were answered, or `metrics` where the answer to all is that; None: HTTP is not spoken."""
     host, port = address.rsplit(":", 1)
     headers = {"Authorization": f"Bearer {token}"} if token else {}
-    paths = []
+    paths, bodies = [], []
     for path in HTTP_PATHS:
         connection = http.client.HTTPConnection(host, int(port), timeout=TIMEOUT_S)
         try:
             connection.request("GET", path, headers=headers)
-            if connection.getresponse().status not in (401, 403, 404):
+            response = connection.getresponse()
+            if response.status not in (401, 403, 404):
                 paths.append(path)
+                bodies.append(response.read())
         except (OSError, http.client.HTTPException):
             return None
         finally:
             connection.close()
-    return paths
+    # Prometheus' exporter has one page, whatever it is asked for
+    is_exporter = len(paths) == len(HTTP_PATHS) and all(body.startswith(b"# HELP") for body in bodies)
+    return ["metrics"] if is_exporter else paths
 
 
 def banner(address: str) -> str:
@@ -110,6 +114,6 @@ def is_torch_store(address: str) -> bool:
 
 if __name__ == "__main__":
     secret = "" if sys.stdin.isatty() else sys.stdin.read().strip()
-    with ThreadPoolExecutor() as pool:
+    with ThreadPoolExecutor(64) as pool:
         found = pool.map(lambda address: list(answered(address, secret)), sys.argv[1:])
         print(json.dumps(dict(zip(sys.argv[1:], found, strict=True))))

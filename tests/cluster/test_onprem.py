@@ -1,5 +1,6 @@
 """`examples/onprem.yaml` on a head and two workers: a sweep and a batch over hosts, by job and by --address."""
 
+import itertools
 import json
 import subprocess
 import time
@@ -24,8 +25,16 @@ GAN += " --images-per-tick 64 --images 256 --metric swd --compile off"
 OVER_TWO_HOSTS = "--workers-per-trial 2 --cpus-per-worker 2 --address auto"
 PAIRS = 12
 STYLE = "--size 32 --iterations 4 --workers 2 --address auto"
-# Ray's exporters of metrics know no token; whether a process lives is told to everybody
-OPEN_QUESTIONS = {"grpc grpc.health.v1.Health/Check", "ssh"}
+# What Ray 2.60 and PyTorch answer without a token: whether a process lives, metrics, and to whoever asks a
+# trial's workers. Hence hosts that only their own network reaches.
+OPEN = {"grpc grpc.health.v1.Health/Check", "metrics", "ssh"}
+OF_PYTORCH = {"torch store", "unknown"}
+GOOD_QUESTIONS = [
+    "grpc ray.rpc.CoreWorkerService/GetCoreWorkerStats",
+    "grpc ray.rpc.NodeManagerService/GetNodeStats",
+    "grpc ray.rpc.ReporterService/GetTraceback",
+    "http /api/job_agent/jobs/",
+]
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +64,8 @@ def check_sweep(trials: dict[int, Trial]) -> None:
     assert len(trials) == TRIALS
     assert {trial.state for trial in trials.values()} == {"completed"}
     for trial in trials.values():
-        assert [tick.images_seen for tick in trial.ticks] == [64, 128, 192, 256], "nothing was lost or repeated"
+        seen = [tick.images_seen for _, tick in trial.ticks]
+        assert seen == [64, 128, 192, 256], "nothing was lost or repeated"
 
 
 def check_pictures(folder: Path) -> None:
@@ -91,11 +101,18 @@ def test_a_submitted_sweep_trains_each_trial_on_two_hosts_and_strangers_are_told
 
 def check_ports(cluster: Cluster) -> None:
     ports = [port for host in cluster.lan.hosts for port in listening(host)]
-    began = time.monotonic()
     answered = questions_answered(cluster.lan.laptop, ports)
-    print("scan took", time.monotonic() - began)
     for port in ports:
-        print(port, answered[port.address])
+        questions = set(answered[port.address])
+        open_here = OPEN | (OF_PYTORCH if port.process.startswith("ray::RayTrainW") else set())
+        assert questions <= open_here, f"{port} answers {questions - open_here} without a token"
+    assert "torch store" in itertools.chain(*answered.values()), "a trial was under way"
+    # the same questions with the token, so that a refusal above means something
+    token = cluster.lan.laptop.run("cat ~/.ray/auth_token")
+    shown = questions_answered(cluster.lan.laptop, ports, token=token)
+    head = shown[f"{cluster.head.address}:6379"]
+    assert "grpc ray.rpc.NodeInfoGcsService/GetAllNodeInfo" in head
+    assert set(GOOD_QUESTIONS) <= set(itertools.chain(*shown.values()))
 
 
 def test_a_sweep_on_the_head_trains_trials_side_by_side_on_several_hosts(cluster: Cluster) -> None:
