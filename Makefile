@@ -17,10 +17,6 @@ $(VENV)/.test: $(VENV)/.env
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[test]'
 	@touch $@
 
-$(VENV)/.cluster: $(VENV)/.test
-	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[cluster]'
-	@touch $@
-
 env: $(VENV)/.env  ## make the environment in .venv
 
 sweep: $(VENV)/.env  ## a real sweep on the built-in images; leaves runs/shapes-<date>
@@ -38,7 +34,7 @@ test: check  ## everything a change must pass
 test-slow: $(VENV)/.test  ## kills and long training
 	$(BIN)/python -m pytest -m slow
 
-cluster-check: $(VENV)/.cluster  ## cluster.yaml and examples/onprem.yaml, rehearsed without a cloud
+cluster-check: $(VENV)/.test  ## cluster.yaml and examples/onprem.yaml, rehearsed without a cloud
 	$(BIN)/python -m pytest tests/cluster/test_files.py
 
 test-cluster: $(VENV)/.test  ## `ray up` on hosts out of namespaces; needs root

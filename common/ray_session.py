@@ -11,6 +11,7 @@ from typing import Any
 
 import ray
 import torch
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from common.errors import ConfigError, require
 
@@ -131,6 +132,11 @@ def worker_env(threads: int) -> dict[str, str]:
         "MKL_NUM_THREADS": str(threads),
         ADDRESS_VARIABLE: ray.get_runtime_context().gcs_address,
     }
+
+
+def beside_driver() -> NodeAffinitySchedulingStrategy:
+    """Places an actor on this process's machine, so that no other machine's death can take it away."""
+    return NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
 
 
 def local_nodes() -> list[dict[str, float]]:

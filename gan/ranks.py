@@ -33,3 +33,9 @@ class Ranks:
         if self.rank > 0:
             told.zero_()
         return dict(zip(values, self.summed(told).tolist(), strict=True))
+
+
+def is_loss_of_a_peer(error: BaseException) -> bool:
+    """Whether a collective failed for want of another rank, which is no fault of what was trained."""
+    # gloo's errors have no type of their own in torch 2.14, but name its source file
+    return isinstance(error, dist.DistError) or (isinstance(error, RuntimeError) and "gloo/" in str(error))

@@ -22,7 +22,7 @@ from ray.util.queue import Empty, Queue
 
 from common.errors import ConfigError
 from common.files import WriteError
-from common.ray_session import worker_env
+from common.ray_session import beside_driver, worker_env
 from common.storage import Folder
 from gan.config import GanConfig
 from gan.data import load_images
@@ -44,7 +44,7 @@ def train(config: GanConfig, folder: Folder, resources: Resources) -> Iterator[E
     Ray must be started. Whoever stops iterating ends the workers by ending Ray.
     """
     os.environ.setdefault("RAY_TRAIN_HEALTH_CHECK_INTERVAL_S", "0.5")
-    events = Queue(actor_options={"num_cpus": 0})
+    events = Queue(actor_options={"num_cpus": 0, "scheduling_strategy": beside_driver()})
     trainer = build_trainer(config, folder, resources, events)
     failure: list[BaseException] = []
 

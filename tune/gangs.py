@@ -22,9 +22,10 @@ from ray.train.v2.api.callback import UserCallback
 from ray.train.v2.api.config import FailureConfig, LoggingConfig, RunConfig, ScalingConfig
 
 from common.errors import ConfigError
-from common.ray_session import worker_env
+from common.ray_session import beside_driver, worker_env
 from gan import checkpoint
 from gan.config import GanConfig
+from gan.ranks import is_loss_of_a_peer
 from gan.run import Diverged
 from tune.capacity import Capacity
 from tune.orders import Command, GangStatus, Outcome
@@ -50,8 +51,13 @@ class Gangs:
 
     def __init__(self, config: GangConfig) -> None:
         names = [f"gang-{index}" for index in range(config.capacity.gangs)]
-        # An async actor runs 1,000 calls at once by default; every worker and every trial keeps one open.
-        self.pool = ray.remote(Pool).options(num_cpus=0, max_concurrency=100_000).remote(names)
+        options = {
+            "num_cpus": 0,
+            # an async actor runs 1,000 calls at once by default; every worker and every trial keeps one open
+            "max_concurrency": 100_000,
+            "scheduling_strategy": beside_driver(),
+        }
+        self.pool = ray.remote(Pool).options(**options).remote(names)
         self._config = config
         self._is_stopping = False
         self._lost: dict[str, str] = {}
@@ -186,7 +192,9 @@ def work(setup: dict[str, Any]) -> None:
             outcome = Outcome(error=str(error))  # raised by all ranks alike: the gang is sound
         except Exception as error:
             is_alone = world_size == 1
-            outcome = Outcome(error=_last_line(error), fatal=not is_alone)
+            outcome = Outcome(
+                error=_last_line(error), fatal=not is_alone, is_peer_lost=is_loss_of_a_peer(error)
+            )
             if not is_alone:  # the peers may hang in a collective: only a restart frees them
                 ray.get(pool.exchange.remote(setup["gang"], incarnation, rank, world_size, outcome))
                 raise

@@ -34,11 +34,13 @@ class Outcome:
     """How a rank fared with its last command.
 
     `error` is the trial's fault; with `fatal` the rank dies of it: its peers may wait in a collective.
+    With `is_peer_lost` it is nobody's fault here: another rank is gone, and the gang with it.
     """
 
     value: Any = None
     error: str | None = None
     fatal: bool = False
+    is_peer_lost: bool = False
 
 
 @dataclasses.dataclass(frozen=True)

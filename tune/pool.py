@@ -54,7 +54,9 @@ class Pool:
 
     def _settle(self, gang: Gang, rank: int, outcome: Outcome) -> None:
         if outcome.fatal:
-            self._mourn(gang, f"{gang.name} restarts", error=TrialFailedError(outcome.error))
+            reason = f"{gang.name} restarts"
+            error = GangLostError(reason) if outcome.is_peer_lost else TrialFailedError(outcome.error)
+            self._mourn(gang, reason, error=error)
         elif gang.pending is not None and not gang.pending.done():
             if outcome.error is not None:
                 gang.pending.set_exception(TrialFailedError(outcome.error))

@@ -82,7 +82,7 @@ def lan(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lan]:
         pytest.skip(reason)
     with lan_of(1 + WORKERS, shared=tmp_path_factory.mktemp("shared"), visible=[ROOT]) as lan:
         for host in lan.hosts:
-            # the commands of the file that install are left out: the hosts see this Python, and run the package
+            # the file's commands that install are left out: the hosts see this Python, and run the package
             # where it was copied to
             host.run(f"ln -s {sys.prefix} venv; echo export PYTHONPATH=/root/artsweep > .bashrc")
         path = f"PATH={Path(sys.prefix) / 'bin'}:$PATH"

@@ -1,4 +1,4 @@
-"""The ports on which a host listens to others, and what they answer; who asks without a token is `stranger`."""
+"""The ports on which a host listens to others, and what they answer; it is `stranger` who asks."""
 
 import json
 import re
@@ -30,9 +30,7 @@ def listening(host: Host) -> list[Port]:
     return sorted(set(ports))
 
 
-def questions_answered(
-    asker: Host, ports: Sequence[Port], *, token: str = ""
-) -> Mapping[str, Sequence[str]]:
+def questions_answered(asker: Host, ports: Sequence[Port], *, token: str = "") -> Mapping[str, Sequence[str]]:
     """What `stranger` is answered from another host: address -> questions."""
     addresses = " ".join(dict.fromkeys(port.address for port in ports))
     command = f"unset RAY_AUTH_MODE; python {shlex.quote(str(STRANGER))} {addresses} 2>/dev/null"

@@ -1,4 +1,4 @@
-"""What someone in the cluster's network is answered without a token, port by port; run by itself, no Ray here.
+"""What others in the cluster's network are answered, port by port; a program of its own, no Ray here.
 
     python stranger.py HOST:PORT...
 
@@ -68,7 +68,7 @@ def by_grpc(address: str, token: str) -> Iterator[str]:
 
 
 def by_http(address: str, token: str) -> list[str] | None:
-    """The paths that were answered, or `metrics` where the answer to all is that; None: HTTP is not spoken."""
+    """The paths that were answered, or `metrics` where that is all there is; None: HTTP is not spoken."""
     host, port = address.rsplit(":", 1)
     headers = {"Authorization": f"Bearer {token}"} if token else {}
     paths, bodies = [], []

@@ -1,4 +1,4 @@
-"""`examples/onprem.yaml` on a head and two workers: a sweep and a batch over hosts, by job and by --address."""
+"""`examples/onprem.yaml`, a head and two workers: sweeps and batches over hosts, by job and by --address."""
 
 import itertools
 import json
@@ -80,7 +80,9 @@ def test_a_submitted_sweep_trains_each_trial_on_two_hosts_and_strangers_are_told
     cluster: Cluster, tunnel: str
 ) -> None:
     before = len(cluster.hosts_of_actors("RayTrainWorker"))
-    sweep = f"tune sweep --name job --storage /shared {GAN} --trials {TRIALS} --scheduler none {OVER_TWO_HOSTS}"
+    sweep = (
+        f"tune sweep --name job --storage /shared {GAN} --trials {TRIALS} --scheduler none {OVER_TWO_HOSTS}"
+    )
     command = f"ray job submit --address {tunnel} -- python -m {sweep}"
     submitted = subprocess.Popen(
         cluster.lan.laptop.words(command), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
@@ -148,8 +150,8 @@ def test_storage_that_only_the_head_sees_is_refused_before_anything_starts(clust
     said = cluster.head.run(f"cd artsweep; {command} 2>&1; echo exit $?")
     workers = ", ".join(host.address for host in cluster.lan.hosts[1:])
     assert said.splitlines()[-2:] == [
-        "python -m tune: --storage /root/runs/local must be one folder for all 3 machines, and what is written "
-        f"there is not found on {workers}; "
+        "python -m tune: --storage /root/runs/local must be one folder for all 3 machines, "
+        f"and what is written there is not found on {workers}; "
         "give a folder that they share, such as NFS, or a URL such as s3://bucket/path",
         "exit 2",
     ]

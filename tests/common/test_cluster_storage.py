@@ -56,7 +56,7 @@ def test_what_is_only_in_this_process_is_not_seen_by_others(monkeypatch: pytest.
 def test_the_complaint_says_place_machines_reasons_and_remedy() -> None:
     blind = {"10.0.0.2": "it is not there", "10.0.0.3": "no answer within 60 s"}
     assert complaint("--storage /root/runs", blind, 3) == (
-        "--storage /root/runs must be one folder for all 3 machines, and what is written there is not found on "
-        "10.0.0.2, 10.0.0.3 (no answer within 60 s); "
+        "--storage /root/runs must be one folder for all 3 machines, and what is written there is not found "
+        "on 10.0.0.2, 10.0.0.3 (no answer within 60 s); "
         "give a folder that they share, such as NFS, or a URL such as s3://bucket/path"
     )

@@ -48,8 +48,9 @@ class FakeGang:
             elif command.kind == "tick":
                 if trial == "broken":
                     outcome = Outcome(error="loss is NaN")
-                elif trial == "crash":
-                    outcome = Outcome(error="boom", fatal=True)
+                elif trial in ("crash", "orphan"):
+                    is_orphan = trial == "orphan"
+                    outcome = Outcome(error="boom", fatal=True, is_peer_lost=is_orphan)
                 else:
                     count += 1
                     outcome = Outcome(value=(trial, count))
@@ -218,6 +219,17 @@ def test_a_fatal_failure_takes_the_gang_out_until_it_registers_anew() -> None:
         gang.kill()
         gang.start()
         assert await ticks(pool, "x", 1) == [("x", 1)]
+
+    run(scenario)
+
+
+def test_a_rank_that_has_lost_its_peer_fails_the_gang_and_not_the_trial() -> None:
+    async def scenario() -> None:
+        pool = Pool(["a"])
+        FakeGang(pool, "a", world_size=2).start()
+        with pytest.raises(GangLostError, match="a restarts"):
+            await ticks(pool, "orphan", 1)
+        assert (await pool.status())[0].state == "starting"
 
     run(scenario)
 

@@ -74,9 +74,10 @@ def processes_of(session: int) -> list[int]:
 
 
 @pytest.mark.usefixtures("shared_ray", "sabotage")
-def test_a_killed_worker_costs_at_most_a_tick_of_its_trial(tmp_path: Path) -> None:
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_killed_worker_costs_at_most_a_tick_of_its_trial(tmp_path: Path, workers: int) -> None:
     gan = tiny_gan(images=20 * TICK)
-    trials = sweep(tmp_path, rates(DEATH), trials=3, scheduler="none", gan=gan)
+    trials = sweep(tmp_path, rates(DEATH), trials=3, scheduler="none", gan=gan, workers_per_trial=workers)
     assert (tmp_path / "killed").exists()
     assert [trial.state for trial in trials.values()] == ["completed"] * 3
     assert sum(trial.attempt for trial in trials.values()) == 1, "one trial was tried again"

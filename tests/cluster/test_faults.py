@@ -1,0 +1,86 @@
+"""What a running sweep loses when a machine of its cluster is cut off or its Ray dies."""
+
+import contextlib
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from tests.cluster.conftest import WORKERS, Cluster
+from tune.events import read_events
+from tune.trials import Trial, collect
+
+pytestmark = [pytest.mark.cluster, pytest.mark.timeout(300)]
+
+TICK, TICKS = 64, 120
+FLAGS = f"--data shapes --resolution 16 --max-images 300 --held-out 60 --width 4 --latent-size 8 --batch 16 \
+--images-per-tick {TICK} --images {TICK * TICKS} --metric swd --compile off --trials 2 --scheduler none \
+--workers-per-trial 2 --cpus-per-worker 1 --address auto --storage /shared"
+
+
+def wait_until(is_so: Callable[[], bool], timeout_s: float) -> float:
+    """Wait, and return for how many seconds."""
+    began = time.monotonic()
+    while not is_so():
+        assert time.monotonic() - began < timeout_s
+        time.sleep(0.2)
+    return time.monotonic() - began
+
+
+@contextlib.contextmanager
+def running_sweep(cluster: Cluster, name: str) -> Iterator[Callable[[], dict[int, Trial]]]:
+    """A sweep of two trials, each on a host of its own; waits for its end and checks that nothing is lost."""
+    cluster.wait_for_nodes(1 + WORKERS, timeout_s=150)
+    folder = cluster.shared / name
+
+    def trials() -> dict[int, Trial]:
+        return collect(read_events(folder))
+
+    command = f"cd artsweep && python -m tune sweep --name {name} {FLAGS}"
+    with subprocess.Popen(
+        cluster.head.words(command), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ) as sweep:
+        wait_until(lambda: sum(len(trial.ticks) >= 5 for trial in trials().values()) == 2, 120)
+        yield trials
+        output, _ = sweep.communicate(timeout=200)
+    assert sweep.returncode == 0, output
+    for trial in trials().values():
+        assert trial.state == "completed", output
+        seen = [tick.images_seen for tick in trial.valid_ticks()]
+        assert seen == [TICK * tick for tick in range(1, TICKS + 1)], "no tick is missing"
+        assert len(trial.ticks) - TICKS <= 2, (
+            "at most the tick under way, and one unsaved, were trained twice"
+        )
+
+
+def seconds_to_go_on(trials: Callable[[], dict[int, Trial]]) -> float:
+    """Wait until a trial was tried again and has gone on; returns after how long."""
+    return wait_until(
+        lambda: any(trial.attempt > 0 and trial.ticks[-1][0] > 0 for trial in trials().values()), 150
+    )
+
+
+def report(capsys: pytest.CaptureFixture[str], what: str, seconds: float) -> None:
+    with capsys.disabled():
+        print(f"\n{what}: the trial went on after {seconds:.0f} s", flush=True)
+
+
+def test_a_killed_raylet_costs_its_trial_no_finished_tick(
+    cluster: Cluster, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with running_sweep(cluster, "raylet") as trials:
+        cluster.lan.hosts[-1].run("kill -KILL $(pgrep -x raylet)")
+        report(capsys, "killed raylet", seconds_to_go_on(trials))
+
+
+def test_a_host_that_is_cut_off_for_good_costs_its_trial_no_finished_tick(
+    cluster: Cluster, capsys: pytest.CaptureFixture[str]
+) -> None:
+    host = cluster.lan.hosts[-1]
+    try:
+        with running_sweep(cluster, "cut") as trials:
+            cluster.lan.set_link(host, is_up=False)
+            report(capsys, "link down", seconds_to_go_on(trials))
+    finally:
+        cluster.lan.set_link(host, is_up=True)
