@@ -38,7 +38,7 @@ cluster-check: $(VENV)/.test  ## cluster.yaml and examples/onprem.yaml, rehearse
 	$(BIN)/python -m pytest tests/cluster/test_files.py
 
 test-cluster: $(VENV)/.test  ## `ray up` on hosts out of namespaces; needs root
-	$(BIN)/python -m pytest -m cluster tests/cluster
+	$(BIN)/python -m pytest -m 'cluster and not slow' tests/cluster
 
 clean:  ## remove what was made here, but no results
 	rm -rf $(VENV) build *.egg-info .mypy_cache .ruff_cache

@@ -11,7 +11,7 @@ from tests.cluster.conftest import WORKERS, Cluster
 from tune.events import read_events
 from tune.trials import Trial, collect
 
-pytestmark = [pytest.mark.cluster, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.cluster, pytest.mark.slow, pytest.mark.timeout(300)]
 
 TICK, TICKS = 64, 120
 FLAGS = f"--data shapes --resolution 16 --max-images 300 --held-out 60 --width 4 --latent-size 8 --batch 16 \
