@@ -19,8 +19,10 @@ from tune.trials import Trial, collect
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(300)]
 
 TRIALS = 6
+TICK, SHORT, LONG = 64, 4, 30
+"""Images a tick; ticks a trial, and where strangers ask around meanwhile."""
 GAN = "--data shapes --resolution 16 --max-images 300 --held-out 60 --width 4 --latent-size 8 --batch 16"
-GAN += " --images-per-tick 64 --images 256 --metric swd --compile off"
+GAN += " --images-per-tick 64 --metric swd --compile off"
 # a worker takes a whole host, so that the two of a trial cannot share one
 OVER_TWO_HOSTS = "--workers-per-trial 2 --cpus-per-worker 2 --address auto"
 PAIRS = 12
@@ -60,12 +62,12 @@ def pictures(cluster: Cluster) -> str:
     return "/shared/photos /shared/paintings"
 
 
-def check_sweep(trials: dict[int, Trial]) -> None:
+def check_sweep(trials: dict[int, Trial], ticks: int) -> None:
     assert len(trials) == TRIALS
     assert {trial.state for trial in trials.values()} == {"completed"}
     for trial in trials.values():
         seen = [tick.images_seen for _, tick in trial.ticks]
-        assert seen == [64, 128, 192, 256], "nothing was lost or repeated"
+        assert seen == [TICK * tick for tick in range(1, ticks + 1)], "nothing was lost or repeated"
 
 
 def check_pictures(folder: Path) -> None:
@@ -80,10 +82,9 @@ def test_a_submitted_sweep_trains_each_trial_on_two_hosts_and_strangers_are_told
     cluster: Cluster, tunnel: str
 ) -> None:
     before = len(cluster.hosts_of_actors("RayTrainWorker"))
-    sweep = (
-        f"tune sweep --name job --storage /shared {GAN} --trials {TRIALS} --scheduler none {OVER_TWO_HOSTS}"
-    )
-    command = f"ray job submit --address {tunnel} -- python -m {sweep}"
+    sweep = f"tune sweep --name job --storage /shared {GAN} --images {TICK * LONG} --trials {TRIALS}"
+    flags = f"--scheduler none {OVER_TWO_HOSTS}"
+    command = f"ray job submit --address {tunnel} -- python -m {sweep} {flags}"
     submitted = subprocess.Popen(
         cluster.lan.laptop.words(command), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )
@@ -96,7 +97,7 @@ def test_a_submitted_sweep_trains_each_trial_on_two_hosts_and_strangers_are_told
         check_ports(cluster)
         output, _ = submitted.communicate(timeout=120)
     assert submitted.returncode == 0, output
-    check_sweep(collect(read_events(folder)))
+    check_sweep(collect(read_events(folder)), LONG)
     hosts = cluster.hosts_of_actors("RayTrainWorker")[before:]
     assert len(hosts) == WORKERS == len(set(hosts)), "one gang, its workers on two hosts"
 
@@ -119,10 +120,11 @@ def check_ports(cluster: Cluster) -> None:
 
 def test_a_sweep_on_the_head_trains_trials_side_by_side_on_several_hosts(cluster: Cluster) -> None:
     before = len(cluster.hosts_of_actors("RayTrainWorker"))
-    flags = "--workers-per-trial 2 --cpus-per-worker 1 --address auto --scheduler none"
-    command = f"python -m tune sweep --name here --storage /shared {GAN} --trials {TRIALS} {flags}"
+    flags = f"--images {TICK * SHORT} --workers-per-trial 2 --cpus-per-worker 1 --address auto"
+    flags += f" --trials {TRIALS} --scheduler none"
+    command = f"python -m tune sweep --name here --storage /shared {GAN} {flags}"
     cluster.ray(f"exec FILE 'cd artsweep && {command}'", timeout_s=200)
-    check_sweep(collect(read_events(cluster.shared / "here")))
+    check_sweep(collect(read_events(cluster.shared / "here")), SHORT)
     hosts = cluster.hosts_of_actors("RayTrainWorker")[before:]
     assert len(hosts) == 4 and len(set(hosts)) == WORKERS, "two gangs, all CPUs of two hosts"
 
