@@ -14,6 +14,11 @@ from common.interrupt import Interrupted, interruptible
 
 # the frame, and what tyro draws where the output is not Unicode
 _SIDES, _RULE = "│|", set("╭╮╰╯─+-")
+# how Python says that a text is no number
+_PHRASES = {
+    r"invalid literal for int\(\) with base 10: ('.*?')": r"a whole number is needed, not \1",
+    r"could not convert string to float: ('.*?')": r"a number is needed, not \1",
+}
 _FOOTER = re.compile(r"For full helptext, (see|run):? *")
 
 
@@ -78,4 +83,6 @@ def _one_line(box: str) -> str:
             line += f"; {text[0].lower()}{text[1:]}"
         elif section[0].startswith("For full helptext"):
             line += f"; see {_FOOTER.sub('', text)}"
+    for pattern, phrase in _PHRASES.items():
+        line = re.sub(pattern, phrase, line)
     return line

@@ -1,16 +1,19 @@
 """RAY: starting Ray on this machine or joining a cluster, alike for a run and a sweep; nothing of GANs."""
 
 import contextlib
+import functools
 import logging
 import os
 import signal
 import socket
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import ray
 import torch
+from ray._private import services
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from common.errors import ConfigError, require
@@ -66,7 +69,8 @@ def _start_here(num_cpus: int) -> None:
     try:
         # never include_dashboard=False: Ray Train needs the State API
         host = ray.util.get_node_ip_address()
-        _init("local", f"{host}:{port}", num_cpus=num_cpus)
+        with _groups_of_their_own():
+            _init("local", f"{host}:{port}", num_cpus=num_cpus)
     except Exception as error:  # 2.60 raises just that where a process of its own does not come up in time
         ray.shutdown()
         reason = " ".join(str(error).split()) or type(error).__name__
@@ -78,6 +82,24 @@ def _start_here(num_cpus: int) -> None:
             del os.environ["RAY_GCS_SERVER_PORT"]
         else:
             os.environ["RAY_GCS_SERVER_PORT"] = before
+
+
+@contextlib.contextmanager
+def _groups_of_their_own() -> Iterator[None]:
+    """Start Ray's processes outside of this process's group.
+
+    A shell's `kill %1` and `timeout` signal the whole group: Ray would be gone before the driver could save.
+    They still end with this process. 2.60 has no setting for it; a Ray that starts them otherwise is let be.
+    """
+    popen = getattr(services, "ConsolePopen", None)
+    if popen is None:
+        yield
+        return
+    services.ConsolePopen = functools.partial(popen, process_group=0)
+    try:
+        yield
+    finally:
+        services.ConsolePopen = popen
 
 
 def _join(address: str) -> None:

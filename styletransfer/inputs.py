@@ -1,4 +1,4 @@
-"""The pictures that a batch reads, and their bytes: contents, styles, masks, a start; not their decoding."""
+"""The pictures that a batch reads, and their bytes: contents, styles, masks, a start; not their pixels."""
 
 import dataclasses
 import hashlib
@@ -11,7 +11,7 @@ from common.digests import digest_bytes
 from common.errors import ConfigError, require
 from common.picture_files import MAX_BYTES
 from common.storage import Folder
-from styletransfer.images import PictureError
+from styletransfer.images import PictureError, read_size
 from styletransfer.listing import Listing, list_pictures
 from styletransfer.names import shown
 from styletransfer.pair_table import read_pairs
@@ -117,12 +117,21 @@ def find_inputs(places: Sequence[str], *, pairs: str | None, mask: str | None, s
     )
 
 
+def _require_readable(listing: Listing, flag: str) -> None:
+    """Look at the header of the one picture that every pair needs: else each would fail by it."""
+    try:
+        read_size(listing.source(listing.names[0]), name=listing.names[0])
+    except PictureError as error:
+        raise ConfigError(f"{flag} {error}") from None
+
+
 def _single(location: str, flag: str) -> Listing:
     listing = list_pictures(location, flag=flag)
     require(
         _is_single(listing, location, flag),
         f"{flag} {shown(location)} is a folder; name one picture in it",
     )
+    _require_readable(listing, flag)
     return listing
 
 
@@ -135,6 +144,7 @@ def _masks(location: str, contents: Iterable[str], out: str) -> tuple[Listing, d
     """The masks, and content -> its own: one for all, or the one of its name, whatever the ending."""
     listing = list_pictures(location, flag="--mask", leave_out=[out])
     if _is_single(listing, location, "--mask"):
+        _require_readable(listing, "--mask")
         return listing, dict.fromkeys(contents, listing.names[0])
     named = set(listing.names)
     by_stem: dict[str, list[str]] = {}

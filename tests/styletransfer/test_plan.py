@@ -149,6 +149,16 @@ def test_a_table_of_pairs_replaces_the_product_and_needs_no_folders(tmp_path: Pa
     assert plan.todo == [Pair("photos/c1.png", "paintings/s0.png")]
 
 
+@pytest.mark.parametrize("flag", ["--mask", "--start"])
+def test_a_mask_or_start_for_all_that_is_no_picture_is_seen_before_anything_is_drawn(
+    tmp_path: Path, flag: str
+) -> None:
+    places = make_folders(tmp_path, 1, 1)
+    (tmp_path / "words.jpg").write_text("no picture")
+    with pytest.raises(ConfigError, match=f"^{flag} words.jpg cannot be read: not a picture"):
+        plan_of(*places, flag, str(tmp_path / "words.jpg"))
+
+
 def test_masks_are_found_by_name_or_are_one_for_all(tmp_path: Path) -> None:
     places = make_folders(tmp_path, 3, 1)
     save(tmp_path / "masks" / "c1.jpg")

@@ -104,7 +104,7 @@ def test_signals_stop_cleanly_and_resume_goes_on_each_time(tmp_path: Path) -> No
     driver = start(["resume", str(folder)])
     done = ticks_of(folder)
     wait_for(lambda: ticks_of(folder) >= done + 6)
-    os.kill(driver.pid, signal.SIGTERM)
+    os.killpg(driver.pid, signal.SIGTERM)  # as `timeout` and a shell's `kill %1` do
     out, err = driver.communicate(timeout=60)
     assert driver.returncode == 143, err
     for number, trial in trials_of(folder).items():
