@@ -4,6 +4,7 @@ import contextlib
 import dataclasses
 import json
 import os
+import re
 import stat
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
@@ -39,6 +40,11 @@ class Folder:
 
     def __init__(self, location: str, *, flag: str = "--storage") -> None:
         require(bool(location.strip()), f"{flag} must name a folder or URL, not ''; try runs")
+        require(
+            re.match(r"[a-z][a-z0-9+.-]+:/(?!/)", location) is None,
+            f"{flag} {location} is neither a folder nor a URL; a URL has two slashes: "
+            + location.replace(":/", "://", 1),
+        )
         require_no_password(flag, location, "use a profile (~/.aws/credentials) or the machine's role")
         self.is_local = "://" not in location or location.startswith("file://")
         if self.is_local:

@@ -33,7 +33,8 @@ def load_trained(location: str) -> tuple[Generator, GanConfig]:
     data = Folder(folder or ".").read(name)
     if data is None:
         raise ConfigError(
-            f"{location} has no {name}; give a run's folder with a finished tick, or a .safetensors file"
+            f"{location} has no {name}; give a run's folder with a finished tick, a sweep's best/, "
+            "or a .safetensors file"
         )
     state = checkpoint.generator_from_bytes(data, name=location)
     config = GanConfig.from_dict(state.config)

@@ -23,7 +23,7 @@ Source = str | Path | Image.Image | np.ndarray
 """A file, a Pillow image, or RGB (H, W, 3) as bytes or as floats in [0, 1]."""
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
+@dataclasses.dataclass(frozen=True, kw_only=True, repr=False)
 class Result:
     """A stylized picture; a notebook shows it."""
 
@@ -54,6 +54,11 @@ class Result:
         path = Path(path)
         folder = Folder(str(path.parent))
         write_picture(folder, path.name, self.pixels, self.alpha, self.config.to_dict(), quality=quality)
+
+    def __repr__(self) -> str:
+        height, width = self.stylized.picture.shape[:2]
+        seconds = sum(self.stylized.seconds_by_scale)
+        return f"Result({width} x {height}, {self.stylized.iterations} iterations in {seconds:.1f} s)"
 
     def _repr_png_(self) -> bytes:
         file = io.BytesIO()

@@ -56,7 +56,7 @@ def as_tensor(picture: Picture, *, name: str = "the picture", device: torch.devi
 
     Raises: ConfigError for another shape or type, for values outside [0, 1], and for an empty picture.
     """
-    values = _floats(torch.as_tensor(picture), name, device)
+    values = _floats(_shared(picture), name, device)
     require(
         values.ndim == 3 and values.shape[2] == 3,
         f"{name} must have the shape (height, width, 3), not {tuple(values.shape)}; give RGB",
@@ -69,12 +69,19 @@ def mask_tensor(mask: Picture, *, device: torch.device | str = "cpu") -> Tensor:
 
     Raises: ConfigError for another shape or type, for values outside [0, 1], and for an empty mask.
     """
-    values = _floats(torch.as_tensor(mask), "a mask", device)
+    values = _floats(_shared(mask), "a mask", device)
     require(
         values.ndim == 2,
         f"a mask must have the shape (height, width), not {tuple(values.shape)}; give one channel of grey",
     )
     return values[None, None]
+
+
+def _shared(picture: Picture) -> Tensor:
+    """The same numbers as a tensor; copied where they may not be written to, of which PyTorch would warn."""
+    if isinstance(picture, np.ndarray) and not picture.flags.writeable:
+        picture = picture.copy()
+    return torch.as_tensor(picture)
 
 
 def as_array(pictures: Tensor) -> np.ndarray:

@@ -95,3 +95,8 @@ def test_a_name_that_leads_out_of_the_folder_is_refused_and_nothing_is_touched(
                 act(name)
         assert folder.read("kept") == b"1"
     assert (tmp_path / "x").is_dir()
+
+
+def test_a_url_with_one_slash_is_no_folder() -> None:
+    with pytest.raises(ConfigError, match="a URL has two slashes: s3://bucket/x"):
+        Folder("s3:/bucket/x")
