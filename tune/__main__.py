@@ -50,7 +50,7 @@ def _sweep(command: Sweep, console: Console) -> int:
     if command.print_space:
         console.print(to_toml(space), markup=False, highlight=False, soft_wrap=True)
         return 0
-    check_accepts(space, config.gan, config.workers_per_trial)
+    check_accepts(space, config.gan, config.worker_counts())
     outside = [path for path in space if path.startswith("data.")]
     require(
         not outside, f"--space searches {', '.join(outside)}, but all trials share one data set; leave it out"

@@ -8,10 +8,14 @@ from tune.config import SweepConfig
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Capacity:
-    """`gangs` of `num_workers` workers, each with `cpus` CPUs and `gpus` GPUs."""
+    """`gangs` of `num_workers` workers, each with `cpus` CPUs and `gpus` GPUs.
+
+    A gang starts and goes on with as few as `min_workers` while there is no room for all.
+    """
 
     gangs: int
     num_workers: int
+    min_workers: int
     cpus: int
     gpus: float
 
@@ -67,7 +71,9 @@ def plan(config: SweepConfig, nodes: list[dict[str, float]]) -> Capacity:
         f"--concurrent {wanted} trials of {needs} each do not fit on {has}; at most {fitting} do",
     )
     gangs = min(fitting, wanted or fitting, config.trials)
-    return Capacity(gangs=gangs, num_workers=workers, cpus=cpus, gpus=gpus)
+    return Capacity(
+        gangs=gangs, num_workers=workers, min_workers=config.worker_counts()[0], cpus=cpus, gpus=gpus
+    )
 
 
 def _cpu_share(config: SweepConfig, nodes: list[dict[str, float]], gpus: float, total_cpus: int) -> int:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import re
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
 import tyro
@@ -30,6 +31,9 @@ class SweepConfig:
     """Trials to propose in all; the first has the base settings. For pbt: the population."""
     workers_per_trial: int = 1
     """Ray Train workers that share one trial's batch."""
+    min_workers: int | None = None
+    """With so few of them a trial goes on while there is no room for all, such as after the loss of a
+    machine; default: it waits for all."""
     concurrent: int | None = None
     """Trials that train at the same time; default: as many as fit."""
     cpus_per_worker: int | None = None
@@ -93,7 +97,18 @@ class SweepConfig:
         if self.study is not None:
             require_no_password("--study", self.study, "put it into ~/.pgpass for PostgreSQL")
         self.time_budget_s()
-        self.gan.check_workers(self.workers_per_trial)
+        require(
+            self.min_workers is None or 1 <= self.min_workers <= self.workers_per_trial,
+            f"--min-workers must lie between 1 and the --workers-per-trial {self.workers_per_trial}, "
+            f"not {self.min_workers}; leave it out to wait for all",
+        )
+        for count in self.worker_counts():
+            self.gan.check_workers(count)
+
+    def worker_counts(self) -> Sequence[int]:
+        """With how many workers a trial may train, the fewest first; the batch divides over each."""
+        fewest = self.workers_per_trial if self.min_workers is None else self.min_workers
+        return range(fewest, self.workers_per_trial + 1)
 
     def time_budget_s(self) -> float | None:
         """The time budget in seconds, None without one.

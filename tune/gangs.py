@@ -58,6 +58,7 @@ class Gangs:
             "scheduling_strategy": beside_driver(),
         }
         self.pool = ray.remote(Pool).options(**options).remote(names)
+        self._end = self.pool.ended.remote()
         self._config = config
         self._is_stopping = False
         self._lost: dict[str, str] = {}
@@ -95,7 +96,9 @@ class Gangs:
                 ray.get(self.pool.lose.remote(name, reason))
 
     def why_all_are_lost(self) -> str | None:
-        """The last reason when no gang is left, else None."""
+        """The last reason when no gang is left or none can be had any more, else None."""
+        if ray.wait([self._end], timeout=0)[0] and not self._is_stopping:
+            return "the process that lends them has died"
         return list(self._lost.values())[-1] if len(self._lost) == len(self._threads) else None
 
     def wait_until_one_is_ready(self, on_wait: Callable[[list[GangStatus]], None], timeout_s: float) -> None:
@@ -145,6 +148,7 @@ class _Mourner(UserCallback):  # type: ignore[misc]  # ray is untyped here
 
 def build_trainer(config: GangConfig, name: str, pool: Any) -> TorchTrainer:
     """The Ray Train run that is one gang."""
+    fewest, all_workers = config.capacity.min_workers, config.capacity.num_workers
     return TorchTrainer(
         work,
         train_loop_config={
@@ -154,7 +158,8 @@ def build_trainer(config: GangConfig, name: str, pool: Any) -> TorchTrainer:
             "threads": config.capacity.cpus,
         },
         scaling_config=ScalingConfig(
-            num_workers=config.capacity.num_workers,
+            # a range: Ray Train starts a gang anew with what there is, and lets it grow again a minute later
+            num_workers=all_workers if fewest == all_workers else (fewest, all_workers),
             use_gpu=config.capacity.gpus > 0,
             resources_per_worker=config.capacity.per_worker(),
         ),

@@ -30,7 +30,7 @@ class Pool:
         self._states: dict[str, Any] = {}
         self._lost: dict[str, str] = {}
         self._lease_of: dict[str, str] = {}
-        self._is_stopped = False
+        self._end = asyncio.Event()
 
     # --- the workers' side
 
@@ -40,7 +40,7 @@ class Pool:
         """Hand in the outcome of the last command (None: just registering) and wait for the next one."""
         gang = self._gangs[gang_name]
         if incarnation != gang.incarnation:
-            if outcome is not None or gang.lost_reason is not None or self._is_stopped:
+            if outcome is not None or gang.lost_reason is not None or self._end.is_set():
                 return Command("stop")
             self._mourn(gang, f"{gang.name} was restarted")
             gang.incarnation, gang.world_size, gang.restarts = incarnation, world_size, gang.restarts + 1
@@ -226,9 +226,13 @@ class Pool:
         """Every gang as it is now."""
         return [gang.status() for gang in self._gangs.values()]
 
+    async def ended(self) -> None:
+        """Wait until `stop` is called: whoever does also hears at once when the pool's process dies."""
+        await self._end.wait()
+
     async def stop(self) -> None:
         """Send every worker home, also those that are still to come."""
-        self._is_stopped = True
+        self._end.set()
         for gang in self._gangs.values():
             for mailbox in gang.mailboxes.values():
                 mailbox.put_nowait(Command("stop"))

@@ -4,7 +4,7 @@ Where one setting may lie is in `domains.py`; how a space is written to a file, 
 """
 
 import dataclasses
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import optuna
@@ -123,14 +123,16 @@ def to_mutations(space: Space) -> dict[str, Callable[[], Value] | list[Value]]:
     return mutations
 
 
-def check_accepts(space: Space, base: GanConfig, num_workers: int = 1) -> None:
-    """Raise `ConfigError` unless the base accepts the extremes of the space, for so many workers a trial."""
+def check_accepts(space: Space, base: GanConfig, worker_counts: Sequence[int] = (1,)) -> None:
+    """Raise `ConfigError` unless the base accepts the extremes of the space, for these workers a trial."""
     lows = {path: domain.extremes()[0] for path, domain in space.items()}
     highs = {path: domain.extremes()[-1] for path, domain in space.items()}
     single = [{path: value} for path, domain in space.items() for value in domain.extremes()]
     for values in [*single, lows, highs]:
         try:
-            base.with_values(values).check_workers(num_workers)
+            config = base.with_values(values)
+            for count in worker_counts:
+                config.check_workers(count)
         except ConfigError as error:
             where = ", ".join(f"{path} = {value}" for path, value in values.items())
             raise ConfigError(f"the search space has {where}, which is refused: {error}") from None

@@ -74,6 +74,19 @@ def test_a_killed_raylet_costs_its_trial_no_finished_tick(
         report(capsys, "killed raylet", seconds_to_go_on(trials))
 
 
+def test_a_host_that_is_cut_off_for_25_s_costs_its_trial_no_finished_tick(
+    cluster: Cluster, capsys: pytest.CaptureFixture[str]
+) -> None:
+    host = cluster.lan.hosts[-1]
+    with running_sweep(cluster, "flaky") as trials:
+        cluster.lan.set_link(host, is_up=False)
+        try:
+            time.sleep(25)
+        finally:
+            cluster.lan.set_link(host, is_up=True)
+        report(capsys, "link down for 25 s, after which", seconds_to_go_on(trials))
+
+
 def test_a_host_that_is_cut_off_for_good_costs_its_trial_no_finished_tick(
     cluster: Cluster, capsys: pytest.CaptureFixture[str]
 ) -> None:

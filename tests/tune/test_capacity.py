@@ -55,6 +55,15 @@ def test_a_running_sweep_may_have_more_gangs_of_the_same_kind_where_machines_joi
     assert gangs_now(bounded, plan(bounded, [{"CPU": 4.0}]), [{"CPU": 64.0}]) == 2
 
 
+def test_a_gang_needs_room_for_all_its_workers_at_first_and_for_the_fewest_later() -> None:
+    config = SweepConfig(workers_per_trial=2, min_workers=1)
+    capacity = plan(config, [{"CPU": 2.0}])
+    assert (capacity.num_workers, capacity.min_workers) == (2, 1)
+    assert plan(SweepConfig(workers_per_trial=2), [{"CPU": 2.0}]).min_workers == 2
+    with pytest.raises(ConfigError, match="needs 2 workers"):
+        plan(config, [{"CPU": 1.0}])
+
+
 @pytest.mark.parametrize(
     ("config", "says"),
     [

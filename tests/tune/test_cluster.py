@@ -80,3 +80,23 @@ def test_machines_that_join_get_trials_and_those_that_leave_lose_none(
     for trial in found.values():
         assert seen(trial) == [TICK * tick for tick in range(1, 61)], "no tick is missing"
         assert len(trial.ticks) - len(trial.valid_ticks()) <= trial.attempt, "one tick for each death"
+
+
+def test_a_trial_whose_machine_left_goes_on_with_fewer_workers_where_that_was_asked(
+    tmp_path: Path, cluster: tuple[str, Order]
+) -> None:
+    address, order = cluster
+    folder = tmp_path / "sweep"
+    order("join")
+    flags = ["--address", address, "--workers-per-trial", "2", "--min-workers", "1"]
+    driver = start([*sweep_command(tmp_path, trials=1, images=60 * TICK), *flags])
+    wait_for(lambda: ticks_of(folder) >= 10)
+    assert order("count") == 2
+    order("leave")
+    wait_for(lambda: trials_of(folder)[0].attempt == 1 and order("count") == 1)
+    out, err = driver.communicate(timeout=250)
+    assert driver.returncode == 0, err
+    [trial] = trials_of(folder).values()
+    assert trial.state == "completed", out
+    assert seen(trial) == [TICK * tick for tick in range(1, 61)], "no tick is missing"
+    assert len(trial.ticks) - len(trial.valid_ticks()) <= 1

@@ -1,14 +1,18 @@
-"""What a sweep loses when something dies: killed workers, a killed driver, signals, a full disk."""
+"""What a sweep loses when something dies: workers, the driver, trials, the pool; signals, a full disk."""
 
+import contextlib
 import os
 import signal
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
+import ray
+import ray.util.state
 
 from common.files import WriteError
 from tests.tune.sweeps import DEATH, rates, sweep, tiny_gan
@@ -84,6 +88,61 @@ def test_a_killed_worker_costs_at_most_a_tick_of_its_trial(tmp_path: Path, worke
     for trial in trials.values():
         assert seen(trial) == [TICK * tick for tick in range(1, 21)], "no tick is missing"
         assert len(trial.ticks) - len(trial.valid_ticks()) <= 1, "at most one was trained twice"
+
+
+@contextlib.contextmanager
+def killing(folder: Path, class_name: str) -> Iterator[None]:
+    """Meanwhile an actor of that class is killed, as soon as two trials are under way."""
+    address = ray.get_runtime_context().gcs_address
+    killed: list[int] = []
+
+    def kill() -> None:
+        wait_for(lambda: len(running(folder)) == 2)
+        filters = [("class_name", "=", class_name), ("state", "=", "ALIVE")]
+        actors = ray.util.state.list_actors(address, filters=filters, detail=True)
+        # a retried trial leaves a spare actor behind that holds none: the latest two are in use
+        killed.append(max(actors, key=lambda actor: actor.start_time_ms).pid)
+        os.kill(killed[0], signal.SIGKILL)
+
+    killer = threading.Thread(target=kill, daemon=True)
+    killer.start()
+    yield
+    killer.join()
+    assert killed
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("shared_ray")
+def test_a_killed_trial_actor_costs_its_trial_at_most_a_tick(tmp_path: Path) -> None:
+    with killing(tmp_path / "sweep", "GanTrial"):
+        assert main(sweep_command(tmp_path, trials=2, images=TICKS * TICK)) == 0
+    trials = trials_of(tmp_path / "sweep")
+    assert [trial.state for trial in trials.values()] == ["completed"] * 2
+    assert sum(trial.attempt for trial in trials.values()) == 1
+    for trial in trials.values():
+        assert seen(trial) == [TICK * tick for tick in range(1, TICKS + 1)], "no tick is missing"
+        assert len(trial.ticks) - TICKS <= 1, "at most one was trained twice"
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("shared_ray")
+def test_a_killed_pool_ends_the_sweep_in_one_line_and_resume_loses_no_trial(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "sweep"
+    with killing(folder, "Pool"):
+        assert main(sweep_command(tmp_path, trials=3, images=TICKS * TICK)) == 1
+    said = capsys.readouterr().err.splitlines()[-1]
+    assert "the process that lends them has died" in said and f"resume {folder}" in said
+    before = trials_of(folder)
+    assert all(trial.state == "interrupted" for trial in before.values())
+    assert main(["resume", str(folder)]) == 0
+    after = trials_of(folder)
+    assert [trial.state for trial in after.values()] == ["completed"] * 3
+    for number, trial in after.items():
+        assert number not in before or trial.values == before[number].values
+        assert seen(trial) == [TICK * tick for tick in range(1, TICKS + 1)], "no tick is missing"
+        assert len(trial.ticks) - TICKS <= 1, "at most one was trained twice"
 
 
 def test_signals_stop_cleanly_and_resume_goes_on_each_time(tmp_path: Path) -> None:
