@@ -101,7 +101,7 @@ def killing(folder: Path, class_name: str) -> Iterator[None]:
         filters = [("class_name", "=", class_name), ("state", "=", "ALIVE")]
         actors = ray.util.state.list_actors(address, filters=filters, detail=True)
         # a retried trial leaves a spare actor behind that holds none: the latest two are in use
-        killed.append(max(actors, key=lambda actor: actor.start_time_ms).pid)
+        killed.append(actors[0].pid)
         os.kill(killed[0], signal.SIGKILL)
 
     killer = threading.Thread(target=kill, daemon=True)
@@ -114,7 +114,7 @@ def killing(folder: Path, class_name: str) -> Iterator[None]:
 @pytest.mark.slow
 @pytest.mark.usefixtures("shared_ray")
 def test_a_killed_trial_actor_costs_its_trial_at_most_a_tick(tmp_path: Path) -> None:
-    with killing(tmp_path / "sweep", "GanTrial"):
+    with killing(tmp_path / "sweep", "with_resources.<locals>.ResourceTrainable"):
         assert main(sweep_command(tmp_path, trials=2, images=TICKS * TICK)) == 0
     trials = trials_of(tmp_path / "sweep")
     assert [trial.state for trial in trials.values()] == ["completed"] * 2
