@@ -82,7 +82,6 @@ class EmptyGangs(Gangs):
         self._workers = workers.remote(self.pool, names, config.base.evaluation.key())
         self._workers.work.remote()
         self._is_stopping, self._lost, self._threads = False, {}, []
-
         self._count = len(names)
 
     def count(self) -> int:
