@@ -154,7 +154,7 @@ def test_whole_numbers_serve_for_a_setting_that_takes_any_number(tmp_path: Path)
 
 def test_a_batch_that_does_not_divide_over_the_workers_is_refused() -> None:
     space = Space({"batch": Int(32, 64, step=2)})
-    check_accepts(space, GanConfig(), num_workers=2)
+    check_accepts(space, GanConfig(), worker_counts=(2,))
     with pytest.raises(
         ConfigError, match="batch = 32, which is refused: --batch must be a multiple of the 3"
     ):
