@@ -158,7 +158,7 @@ def test_a_batch_that_does_not_divide_over_the_workers_is_refused() -> None:
     with pytest.raises(
         ConfigError, match="batch = 32, which is refused: --batch must be a multiple of the 3"
     ):
-        check_accepts(space, GanConfig(), num_workers=3)
+        check_accepts(space, GanConfig(), worker_counts=(3,))
 
 
 def test_the_baseline_is_the_base_itself_where_the_space_has_it() -> None:
