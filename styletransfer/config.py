@@ -257,5 +257,5 @@ def _first_problem(error: pydantic.ValidationError) -> str:
     if isinstance(cause, ConfigError):
         return str(cause)
     where = _flag(str(problem["loc"][0])) if problem["loc"] else "the configuration"
-    rule = problem["msg"].split(",")[0].replace("Input should be", "it must be", 1)
+    rule = problem["msg"].partition(", unable to parse")[0].replace("Input should be", "it must be", 1)
     return f"{where} is wrong: {rule}, not {problem['input']!r}; see --help for its values"
