@@ -27,7 +27,7 @@ def by_quality(trials: Mapping[int, Trial], *, lower_is_better: bool) -> list[tu
 def export_best(folder: SweepFolder, trials: Mapping[int, Trial], *, lower_is_better: bool) -> str | None:
     """Write `best/` from the best state that is still there; returns its path, None when there is none.
 
-    Tune removes states that were neither the best nor the last of their trial, so what is listed may be gone.
+    States that were neither the best nor the last of their trial are removed, so what is listed may be gone.
 
     Raises: WriteError when the folder cannot be written.
     """

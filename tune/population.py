@@ -2,14 +2,13 @@
 
 import random
 import types
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from ray.train._internal.session import _FutureTrainingResult  # 2.60 has no public name for it
 from ray.tune.schedulers import PopulationBasedTraining
 
 from tune.space import Space, clip, to_mutations
-from tune.trials import Trial
 
 
 class Population(PopulationBasedTraining):  # type: ignore[misc]  # ray is untyped here
@@ -43,17 +42,6 @@ class Population(PopulationBasedTraining):  # type: ignore[misc]  # ray is untyp
         # Tune refuses every searcher here, since one that learns would be told of values that were changed
         # on the way. The study's population is drawn at random, so it may: only this check is passed by.
         super().on_trial_add(types.SimpleNamespace(search_alg=None), trial)
-
-
-def surplus_checkpoints(trials: Mapping[int, Trial], needed: set[str]) -> list[str]:
-    """Paths, relative to the sweep's folder, of states that are neither needed nor a trial's best or last."""
-    surplus: list[str] = []
-    for trial in trials.values():
-        kept = {
-            saved.path for saved in (trial.last_checkpoint(), trial.best_checkpoint()) if saved is not None
-        }
-        surplus += [saved.path for saved in trial.checkpoints if saved.path not in kept | needed]
-    return surplus
 
 
 def _resolved(checkpoint: Any) -> Any:

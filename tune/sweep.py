@@ -8,6 +8,7 @@ import contextlib
 import dataclasses
 import math
 from collections.abc import Iterator, Sequence
+from pathlib import PurePosixPath
 from typing import Any
 
 import ray
@@ -26,13 +27,14 @@ from tune.best import export_best
 from tune.events import EventLog, SweepStarted, read_events
 from tune.gangs import GangConfig, Gangs
 from tune.plan import SweepPlan
-from tune.population import Population, surplus_checkpoints
+from tune.population import Population
 from tune.recorder import Recorder
 from tune.results import history_table, trials_table, write_tables
 from tune.search import OptunaSearcher
 from tune.space import Space, baseline
 from tune.study import SweepStudy
-from tune.trials import Trial, collect
+from tune.trial import STATE_FILE
+from tune.trials import Trial, collect, surplus_checkpoints
 from tune.tuning import build_scheduler, build_tuner, prepare_environment
 from tune.view import SweepView
 from tune.watch import Growth, SweepError, TimeBudgetReached, Watch
@@ -134,19 +136,26 @@ class _Keeper:
     ) -> None:
         self._plan, self._log, self._trials, self._study = plan, log, trials, study
         self._scheduler = scheduler
-        self._removed: set[str] = set()
+        # by earlier sessions, but for what one that was killed has left
+        self._removed = set(surplus_checkpoints(trials, set())) - self._present()
+
+    def _present(self) -> set[str]:
+        """Paths of all states that lie in the sweep's folder, relative to it."""
+        found = (PurePosixPath(file.name) for file in self._plan.folder.files.list_files())
+        return {str(path.parent) for path in found if path.name == STATE_FILE}
 
     def write(self, tune_trials: Sequence[Any] = ()) -> None:
-        """Write the tables, and remove what a population will not copy any more."""
-        self._log.flush()
+        """Write log and tables, then remove the states that nobody will go on from or copy."""
+        self._log.flush()  # first: a log in an object store may still name a state that is surplus by now
         folder, space = self._plan.folder, self._plan.space
         table = trials_table(self._trials, space, self._plan.config.gan.evaluation.key())
         write_tables(folder.location, table, history_table(self._trials, space))
+        needed: set[str] = set()
         if isinstance(self._scheduler, Population):
             needed = set(map(folder.relative, self._scheduler.needed_checkpoints(tune_trials)))
-            for path in surplus_checkpoints(self._trials, needed | self._removed):
-                folder.files.remove_folder(path)
-                self._removed.add(path)
+        for path in surplus_checkpoints(self._trials, needed | self._removed):
+            folder.files.remove_folder(path)
+            self._removed.add(path)
 
     def close(self, recorder: Recorder) -> None:
         """Leave everything so that the sweep can be looked at and gone on with."""

@@ -2,7 +2,7 @@
 
 import dataclasses
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, Literal, TypeVar
 
 from tune.events import CheckpointSaved, Event, SweepStarted, Tick, TrialStarted
@@ -86,6 +86,17 @@ def best_of(candidates: Iterable[tuple[float | None, T]], lower_is_better: bool)
     finite = [(value, found) for value, found in candidates if value is not None and math.isfinite(value)]
     choose = min if lower_is_better else max
     return choose(finite, key=lambda pair: pair[0])[1] if finite else None
+
+
+def surplus_checkpoints(trials: Mapping[int, Trial], needed: set[str]) -> list[str]:
+    """Paths, relative to the sweep's folder, of states that are neither needed nor a trial's best or last."""
+    surplus: list[str] = []
+    for trial in trials.values():
+        kept = {
+            saved.path for saved in (trial.last_checkpoint(), trial.best_checkpoint()) if saved is not None
+        }
+        surplus += [saved.path for saved in trial.checkpoints if saved.path not in kept | needed]
+    return surplus
 
 
 def _start(trial: Trial, event: TrialStarted) -> None:

@@ -49,8 +49,10 @@ def build_tuner(
             callbacks=[recorder],
             failure_config=FailureConfig(max_failures=config.max_failures),
             checkpoint_config=CheckpointConfig(
-                # the best and, always, the last; what a population may still copy, it knows itself
-                num_to_keep=None if is_population else 1,
+                # Of each trial the best and, always, the last. All where others may copy them, or where the
+                # log cannot name the last at once: a driver that is killed would leave a log of
+                # states that are gone. There the sweep removes them itself (`sweep._Keeper`).
+                num_to_keep=None if is_population or not plan.folder.files.is_local else 1,
                 checkpoint_score_attribute=metric,
                 checkpoint_score_order="min",
                 checkpoint_at_end=False,  # a tick says itself whether it is saved; one that failed is not

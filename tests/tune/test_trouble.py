@@ -1,6 +1,7 @@
 """What a sweep loses when something dies: workers, the driver, trials, the pool; signals, a full disk."""
 
 import contextlib
+import itertools
 import os
 import signal
 import subprocess
@@ -15,6 +16,7 @@ import ray
 import ray.util.state
 
 from common.files import WriteError
+from tests.conftest import Figure
 from tests.tune.sweeps import DEATH, rates, sweep, tiny_gan
 from tune.__main__ import main
 from tune.events import EventLog, read_events
@@ -37,11 +39,11 @@ def wait_for(is_so: Callable[[], bool], timeout_s: float = 120) -> None:
         time.sleep(0.05)
 
 
-def trials_of(folder: Path) -> dict[int, Trial]:
+def trials_of(folder: Path | str) -> dict[int, Trial]:
     return collect(read_events(folder))
 
 
-def ticks_of(folder: Path) -> int:
+def ticks_of(folder: Path | str) -> int:
     return sum(len(trial.ticks) for trial in trials_of(folder).values())
 
 
@@ -55,14 +57,26 @@ def seen(trial: Trial) -> list[int]:
     return [tick.images_seen for tick in trial.valid_ticks()]
 
 
-def sweep_command(storage: Path, *, trials: int, images: int) -> list[str]:
+def standstill_s(trials: dict[int, Trial]) -> float:
+    """The longest time between the last tick of an attempt and the first of the next; 0 without any."""
+    gaps = [
+        after.time - before.time
+        for trial in trials.values()
+        for (one, before), (other, after) in itertools.pairwise(trial.ticks)
+        if one != other
+    ]
+    return max(gaps, default=0.0)
+
+
+def sweep_command(storage: Path | str, *, trials: int, images: int) -> list[str]:
     place = ["--name", "sweep", "--storage", str(storage)]
     return ["sweep", *place, "--trials", str(trials), "--images", str(images), *FLAGS]
 
 
-def start(args: Sequence[str]) -> subprocess.Popen[str]:
+def start(args: Sequence[str], *, through: Sequence[str] = ()) -> subprocess.Popen[str]:
+    """A driver of its own; `through`: a command that runs what follows it."""
     return subprocess.Popen(
-        [sys.executable, "-m", "tune", *args],
+        [*through, sys.executable, "-m", "tune", *args],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -79,7 +93,9 @@ def processes_of(session: int) -> list[int]:
 
 @pytest.mark.usefixtures("shared_ray", "sabotage")
 @pytest.mark.parametrize("workers", [1, 2])
-def test_a_killed_worker_costs_at_most_a_tick_of_its_trial(tmp_path: Path, workers: int) -> None:
+def test_a_killed_worker_costs_at_most_a_tick_of_its_trial(
+    tmp_path: Path, workers: int, figure: Figure
+) -> None:
     gan = tiny_gan(images=20 * TICK)
     trials = sweep(tmp_path, rates(DEATH), trials=3, scheduler="none", gan=gan, workers_per_trial=workers)
     assert (tmp_path / "killed").exists()
@@ -88,6 +104,7 @@ def test_a_killed_worker_costs_at_most_a_tick_of_its_trial(tmp_path: Path, worke
     for trial in trials.values():
         assert seen(trial) == [TICK * tick for tick in range(1, 21)], "no tick is missing"
         assert len(trial.ticks) - len(trial.valid_ticks()) <= 1, "at most one was trained twice"
+    figure(f"worker killed, {workers} a trial", standstill_s(trials))
 
 
 @contextlib.contextmanager
@@ -113,7 +130,7 @@ def killing(folder: Path, class_name: str) -> Iterator[None]:
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("shared_ray")
-def test_a_killed_trial_actor_costs_its_trial_at_most_a_tick(tmp_path: Path) -> None:
+def test_a_killed_trial_actor_costs_its_trial_at_most_a_tick(tmp_path: Path, figure: Figure) -> None:
     with killing(tmp_path / "sweep", "with_resources.<locals>.ResourceTrainable"):
         assert main(sweep_command(tmp_path, trials=2, images=TICKS * TICK)) == 0
     trials = trials_of(tmp_path / "sweep")
@@ -122,12 +139,13 @@ def test_a_killed_trial_actor_costs_its_trial_at_most_a_tick(tmp_path: Path) -> 
     for trial in trials.values():
         assert seen(trial) == [TICK * tick for tick in range(1, TICKS + 1)], "no tick is missing"
         assert len(trial.ticks) - TICKS <= 1, "at most one was trained twice"
+    figure("trial's actor killed", standstill_s(trials))
 
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("shared_ray")
 def test_a_killed_pool_ends_the_sweep_in_one_line_and_resume_loses_no_trial(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], figure: Figure
 ) -> None:
     folder = tmp_path / "sweep"
     with killing(folder, "Pool"):
@@ -143,6 +161,7 @@ def test_a_killed_pool_ends_the_sweep_in_one_line_and_resume_loses_no_trial(
         assert number not in before or trial.values == before[number].values
         assert seen(trial) == [TICK * tick for tick in range(1, TICKS + 1)], "no tick is missing"
         assert len(trial.ticks) - TICKS <= 1, "at most one was trained twice"
+    figure("pool killed, resumed", standstill_s(after))
 
 
 def test_signals_stop_cleanly_and_resume_goes_on_each_time(tmp_path: Path) -> None:
@@ -174,7 +193,9 @@ def test_signals_stop_cleanly_and_resume_goes_on_each_time(tmp_path: Path) -> No
 
 
 @pytest.mark.usefixtures("shared_ray")
-def test_a_killed_driver_loses_no_finished_trial_and_at_most_a_tick_of_a_running_one(tmp_path: Path) -> None:
+def test_a_killed_driver_loses_no_finished_trial_and_at_most_a_tick_of_a_running_one(
+    tmp_path: Path, figure: Figure
+) -> None:
     folder = tmp_path / "sweep"
     driver = start(sweep_command(tmp_path, trials=4, images=TICKS * TICK))
     wait_for(lambda: sum(trial.state == "completed" for trial in trials_of(folder).values()) >= 2)
@@ -194,6 +215,7 @@ def test_a_killed_driver_loses_no_finished_trial_and_at_most_a_tick_of_a_running
             assert after[number].ticks == trial.ticks
         else:
             assert len(after[number].ticks) - TICKS <= 1
+    figure("driver killed, resumed", standstill_s(after))
 
 
 @pytest.mark.usefixtures("shared_ray")

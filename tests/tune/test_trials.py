@@ -1,7 +1,6 @@
-"""What a population may remove from its disk."""
+"""What the event log says of trials."""
 
-from tune.population import surplus_checkpoints
-from tune.trials import Checkpoint, Trial
+from tune.trials import Checkpoint, Trial, surplus_checkpoints
 
 
 def test_a_trial_keeps_its_best_and_its_last_state_and_what_others_need() -> None:
