@@ -1,6 +1,7 @@
 """What a running sweep loses when a machine of its cluster is cut off or its Ray dies."""
 
 import contextlib
+import signal
 import subprocess
 import threading
 import time
@@ -9,12 +10,15 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from tests.cluster.conftest import WORKERS, Cluster
+from tests.conftest import Figure
+from tests.tune.test_trouble import standstill_s
 from tune.events import read_events
 from tune.trials import Trial, collect
 
 pytestmark = [pytest.mark.cluster, pytest.mark.slow, pytest.mark.timeout(300)]
 
 TICK, TICKS = 64, 120
+NOTICE_S = 10  # AWS gives 120
 FLAGS = f"--data shapes --resolution 16 --max-images 300 --held-out 60 --width 4 --latent-size 8 --batch 16 \
 --images-per-tick {TICK} --images {TICK * TICKS} --metric swd --compile off --trials 2 --scheduler none \
 --workers-per-trial 2 --cpus-per-worker 1 --address auto --storage /shared"
@@ -45,7 +49,10 @@ def running_sweep(cluster: Cluster, name: str) -> Iterator[Callable[[], dict[int
         wait_until(lambda: sum(len(trial.ticks) >= 5 for trial in trials().values()) == 2, 120)
         yield trials
         output, _ = sweep.communicate(timeout=200)
-    assert sweep.returncode == 0, output
+    if sweep.returncode == -signal.SIGKILL:
+        output = cluster.head.run(f"cd artsweep && python -m tune resume /shared/{name}", timeout_s=200)
+    else:
+        assert sweep.returncode == 0, output
     for trial in trials().values():
         assert trial.state == "completed", output
         seen = [tick.images_seen for tick in trial.valid_ticks()]
@@ -62,21 +69,14 @@ def seconds_to_go_on(trials: Callable[[], dict[int, Trial]]) -> float:
     )
 
 
-def report(capsys: pytest.CaptureFixture[str], what: str, seconds: float) -> None:
-    with capsys.disabled():
-        print(f"\n{what}: the trial went on after {seconds:.0f} s", flush=True)
-
-
-def test_a_killed_raylet_costs_its_trial_no_finished_tick(
-    cluster: Cluster, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_killed_raylet_costs_its_trial_no_finished_tick(cluster: Cluster, figure: Figure) -> None:
     with running_sweep(cluster, "raylet") as trials:
         cluster.lan.hosts[-1].run("kill -KILL $(pgrep -x raylet)")
-        report(capsys, "killed raylet", seconds_to_go_on(trials))
+        figure("killed raylet", seconds_to_go_on(trials))
 
 
 def test_a_host_that_is_cut_off_for_25_s_costs_its_trial_no_finished_tick(
-    cluster: Cluster, capsys: pytest.CaptureFixture[str]
+    cluster: Cluster, figure: Figure
 ) -> None:
     host = cluster.lan.hosts[-1]
     with running_sweep(cluster, "flaky") as trials:
@@ -84,18 +84,43 @@ def test_a_host_that_is_cut_off_for_25_s_costs_its_trial_no_finished_tick(
         back = threading.Timer(25, cluster.lan.set_link, args=[host], kwargs={"is_up": True})
         back.start()
         try:
-            report(capsys, "link down for 25 s", seconds_to_go_on(trials))
+            figure("link down for 25 s", seconds_to_go_on(trials))
         finally:
             back.join()
 
 
 def test_a_host_that_is_cut_off_for_good_costs_its_trial_no_finished_tick(
-    cluster: Cluster, capsys: pytest.CaptureFixture[str]
+    cluster: Cluster, figure: Figure
 ) -> None:
     host = cluster.lan.hosts[-1]
     try:
         with running_sweep(cluster, "cut") as trials:
             cluster.lan.set_link(host, is_up=False)
-            report(capsys, "link down", seconds_to_go_on(trials))
+            figure("link down", seconds_to_go_on(trials))
     finally:
         cluster.lan.set_link(host, is_up=True)
+
+
+def test_a_host_whose_end_was_announced_costs_its_trial_no_finished_tick(
+    cluster: Cluster, figure: Figure
+) -> None:
+    host = cluster.lan.hosts[-1]
+    with running_sweep(cluster, "spot") as trials:
+        [node] = [node for node in cluster.listed("nodes") if node["node_ip"] == host.address]
+        reason = "--reason DRAIN_NODE_REASON_PREEMPTION --reason-message spot"
+        cluster.head.run(
+            f"ray drain-node --node-id {node['node_id']} {reason} --deadline-remaining-seconds {NOTICE_S}"
+        )
+        before = {number: len(trial.ticks) for number, trial in trials().items()}
+        time.sleep(NOTICE_S)
+        assert all(len(trial.ticks) > before[number] for number, trial in trials().items()), "both went on"
+        host.run("pkill -KILL -f ray")
+        figure("spot machine taken after its notice", seconds_to_go_on(trials))
+
+
+def test_a_killed_driver_on_the_head_loses_no_finished_tick_and_resume_goes_on(
+    cluster: Cluster, figure: Figure
+) -> None:
+    with running_sweep(cluster, "driver") as trials:
+        cluster.head.run("kill -KILL $(pgrep -f 'python -m tune [s]weep')")
+    figure("driver on the head killed, resumed", standstill_s(trials()))
