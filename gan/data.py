@@ -54,6 +54,12 @@ class Images:
     fingerprint: str
     """Hex; the same for the same pictures and settings, wherever they lie."""
 
+    @classmethod
+    def of(cls, stored: Stored, fingerprint: str) -> "Images":
+        """What a store holds."""
+        values = {field.name: getattr(stored, field.name) for field in dataclasses.fields(stored)}
+        return cls(**values, fingerprint=fingerprint)
+
     @property
     def channels(self) -> int:
         """1 for grey, 3 for RGB."""
@@ -95,13 +101,23 @@ def load_images(config: DataConfig, *, on_progress: Callable[[DecodeProgress], N
     # by source, not by content: also a download and the reading for the digest happen once at a time
     place = str(Path(config.source).expanduser().absolute()) + f"\0{config.root}"
     lock_name = hashlib.blake2b(place.encode("utf-8", "surrogateescape"), digest_size=8).hexdigest()
+    with locked_cache(config, lock_name):
+        fingerprint, stored = _load(config, cache, lock_name, on_progress)
+    _check_broken(config, stored, cache / fingerprint / "skipped.csv")
+    return Images.of(stored, fingerprint)
+
+
+@contextmanager
+def locked_cache(config: DataConfig, lock_name: str) -> Iterator[None]:
+    """One process at a time, which may write into the cache; its errors come out as one line.
+
+    Raises: ConfigError when the cache is full or cannot be written, or the source cannot be read.
+    """
+    cache = cache_folder(config)
     with _clear_errors(config, cache):
         cache.mkdir(parents=True, exist_ok=True)
         with filelock.FileLock(cache / f"{lock_name}.lock", timeout=_LOCK_TIMEOUT_S):
-            fingerprint, stored = _load(config, cache, lock_name, on_progress)
-    _check_broken(config, stored, cache / fingerprint / "skipped.csv")
-    values = {field.name: getattr(stored, field.name) for field in dataclasses.fields(stored)}
-    return Images(**values, fingerprint=fingerprint)
+            yield
 
 
 def _load(
@@ -119,9 +135,6 @@ def _load(
     if stored is not None:
         return fingerprint, stored
 
-    shutil.rmtree(target, ignore_errors=True)
-    for left_over in cache.glob(f"{lock_name}.*.partial"):  # of a process that was killed: we hold its lock
-        shutil.rmtree(left_over, ignore_errors=True)
     pictures = source.open()
     total, began = len(pictures.names), time.monotonic()
 
@@ -129,10 +142,9 @@ def _load(
         if on_progress is not None:
             on_progress(DecodeProgress(done, total, time.monotonic() - began))
 
-    partial = Path(tempfile.mkdtemp(dir=cache, prefix=f"{lock_name}.", suffix=".partial"))
-    try:
+    def write(folder: Path) -> None:
         write_store(
-            partial,
+            folder,
             pictures,
             resolution=config.resolution,
             colour=config.colour,
@@ -140,6 +152,22 @@ def _load(
             seed=config.data_seed,
             on_batch=on_batch,
         )
+
+    return fingerprint, keep_store(target, lock_name, write)
+
+
+def keep_store(target: Path, lock_name: str, write: Callable[[Path], None]) -> Stored:
+    """Put into the cache, whole or not at all, what `write` puts into a folder; the lock is the caller's.
+
+    Raises: ConfigError when it cannot be read back.
+    """
+    cache = target.parent
+    shutil.rmtree(target, ignore_errors=True)
+    for left_over in cache.glob(f"{lock_name}.*.partial"):  # of a process that was killed: we hold its lock
+        shutil.rmtree(left_over, ignore_errors=True)
+    partial = Path(tempfile.mkdtemp(dir=cache, prefix=f"{lock_name}.", suffix=".partial"))
+    try:
+        write(partial)
         try:
             partial.replace(target)
         except OSError:
@@ -151,7 +179,7 @@ def _load(
     stored = open_store(target)
     require(stored is not None, f"--cache-dir {cache} does not keep what is written there; choose another")
     assert stored is not None
-    return fingerprint, stored
+    return stored
 
 
 def _fingerprint(config: DataConfig, identity: str, content: str) -> str:

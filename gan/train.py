@@ -19,13 +19,14 @@ from common.storage import Folder
 from gan import worker
 from gan.commands import CONFIG_FILE, Train
 from gan.config import GanConfig, setting_paths
-from gan.data import load_images
+from gan.data import Images, load_images
 from gan.display import RunDisplay, objective, say_skipped
 from gan.events import Ended
 from gan.metrics import prepare_metric
 from gan.paths import with_absolute_paths
 from gan.resources import share_resources
 from gan.run_folder import LAST, RunFolder, best_row
+from gan.spreading import spread_images
 
 # What may differ when a run goes on: how far, where the data lie, and how fast it is computed.
 CHANGEABLE = {"images", "data.source", "data.root", "data.cache", "data.download", "precision", "compile"}
@@ -93,17 +94,20 @@ def run_train(command: Train, console: Console) -> int:
     config, results = plan.config, plan.results
     if command.address is None:
         resources = share_resources(local_nodes(), plan.workers, command.wants_gpu())
-    _read_data(config, console)
+    images = _read_data(config, console)
     try:
         start_ray(command.address)
         if command.address is not None:
             resources = share_resources(cluster_nodes(), plan.workers, command.wants_gpu())
             check_seen_by_all(results.folder)
         results.begin(config, plan.details)
+        spread, said = spread_images(config.data, images)
+        if said is not None:
+            say(console, said)
         device = "1 GPU" if resources.gpu else f"{resources.cpus} CPU{'s' * (resources.cpus > 1)}"
         say(console, f"{results.folder.location}: {plan.workers} x {device}")
         with RunDisplay(console, config.total_images(), config.evaluation.key()) as display:
-            for event in worker.train(config, results.folder, resources):
+            for event in worker.train(config, results.folder, resources, spread):
                 display.show(event)
                 last = event
         assert isinstance(last, Ended)
@@ -137,7 +141,7 @@ def _conclude(ended: Ended, config: GanConfig, results: RunFolder, console: Cons
     return 1
 
 
-def _read_data(config: GanConfig, console: Console) -> None:
+def _read_data(config: GanConfig, console: Console) -> Images:
     """Decode the images into the cache, from which the workers of this machine take them."""
     bar, move = counted(console, "reading images")
     with bar:
@@ -146,6 +150,7 @@ def _read_data(config: GanConfig, console: Console) -> None:
     images.check_batch(config.batch)
     with console.status("looking at the real images"):
         prepare_metric(config, images)
+    return images
 
 
 def _default_name(config: GanConfig) -> str:

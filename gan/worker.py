@@ -25,12 +25,12 @@ from common.files import WriteError
 from common.ray_session import beside_driver, worker_env
 from common.storage import Folder
 from gan.config import GanConfig
-from gan.data import load_images
 from gan.events import Begun, Ended, Event, Stepped, Ticked
 from gan.numbers import StepProgress
 from gan.resources import Resources
 from gan.run import Diverged, GanRun
 from gan.run_folder import Row, RunFolder, is_best
+from gan.spreading import Spread
 
 # Often enough for a lost machine or two; what kills a worker more often will kill it for ever.
 MAX_RESTARTS = 3
@@ -38,14 +38,14 @@ SECONDS_BETWEEN_STEP_EVENTS = 0.5
 SECONDS_BETWEEN_POLLS = 0.25
 
 
-def train(config: GanConfig, folder: Folder, resources: Resources) -> Iterator[Event]:
+def train(config: GanConfig, folder: Folder, resources: Resources, spread: Spread) -> Iterator[Event]:
     """Run to its end what lies in `folder`, from its last saved tick; yields events, at last an `Ended`.
 
     Ray must be started. Whoever stops iterating ends the workers by ending Ray.
     """
     os.environ.setdefault("RAY_TRAIN_HEALTH_CHECK_INTERVAL_S", "0.5")
     events = Queue(actor_options={"num_cpus": 0, "scheduling_strategy": beside_driver()})
-    trainer = build_trainer(config, folder, resources, events)
+    trainer = build_trainer(config, folder, resources, spread, events)
     failure: list[BaseException] = []
 
     def fit() -> None:
@@ -78,7 +78,9 @@ def _take_all(events: Queue) -> list[Event]:
         return taken
 
 
-def build_trainer(config: GanConfig, folder: Folder, resources: Resources, events: Queue) -> TorchTrainer:
+def build_trainer(
+    config: GanConfig, folder: Folder, resources: Resources, spread: Spread, events: Queue
+) -> TorchTrainer:
     """The Ray Train run that trains `config` into `folder`."""
     # Any: ray.train's annotations name the classes of version 1, which version 2 refuses
     run_config: Any = RunConfig(
@@ -94,6 +96,7 @@ def build_trainer(config: GanConfig, folder: Folder, resources: Resources, event
         train_loop_config={
             "config": config.to_dict(),
             "folder": folder.location,
+            "spread": spread,
             "threads": resources.cpus,
             "events": events,
         },
@@ -130,7 +133,7 @@ def _train_to_end(setup: dict[str, Any], rank: int, world_size: int, teller: "Te
     results = RunFolder(Folder(setup["folder"]))
     run = GanRun(
         config,
-        load_images(config.data),
+        setup["spread"].load(config.data),
         device=get_device(),
         rank=rank,
         world_size=world_size,

@@ -27,6 +27,7 @@ from gan import checkpoint
 from gan.config import GanConfig
 from gan.ranks import is_loss_of_a_peer
 from gan.run import Diverged
+from gan.spreading import Spread
 from tune.capacity import Capacity
 from tune.orders import Command, GangStatus, Outcome
 from tune.pool import Pool
@@ -38,10 +39,11 @@ MAX_RESTARTS = 8
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class GangConfig:
-    """What every gang of a sweep consists of, and where Ray Train leaves its marker."""
+    """What every gang of a sweep consists of, its images, and where Ray Train leaves its marker."""
 
     capacity: Capacity
     base: GanConfig
+    spread: Spread
     storage_path: str
     name: str
 
@@ -155,6 +157,7 @@ def build_trainer(config: GangConfig, name: str, pool: Any) -> TorchTrainer:
             "gang": name,
             "pool": pool,
             "base": config.base.to_dict(),
+            "spread": config.spread,
             "threads": config.capacity.cpus,
         },
         scaling_config=ScalingConfig(
@@ -182,7 +185,8 @@ def work(setup: dict[str, Any]) -> None:
     incarnation = ray.train.collective.broadcast_from_rank_zero(uuid.uuid4().hex if rank == 0 else None)
     torch.set_num_threads(setup["threads"])
     pool = setup["pool"]
-    bench = Workbench(GanConfig.from_dict(setup["base"]), get_device(), rank, world_size)
+    images = setup["spread"].load(GanConfig.from_dict(setup["base"]).data)
+    bench = Workbench(images, get_device(), rank, world_size)
 
     outcome: Outcome | None = None
     while True:

@@ -22,6 +22,7 @@ from common.ray_session import cluster_nodes, local_nodes, start_ray
 from gan.config import GanConfig
 from gan.data import Images, load_images
 from gan.metrics import prepare_metric
+from gan.spreading import spread_images
 from tune import capacity
 from tune.best import export_best
 from tune.events import EventLog, SweepStarted, read_events
@@ -70,7 +71,7 @@ def run_sweep(plan: SweepPlan, view: SweepView) -> dict[int, Trial]:
                 log.record(event)
             log.record(SweepStarted(resumed=plan.is_resumed, trials=config.trials))
             trials = collect(read_events(plan.folder.location))
-            with _gangs(plan, view) as gangs:
+            with _gangs(plan, images, view) as gangs:
                 _tune(plan, gangs, log, trials, study, view)
         return dict(sorted(trials.items()))
 
@@ -184,12 +185,15 @@ def _open_study(plan: SweepPlan, known: dict[int, Trial] | None) -> SweepStudy:
 
 
 @contextlib.contextmanager
-def _gangs(plan: SweepPlan, view: SweepView) -> Iterator[Gangs]:
+def _gangs(plan: SweepPlan, images: Images, view: SweepView) -> Iterator[Gangs]:
     assert plan.cluster_capacity is not None
+    spread, said = spread_images(plan.config.gan.data, images)
+    view.say(said)
     gangs = Gangs(
         GangConfig(
             capacity=plan.cluster_capacity,
             base=plan.config.gan,
+            spread=spread,
             storage_path=plan.folder.storage_path,
             name=plan.folder.name,
         )

@@ -48,6 +48,11 @@ class SweepView:
         """Name the first of the unreadable files, if there are any."""
         say_skipped(self._console, images)
 
+    def say(self, line: str | None) -> None:
+        """One line of news, if there is any."""
+        if line is not None:
+            say(self._console, line)
+
     @contextlib.contextmanager
     def starting(self) -> Iterator[Callable[[list[GangStatus]], None]]:
         """Shows that workers start; yields the callback that is told."""

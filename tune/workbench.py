@@ -8,7 +8,7 @@ import torch
 
 from gan import checkpoint
 from gan.config import GanConfig
-from gan.data import Images, load_images
+from gan.data import Images
 from gan.run import GanRun
 from tune.orders import Command
 
@@ -16,8 +16,8 @@ from tune.orders import Command
 class Workbench:
     """What stays warm in a worker from trial to trial, and the one run that is on it."""
 
-    def __init__(self, base: GanConfig, device: torch.device, rank: int, world_size: int) -> None:
-        self._images: Images = load_images(base.data)
+    def __init__(self, images: Images, device: torch.device, rank: int, world_size: int) -> None:
+        self._images = images
         self._device, self._rank, self._world_size = device, rank, world_size
         self._run: GanRun | None = None
         self._last_tick_end: float | None = None

@@ -49,8 +49,10 @@ def running_sweep(cluster: Cluster, name: str) -> Iterator[Callable[[], dict[int
         wait_until(lambda: sum(len(trial.ticks) >= 5 for trial in trials().values()) == 2, 120)
         yield trials
         output, _ = sweep.communicate(timeout=200)
-    if sweep.returncode == -signal.SIGKILL:
-        output = cluster.head.run(f"cd artsweep && python -m tune resume /shared/{name}", timeout_s=200)
+    if sweep.returncode in (-signal.SIGKILL, 128 + signal.SIGKILL):
+        output = cluster.head.run(
+            f"cd artsweep && python -m tune resume /shared/{name} --address auto", timeout_s=200
+        )
     else:
         assert sweep.returncode == 0, output
     for trial in trials().values():
