@@ -4,11 +4,13 @@
 
 Everything is real, Tune, Optuna, the pool, the trials' actors, the tables, but the workers: one process
 answers for all gangs at once. What is left is what the driver itself costs. Prints one JSON object at the
-end: seconds a trial and a tick, and the driver's memory after a quarter, half and all of the trials.
+end: seconds a trial and a tick on the clock (a few cores have all trials' actors to run, too), the driver's
+seconds of CPU for a trial and a tick in each quarter of the trials, and its memory after each.
 """
 
 import asyncio
 import dataclasses
+import itertools
 import json
 import tempfile
 import threading
@@ -100,6 +102,7 @@ class Watch:
         self._log, self._trials = log, trials
         self.first_at = self.last_at = 0.0
         self.memory_mib: dict[int, float] = {}
+        self.cpu_s: dict[int, float] = {}
         self._is_over = threading.Event()
         self._thread = threading.Thread(target=self._follow)
         self._thread.start()
@@ -110,14 +113,16 @@ class Watch:
         self._thread.join()
 
     def _follow(self) -> None:
-        marks = [self._trials // 4, self._trials // 2, self._trials]
+        marks = [self._trials * quarter // 4 for quarter in range(1, 5)]
         while not self._is_over.wait(0.25):
             ended = self._log.read_bytes().count(b'"trial_ended"') if self._log.exists() else 0
             now = time.monotonic()
             if ended and not self.first_at:
-                self.first_at = now
+                self.first_at, self.cpu_s[ended] = now, time.process_time()
             if marks and ended >= marks[0]:
-                self.memory_mib[marks.pop(0)] = _memory_mib()
+                self.memory_mib[ended], self.cpu_s[ended] = _memory_mib(), time.process_time()
+                while marks and ended >= marks[0]:
+                    marks.pop(0)
                 self.last_at = now
 
 
@@ -162,8 +167,11 @@ def main() -> None:
     arguments = tyro.cli(Arguments, description=__doc__)
     with tempfile.TemporaryDirectory() as storage:
         trials, watch = run(arguments, storage)
-    ticks = sum(len(trial.valid_ticks()) for trial in trials.values())
     seconds = watch.last_at - watch.first_at
+    cpu_s = {
+        later: (watch.cpu_s[later] - watch.cpu_s[earlier]) / (later - earlier)
+        for earlier, later in itertools.pairwise(watch.cpu_s)
+    }
     print(
         json.dumps(
             {
@@ -172,7 +180,9 @@ def main() -> None:
                 "gangs": arguments.gangs,
                 "seconds": round(seconds, 1),
                 "trial_s": round(seconds / len(trials), 4),
-                "tick_s": round(seconds / ticks, 4),
+                "tick_s": round(seconds / len(trials) / TICKS, 4),
+                "driver_cpu_s_a_trial": {count: round(each, 4) for count, each in cpu_s.items()},
+                "driver_cpu_s_a_tick": {count: round(each / TICKS, 4) for count, each in cpu_s.items()},
                 "driver_mib": {count: round(mib) for count, mib in watch.memory_mib.items()},
             }
         )
