@@ -6,6 +6,7 @@ that made the hosts ends, however it ends, the kernel takes everything down.
 """
 
 import contextlib
+import ctypes
 import dataclasses
 import os
 import shlex
@@ -16,11 +17,24 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-TOOLS = ("ip", "nsenter", "pivot_root", "rsync", "setpriv", "ssh", "ssh-keygen", "ss", "sshd", "unshare")
+TOOLS = (
+    "curl",
+    "ip",
+    "nsenter",
+    "pivot_root",
+    "rsync",
+    "setpriv",
+    "ssh",
+    "ssh-keygen",
+    "ss",
+    "sshd",
+    "unshare",
+)
 KEY = "/root/.ssh/id_ed25519"
 SHARED = "/shared"
 _SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _SUBNET = "10.77.0"
+_CLONE_NEWNET = 0x40000000
 
 # Process 1 of a host. $1: its name; $2: folder that all hosts share; $3: public key, '' for no SSH server;
 # further: paths that stay visible, read-only, though they lie below /root or /tmp or on another disk.
@@ -39,7 +53,8 @@ mount -t devpts -o newinstance,ptmxmode=0666,mode=620 devpts dev/pts
 mount -t tmpfs -o size=512m shm dev/shm
 mount -t tmpfs -o mode=755 run run
 mount -t tmpfs -o mode=1777 tmp tmp
-mount -t tmpfs -o mode=700 root root
+# others may pass: this Python can lie below it
+mount -t tmpfs -o mode=711 root root
 for kept in "$@"; do mkdir -p ".$kept"; mount --bind "$kept" ".$kept"; mount -o remount,bind,ro ".$kept"; done
 mkdir -p .SHARED run/old run/sshd root/.ssh
 mount --bind "$shared" .SHARED
@@ -68,13 +83,21 @@ class Host:
     address: str
     pid: int
     """Of its process 1, as this machine counts."""
+    user: str = "root"
+    """Who runs the commands."""
+
+    @property
+    def home(self) -> str:
+        """The user's folder."""
+        return "/root" if self.user == "root" else f"/home/{self.user}"
 
     def words(self, script: str) -> list[str]:
         """The command that runs a bash script on the host, in an environment of its own, as after a login."""
         inside = ["nsenter", "--target", str(self.pid), "--mount", "--uts", "--ipc", "--net", "--pid"]
-        clean = ["env", "-i", "HOME=/root", "LANG=C.UTF-8", "TERM=dumb", f"PATH={_SYSTEM_PATH}"]
+        user = ["setpriv", "--reuid", self.user, "--regid", self.user, "--init-groups"]
+        clean = ["env", "-i", f"HOME={self.home}", "LANG=C.UTF-8", "TERM=dumb", f"PATH={_SYSTEM_PATH}"]
         login = "cd; [ ! -e .bashrc ] || source .bashrc; "
-        return [*inside, *clean, "bash", "-c", login + script]
+        return [*inside, *user, *clean, "bash", "-c", login + script]
 
     def run(self, script: str, *, timeout_s: float = 60, data: bytes = b"") -> str:
         """What the script prints, errors included.
@@ -117,13 +140,24 @@ class Lan:
         _inside(self.laptop.pid, f"ip link set {port} {'up' if is_up else 'down'}")
 
 
+@contextlib.contextmanager
+def network_of(host: Host) -> Iterator[None]:
+    """Connections that this thread makes meanwhile are made on the host; those of other threads are not."""
+    with Path("/proc/thread-self/ns/net").open() as own, Path(f"/proc/{host.pid}/ns/net").open() as its:
+        _enter_network(its.fileno())
+        try:
+            yield
+        finally:
+            _enter_network(own.fileno())
+
+
 def why_not() -> str | None:
     """Why there can be no hosts here, None when there can."""
     if sys.platform != "linux" or os.geteuid() != 0:
         return "hosts out of namespaces need root on Linux"
     missing = [tool for tool in TOOLS if shutil.which(tool, path=f"{os.defpath}:{_SYSTEM_PATH}") is None]
     if missing:
-        return f"{', '.join(missing)} is missing; Debian: openssh-server rsync iproute2"
+        return f"{', '.join(missing)} is missing; Debian: curl openssh-server rsync iproute2"
     script = (
         "mkdir /run/a /run/b /run/c; mount -t overlay -o lowerdir=/,upperdir=/run/a,workdir=/run/b x /run/c"
     )
@@ -205,3 +239,10 @@ def _inside(pid: int, script: str) -> None:
         ["nsenter", "--target", str(pid), "--net", "bash", "-ec", script], capture_output=True, text=True
     )
     assert done.returncode == 0, f"{script!r}: {done.stderr}"
+
+
+def _enter_network(namespace: int) -> None:
+    """`os.setns`, which Python 3.11 lacks; it moves one thread alone."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.setns(namespace, _CLONE_NEWNET) != 0:
+        raise OSError(ctypes.get_errno(), "setns")

@@ -10,6 +10,8 @@ from typing import NamedTuple
 from tests.cluster.hosts import Host
 
 STRANGER = Path(__file__).with_name("stranger.py")
+Answers = Mapping[str, Sequence[str]]
+"""Address -> the questions that were answered there."""
 
 
 class Port(NamedTuple):
@@ -30,9 +32,9 @@ def listening(host: Host) -> list[Port]:
     return sorted(set(ports))
 
 
-def questions_answered(asker: Host, ports: Sequence[Port], *, token: str = "") -> Mapping[str, Sequence[str]]:
-    """What `stranger` is answered from another host: address -> questions."""
+def questions_answered(asker: Host, ports: Sequence[Port]) -> tuple[Answers, Answers]:
+    """What `stranger` is answered from another host, without and with the token that lies there."""
     addresses = " ".join(dict.fromkeys(port.address for port in ports))
-    command = f"unset RAY_AUTH_MODE; python {shlex.quote(str(STRANGER))} {addresses} 2>/dev/null"
-    answers: Mapping[str, Sequence[str]] = json.loads(asker.run(command, timeout_s=200, data=token.encode()))
-    return answers
+    command = f"python {shlex.quote(str(STRANGER))} {addresses} < .ray/auth_token 2>/dev/null"
+    by_stranger, by_friend = json.loads(asker.run(f"unset RAY_AUTH_MODE; {command}", timeout_s=200))
+    return by_stranger, by_friend

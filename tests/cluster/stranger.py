@@ -2,8 +2,9 @@
 
     python stranger.py HOST:PORT...
 
-prints a JSON table: address -> the questions that were answered. A token on standard input is shown with each
-question: by what is answered then, one sees that the questions are good.
+reads a token from standard input and prints a JSON list of two tables: address -> the questions that were
+answered to a stranger, and to one who shows the token with each question. By the second one sees that the
+questions are good.
 """
 
 import http.client
@@ -35,21 +36,17 @@ GRPC_METHODS = (
 )
 
 
-def answered(address: str, token: str) -> Iterator[str]:
+def answered(address: str, token: str) -> list[str]:
     """What the port answered: `grpc METHOD`, `http PATH`, `metrics`, `ssh`, `torch store`, or `unknown`."""
     questions = [*by_grpc(address, token)]
     if questions != ["none"]:
-        yield from (f"grpc {method}" for method in questions)
-        return
+        return [f"grpc {method}" for method in questions]
     pages = by_http(address, token)
     if pages is not None:
-        yield from (f"http {page}" if page.startswith("/") else page for page in pages)
-    elif banner(address).startswith("SSH-"):
-        yield "ssh"
-    elif is_torch_store(address):
-        yield "torch store"
-    else:
-        yield "unknown"
+        return [f"http {page}" if page.startswith("/") else page for page in pages]
+    if banner(address).startswith("SSH-"):
+        return ["ssh"]
+    return ["torch store"] if is_torch_store(address) else ["unknown"]
 
 
 def by_grpc(address: str, token: str) -> Iterator[str]:
@@ -113,7 +110,8 @@ def is_torch_store(address: str) -> bool:
 
 
 if __name__ == "__main__":
-    secret = "" if sys.stdin.isatty() else sys.stdin.read().strip()
-    with ThreadPoolExecutor(64) as pool:
-        found = pool.map(lambda address: list(answered(address, secret)), sys.argv[1:])
-        print(json.dumps(dict(zip(sys.argv[1:], found, strict=True))))
+    secrets = ("", sys.stdin.read().strip())
+    # what is silent is waited for: all at once
+    with ThreadPoolExecutor(256) as pool:
+        asked = [{port: pool.submit(answered, port, secret) for port in sys.argv[1:]} for secret in secrets]
+        print(json.dumps([{port: answer.result() for port, answer in table.items()} for table in asked]))

@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from tests.cluster.conftest import WORKERS, Cluster
+from tests.cluster.running import WORKERS, Cluster
+from tests.cluster.trials import GAN, TICK
 from tests.conftest import Figure
 from tests.tune.test_trouble import standstill_s
 from tune.events import read_events
@@ -17,11 +18,12 @@ from tune.trials import Trial, collect
 
 pytestmark = [pytest.mark.cluster, pytest.mark.slow, pytest.mark.timeout(300)]
 
-TICK, TICKS = 64, 120
+TICKS = 120
 NOTICE_S = 10  # AWS gives 120
-FLAGS = f"--data shapes --resolution 16 --max-images 300 --held-out 60 --width 4 --latent-size 8 --batch 16 \
---images-per-tick {TICK} --images {TICK * TICKS} --metric swd --compile off --trials 2 --scheduler none \
---workers-per-trial 2 --cpus-per-worker 1 --address auto --storage /shared"
+FLAGS = (
+    f"{GAN} --images {TICK * TICKS} --trials 2 --scheduler none --workers-per-trial 2 --cpus-per-worker 1 \
+--address auto --storage /shared"
+)
 
 
 def wait_until(is_so: Callable[[], bool], timeout_s: float) -> float:

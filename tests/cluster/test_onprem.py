@@ -1,32 +1,23 @@
 """`examples/onprem.yaml`, a head and two workers: sweeps and batches over hosts, by job and by --address."""
 
 import itertools
-import json
 import subprocess
 import time
 from collections.abc import Iterator
-from pathlib import Path
 
-import numpy as np
 import pytest
-from PIL import Image
 
-from tests.cluster.conftest import WORKERS, Cluster
 from tests.cluster.ports import listening, questions_answered
+from tests.cluster.running import WORKERS, Cluster
+from tests.cluster.trials import GAN, OVER_TWO_HOSTS, STYLE, TICK, TRIALS, check_pictures, check_sweep, paint
 from tune.events import read_events
-from tune.trials import Trial, collect
+from tune.trials import collect
 
-pytestmark = [pytest.mark.cluster, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.cluster, pytest.mark.timeout(500)]
 
-TRIALS = 6
-TICK, SHORT, LONG = 64, 4, 30
-"""Images a tick; ticks a trial, and where strangers ask around meanwhile."""
-GAN = "--data shapes --resolution 16 --max-images 300 --held-out 60 --width 4 --latent-size 8 --batch 16"
-GAN += " --images-per-tick 64 --metric swd --compile off"
-# a worker takes a whole host, so that the two of a trial cannot share one
-OVER_TWO_HOSTS = "--workers-per-trial 2 --cpus-per-worker 2 --address auto"
+SHORT, LONG = 4, 20
+"""Ticks a trial, and where strangers ask around meanwhile."""
 PAIRS = 12
-STYLE = "--size 32 --iterations 4 --workers 2 --address auto"
 # What Ray 2.60 and PyTorch answer without a token: whether a process lives, metrics, and to whoever asks a
 # trial's workers. Hence hosts that only their own network reaches.
 OPEN = {"grpc grpc.health.v1.Health/Check", "metrics", "ssh"}
@@ -42,40 +33,15 @@ GOOD_QUESTIONS = [
 @pytest.fixture(scope="module")
 def tunnel(cluster: Cluster) -> Iterator[str]:
     """The dashboard's address on the laptop."""
-    command = cluster.lan.laptop.words("ray dashboard /root/onprem.yaml")
-    address = "http://127.0.0.1:8265"
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
-        cluster.lan.laptop.run(f"until curl -s -o /dev/null {address}; do sleep 0.2; done", timeout_s=60)
+    with cluster.tunnel() as address:
         yield address
-        process.kill()
 
 
 @pytest.fixture(scope="module")
 def pictures(cluster: Cluster) -> str:
     """The folders of contents and styles for the pairs, where all hosts see them."""
-    random = np.random.default_rng(0)
-    for folder, count in (("photos", 4), ("paintings", 3)):
-        (cluster.shared / folder).mkdir()
-        for index in range(count):
-            rgb = random.integers(0, 256, (40, 48, 3), dtype=np.uint8)
-            Image.fromarray(rgb).save(cluster.shared / folder / f"{index}.png")
+    paint(cluster.shared, contents=4, styles=3)
     return "/shared/photos /shared/paintings"
-
-
-def check_sweep(trials: dict[int, Trial], ticks: int) -> None:
-    assert len(trials) == TRIALS
-    assert {trial.state for trial in trials.values()} == {"completed"}
-    for trial in trials.values():
-        seen = [tick.images_seen for _, tick in trial.ticks]
-        assert seen == [TICK * tick for tick in range(1, ticks + 1)], "nothing was lost or repeated"
-
-
-def check_pictures(folder: Path) -> None:
-    lines = [json.loads(line) for line in (folder / "manifest.jsonl").read_text().splitlines()]
-    assert sorted(line["state"] for line in lines) == ["done"] * PAIRS
-    for line in lines:
-        with Image.open(folder / line["output"]) as picture:
-            assert max(picture.size) == 32
 
 
 def test_a_submitted_sweep_trains_each_trial_on_two_hosts_and_strangers_are_told_nothing(
@@ -104,15 +70,13 @@ def test_a_submitted_sweep_trains_each_trial_on_two_hosts_and_strangers_are_told
 
 def check_ports(cluster: Cluster) -> None:
     ports = [port for host in cluster.lan.hosts for port in listening(host)]
-    answered = questions_answered(cluster.lan.laptop, ports)
+    answered, shown = questions_answered(cluster.lan.laptop, ports)
     for port in ports:
         questions = set(answered[port.address])
         open_here = OPEN | (OF_PYTORCH if port.process.startswith("ray::RayTrainW") else set())
         assert questions <= open_here, f"{port} answers {questions - open_here} without a token"
     assert "torch store" in itertools.chain(*answered.values()), "a trial was under way"
     # the same questions with the token, so that a refusal above means something
-    token = cluster.lan.laptop.run("cat ~/.ray/auth_token")
-    shown = questions_answered(cluster.lan.laptop, ports, token=token)
     head = shown[f"{cluster.head.address}:6379"]
     assert "grpc ray.rpc.NodeInfoGcsService/GetAllNodeInfo" in head
     assert set(GOOD_QUESTIONS) <= set(itertools.chain(*shown.values()))
@@ -134,7 +98,7 @@ def test_a_submitted_batch_draws_on_several_hosts_into_the_shared_folder(
 ) -> None:
     command = f"python -m styletransfer {pictures} /shared/drawn {STYLE}"
     cluster.ray(f"job submit --address {tunnel} -- {command}", timeout_s=200)
-    check_pictures(cluster.shared / "drawn")
+    check_pictures(cluster.shared / "drawn", pairs=PAIRS)
     assert len(set(cluster.hosts_of_tasks("Painter.draw"))) == WORKERS
 
 
@@ -144,7 +108,7 @@ def test_a_batch_into_the_heads_own_folder_is_whole_and_can_be_fetched(
     command = f"python -m styletransfer {pictures} /root/drawn {STYLE}"
     cluster.ray(f"exec FILE 'cd artsweep && {command}'", timeout_s=200)
     cluster.ray("rsync-down FILE /root/drawn/ /shared/fetched/")
-    check_pictures(cluster.shared / "fetched")
+    check_pictures(cluster.shared / "fetched", pairs=PAIRS)
 
 
 def test_storage_that_only_the_head_sees_is_refused_before_anything_starts(cluster: Cluster) -> None:
@@ -161,7 +125,7 @@ def test_storage_that_only_the_head_sees_is_refused_before_anything_starts(clust
 
 def test_ray_down_leaves_nothing_running(cluster: Cluster) -> None:
     cluster.ray("down --yes FILE")
-    deadline = time.monotonic() + 120  # workers end a minute after their head
+    deadline = time.monotonic() + 120  # workers end half a minute after their head
     for host in cluster.lan.hosts:
         while "raylet" in (processes := host.run("ps -eo comm")) or "gcs_server" in processes:
             assert time.monotonic() < deadline, f"{host.name}: {processes}"
