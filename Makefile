@@ -37,7 +37,7 @@ test-slow: $(VENV)/.test  ## kills and long training
 cluster-check: $(VENV)/.test  ## cluster.yaml and examples/onprem.yaml, rehearsed without a cloud
 	$(BIN)/python -m pytest tests/cluster/test_files.py
 
-test-cluster: $(VENV)/.test  ## `ray up` on hosts out of namespaces; needs root
+test-cluster: $(VENV)/.test  ## the same with a real `ray up`, on hosts out of namespaces; needs root
 	$(BIN)/python -m pytest -m 'cluster and not slow' tests/cluster
 
 clean:  ## remove what was made here, but no results
