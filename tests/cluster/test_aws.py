@@ -15,7 +15,7 @@ from tests.cluster.trials import GAN, OVER_TWO_HOSTS, STYLE, TICK, TRIALS, check
 from tune.events import read_events
 from tune.trials import collect
 
-pytest.importorskip("moto", reason="moto is not installed; `make test-cluster` installs it")
+pytest.importorskip("moto.server", reason="moto is not installed; `make test-cluster` installs it")
 pytest.importorskip("boto3", reason="boto3 is not installed; `make test-cluster` installs it")
 
 from tests.cluster.cloud import REGION, Cloud, cloud_of
