@@ -11,7 +11,17 @@ import yaml
 
 from tests.cluster.rehearsal import AWS, load, make_roles
 from tests.cluster.running import WORKERS, Cluster, lan_for_ray, without_installing
-from tests.cluster.trials import GAN, OVER_TWO_HOSTS, STYLE, TICK, TRIALS, check_pictures, check_sweep, paint
+from tests.cluster.trials import (
+    GAN,
+    OVER_TWO_HOSTS,
+    STYLE,
+    TICK,
+    TRIALS,
+    check_pictures,
+    check_sweep,
+    paint,
+    take,
+)
 from tune.events import read_events
 from tune.trials import collect
 
@@ -65,12 +75,15 @@ def tunnel(cluster: Cluster) -> Iterator[str]:
         yield address
 
 
-def test_a_submitted_sweep_trains_each_trial_on_two_machines_and_its_results_are_in_the_bucket(
+def test_a_submitted_sweep_of_pictures_that_travel_with_it_trains_each_trial_on_two_machines_into_the_bucket(
     cloud: Cloud, cluster: Cluster, tunnel: str, tmp_path: Path
 ) -> None:
+    take(cluster.shared / "album" / "photos")
     sweep = f"python -m tune sweep --name job --storage s3://{BUCKET}/sweeps {GAN} --images {TICK * TICKS}"
-    flags = f"--trials {TRIALS} --scheduler none {OVER_TWO_HOSTS}"
-    cluster.ray(f"job submit --address {tunnel} -- {sweep} {flags}", timeout_s=250)
+    flags = f"--data photos --trials {TRIALS} --scheduler none {OVER_TWO_HOSTS}"
+    job = f"job submit --address {tunnel} --working-dir /shared/album"
+    said = cluster.ray(f"{job} -- {sweep} {flags}", timeout_s=250)
+    assert f"images: each of the {1 + WORKERS} machines decodes" in said
     check_sweep(collect(read_events(cloud.fetch(BUCKET, "sweeps/job", tmp_path))), TICKS)
     hosts = cluster.hosts_of_actors("RayTrainWorker")
     assert len(hosts) == WORKERS == len(set(hosts)), "one gang, its workers on two machines"
@@ -79,9 +92,9 @@ def test_a_submitted_sweep_trains_each_trial_on_two_machines_and_its_results_are
 def test_a_submitted_batch_whose_pictures_travel_with_it_is_drawn_by_two_machines_into_the_bucket(
     cloud: Cloud, cluster: Cluster, tunnel: str, tmp_path: Path
 ) -> None:
-    paint(cluster.shared / "album", contents=3, styles=2)
+    paint(cluster.shared / "pairs", contents=3, styles=2)
     command = f"python -m styletransfer photos paintings s3://{BUCKET}/album {STYLE}"
-    cluster.ray(f"job submit --address {tunnel} --working-dir /shared/album -- {command}", timeout_s=200)
+    cluster.ray(f"job submit --address {tunnel} --working-dir /shared/pairs -- {command}", timeout_s=200)
     check_pictures(cloud.fetch(BUCKET, "album", tmp_path), pairs=6)
     assert len(set(cluster.hosts_of_tasks("Painter.draw"))) == WORKERS
 

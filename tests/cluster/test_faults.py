@@ -20,10 +20,8 @@ pytestmark = [pytest.mark.cluster, pytest.mark.slow, pytest.mark.timeout(300)]
 
 TICKS = 120
 NOTICE_S = 10  # AWS gives 120
-FLAGS = (
-    f"{GAN} --images {TICK * TICKS} --trials 2 --scheduler none --workers-per-trial 2 --cpus-per-worker 1 \
---address auto --storage /shared"
-)
+FLAGS = f"--data shapes {GAN} --images {TICK * TICKS} --trials 2 --scheduler none --workers-per-trial 2 \
+--cpus-per-worker 1 --address auto --storage /shared"
 
 
 def wait_until(is_so: Callable[[], bool], timeout_s: float) -> float:
@@ -110,7 +108,7 @@ def test_a_host_whose_end_was_announced_costs_its_trial_no_finished_tick(
 ) -> None:
     host = cluster.lan.hosts[-1]
     with running_sweep(cluster, "spot") as trials:
-        [node] = [node for node in cluster.listed("nodes") if node["node_ip"] == host.address]
+        [node] = cluster.listed("nodes", node_ip=host.address, state="ALIVE")
         reason = "--reason DRAIN_NODE_REASON_PREEMPTION --reason-message spot"
         cluster.head.run(
             f"ray drain-node --node-id {node['node_id']} {reason} --deadline-remaining-seconds {NOTICE_S}"

@@ -9,7 +9,18 @@ import pytest
 
 from tests.cluster.ports import listening, questions_answered
 from tests.cluster.running import WORKERS, Cluster
-from tests.cluster.trials import GAN, OVER_TWO_HOSTS, STYLE, TICK, TRIALS, check_pictures, check_sweep, paint
+from tests.cluster.trials import (
+    GAN,
+    NUM_IMAGES,
+    OVER_TWO_HOSTS,
+    STYLE,
+    TICK,
+    TRIALS,
+    check_pictures,
+    check_sweep,
+    paint,
+    take,
+)
 from tune.events import read_events
 from tune.trials import collect
 
@@ -48,8 +59,8 @@ def test_a_submitted_sweep_trains_each_trial_on_two_hosts_and_strangers_are_told
     cluster: Cluster, tunnel: str
 ) -> None:
     before = len(cluster.hosts_of_actors("RayTrainWorker"))
-    sweep = f"tune sweep --name job --storage /shared {GAN} --images {TICK * LONG} --trials {TRIALS}"
-    flags = f"--scheduler none {OVER_TWO_HOSTS}"
+    sweep = f"tune sweep --name job --storage /shared --data shapes {GAN} --images {TICK * LONG}"
+    flags = f"--trials {TRIALS} --scheduler none {OVER_TWO_HOSTS}"
     command = f"ray job submit --address {tunnel} -- python -m {sweep} {flags}"
     submitted = subprocess.Popen(
         cluster.lan.laptop.words(command), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
@@ -82,12 +93,22 @@ def check_ports(cluster: Cluster) -> None:
     assert set(GOOD_QUESTIONS) <= set(itertools.chain(*shown.values()))
 
 
-def test_a_sweep_on_the_head_trains_trials_side_by_side_on_several_hosts(cluster: Cluster) -> None:
+def test_a_sweep_of_the_heads_own_pictures_trains_trials_side_by_side_on_several_hosts(
+    cluster: Cluster,
+) -> None:
+    take(cluster.shared / "only_here")
+    cluster.head.run("mv /shared/only_here /root/pictures")
     before = len(cluster.hosts_of_actors("RayTrainWorker"))
     flags = f"--images {TICK * SHORT} --workers-per-trial 2 --cpus-per-worker 1 --address auto"
     flags += f" --trials {TRIALS} --scheduler none"
-    command = f"python -m tune sweep --name here --storage /shared {GAN} {flags}"
-    cluster.ray(f"exec FILE 'cd artsweep && {command}'", timeout_s=200)
+    command = f"python -m tune sweep --name here --storage /shared --data /root/pictures {GAN} {flags}"
+    said = cluster.ray(f"exec FILE 'cd artsweep && {command}'", timeout_s=200)
+    workers = cluster.lan.hosts[1:]
+    lacking = ", ".join(host.address for host in workers)
+    assert f"images: decoded here and sent once to each that lacks /root/pictures: {lacking}" in said
+    for host in workers:
+        stores = host.run("grep -hA1 train ~/.cache/artsweep/*/store.json").split()
+        assert stores.count(f"{NUM_IMAGES * 4 // 5},") == 1, "kept once; a fifth is held out"
     check_sweep(collect(read_events(cluster.shared / "here")), SHORT)
     hosts = cluster.hosts_of_actors("RayTrainWorker")[before:]
     assert len(hosts) == 4 and len(set(hosts)) == WORKERS, "two gangs, all CPUs of two hosts"
@@ -112,7 +133,7 @@ def test_a_batch_into_the_heads_own_folder_is_whole_and_can_be_fetched(
 
 
 def test_storage_that_only_the_head_sees_is_refused_before_anything_starts(cluster: Cluster) -> None:
-    command = f"python -m tune sweep --name local --storage /root/runs {GAN} --address auto"
+    command = f"python -m tune sweep --name local --storage /root/runs --data shapes {GAN} --address auto"
     said = cluster.head.run(f"cd artsweep; {command} 2>&1; echo exit $?")
     workers = ", ".join(host.address for host in cluster.lan.hosts[1:])
     assert said.splitlines()[-2:] == [

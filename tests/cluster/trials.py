@@ -12,8 +12,10 @@ from tune.trials import Trial
 TRIALS = 6
 TICK = 64
 """Images a tick."""
-GAN = f"--data shapes --resolution 16 --max-images 300 --held-out 60 --width 4 --latent-size 8 --batch 16 \
+GAN = f"--resolution 16 --max-images 300 --held-out 60 --width 4 --latent-size 8 --batch 16 \
 --images-per-tick {TICK} --metric swd --compile off"
+NUM_IMAGES = 80
+"""Of the pictures that some sweeps train on, by `take`; the others draw shapes."""
 # a worker takes a whole host of two CPUs, so that the two of a trial cannot share one
 OVER_TWO_HOSTS = "--workers-per-trial 2 --cpus-per-worker 2 --address auto"
 STYLE = "--size 32 --iterations 4 --workers 2 --address auto"
@@ -30,12 +32,17 @@ def check_sweep(trials: Mapping[int, Trial], ticks: int) -> None:
 
 def paint(folder: Path, *, contents: int, styles: int) -> None:
     """Pictures of noise in `folder`/photos and `folder`/paintings."""
+    take(folder / "photos", contents)
+    take(folder / "paintings", styles)
+
+
+def take(folder: Path, count: int = NUM_IMAGES) -> None:
+    """Pictures of noise in the folder, which is made."""
     random = np.random.default_rng(0)
-    for name, count in (("photos", contents), ("paintings", styles)):
-        (folder / name).mkdir(parents=True)
-        for index in range(count):
-            rgb = random.integers(0, 256, (40, 48, 3), dtype=np.uint8)
-            Image.fromarray(rgb).save(folder / name / f"{index}.png")
+    folder.mkdir(parents=True)
+    for index in range(count):
+        rgb = random.integers(0, 256, (40, 48, 3), dtype=np.uint8)
+        Image.fromarray(rgb).save(folder / f"{index}.png")
 
 
 def check_pictures(folder: Path, *, pairs: int) -> None:
