@@ -36,6 +36,12 @@ class Ranks:
 
 
 def is_loss_of_a_peer(error: BaseException) -> bool:
-    """Whether a collective failed for want of another rank, which is no fault of what was trained."""
+    """Whether a collective failed for want of another rank, which is no fault of what was trained.
+
+    Or for want of the whole group, which Ray Train dissolves while a worker is in it, before it takes the
+    workers off a machine that is announced to go.
+    """
+    if isinstance(error, ValueError):
+        return "process group has not been initialized" in str(error)
     # gloo's errors have no type of their own in torch 2.14, but name its source file
     return isinstance(error, dist.DistError) or (isinstance(error, RuntimeError) and "gloo/" in str(error))

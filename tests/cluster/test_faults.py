@@ -18,9 +18,8 @@ from tune.trials import Trial, collect
 
 pytestmark = [pytest.mark.cluster, pytest.mark.slow, pytest.mark.timeout(300)]
 
-TICKS = 120
 NOTICE_S = 10  # AWS gives 120
-FLAGS = f"--data shapes {GAN} --images {TICK * TICKS} --trials 2 --scheduler none --workers-per-trial 2 \
+FLAGS = f"--data shapes {GAN} --trials 2 --scheduler none --workers-per-trial 2 \
 --cpus-per-worker 1 --address auto --storage /shared"
 
 
@@ -34,7 +33,9 @@ def wait_until(is_so: Callable[[], bool], timeout_s: float) -> float:
 
 
 @contextlib.contextmanager
-def running_sweep(cluster: Cluster, name: str) -> Iterator[Callable[[], dict[int, Trial]]]:
+def running_sweep(
+    cluster: Cluster, name: str, *, ticks: int = 120
+) -> Iterator[Callable[[], dict[int, Trial]]]:
     """A sweep of two trials, each on a host of its own; waits for its end and checks that nothing is lost."""
     cluster.wait_for_nodes(1 + WORKERS, timeout_s=150)
     folder = cluster.shared / name
@@ -42,7 +43,7 @@ def running_sweep(cluster: Cluster, name: str) -> Iterator[Callable[[], dict[int
     def trials() -> dict[int, Trial]:
         return collect(read_events(folder))
 
-    command = f"cd artsweep && python -m tune sweep --name {name} {FLAGS}"
+    command = f"cd artsweep && python -m tune sweep --name {name} --images {TICK * ticks} {FLAGS}"
     with subprocess.Popen(
         cluster.head.words(command), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     ) as sweep:
@@ -58,8 +59,8 @@ def running_sweep(cluster: Cluster, name: str) -> Iterator[Callable[[], dict[int
     for trial in trials().values():
         assert trial.state == "completed", output
         seen = [tick.images_seen for tick in trial.valid_ticks()]
-        assert seen == [TICK * tick for tick in range(1, TICKS + 1)], "no tick is missing"
-        assert len(trial.ticks) - TICKS <= 2, (
+        assert seen == [TICK * tick for tick in range(1, ticks + 1)], "no tick is missing"
+        assert len(trial.ticks) - ticks <= 2, (
             "at most the tick under way, and one unsaved, were trained twice"
         )
 
@@ -107,7 +108,7 @@ def test_a_host_whose_end_was_announced_costs_its_trial_no_finished_tick(
     cluster: Cluster, figure: Figure
 ) -> None:
     host = cluster.lan.hosts[-1]
-    with running_sweep(cluster, "spot") as trials:
+    with running_sweep(cluster, "spot", ticks=300) as trials:
         [node] = cluster.listed("nodes", node_ip=host.address, state="ALIVE")
         reason = "--reason DRAIN_NODE_REASON_PREEMPTION --reason-message spot"
         cluster.head.run(

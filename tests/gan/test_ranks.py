@@ -3,6 +3,7 @@
 import os
 from pathlib import Path
 
+import pytest
 import torch
 import torch.distributed as dist
 import torch.multiprocessing
@@ -27,5 +28,8 @@ def sum_with_the_dead(rank: int, folder: Path) -> None:
 def test_the_death_of_a_peer_is_told_from_faults_of_what_was_trained(tmp_path: Path) -> None:
     torch.multiprocessing.spawn(sum_with_the_dead, (tmp_path,), nprocs=2)
     assert (tmp_path / "seen").read_text() == "True"
+    with pytest.raises(ValueError) as dissolved:
+        Ranks(0, 2).summed(torch.ones(1))
+    assert is_loss_of_a_peer(dissolved.value), "there is no group any more"
     for fault in (RuntimeError("the device is on fire"), MemoryError(), ValueError("gloo/")):
         assert not is_loss_of_a_peer(fault)
