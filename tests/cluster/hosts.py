@@ -159,14 +159,15 @@ def why_not() -> str | None:
     if missing:
         return f"{', '.join(missing)} is missing; Debian: curl openssh-server rsync iproute2"
     script = (
-        "mkdir /run/a /run/b /run/c; mount -t overlay -o lowerdir=/,upperdir=/run/a,workdir=/run/b x /run/c"
+        "mkdir /run/a /run/b /run/c; mount -t overlay -o lowerdir=/,upperdir=/run/a,workdir=/run/b x /run/c; "
+        "ip link add lan type bridge; ip link add port type veth peer name eth"
     )
     trial = subprocess.run(
         ["unshare", "-m", "-n", "-p", "--fork", "sh", "-ec", f"mount -t tmpfs x /run; {script}"],
         capture_output=True,
         text=True,
     )
-    return f"no namespaces or overlays here: {trial.stderr.strip()}" if trial.returncode else None
+    return f"no namespaces, overlays or bridges here: {trial.stderr.strip()}" if trial.returncode else None
 
 
 @contextlib.contextmanager
