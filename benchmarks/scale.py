@@ -25,7 +25,7 @@ import tyro
 from rich.console import Console
 
 from gan.config import DataConfig, EvaluationConfig, GanConfig, NetworkConfig
-from tune import sweep
+from tune import keeper, sweep
 from tune.config import SweepConfig
 from tune.gangs import GangConfig, Gangs
 from tune.orders import Command, Outcome
@@ -147,7 +147,7 @@ def run(arguments: Arguments, storage: str) -> tuple[dict[int, Trial], Watch]:
         with (
             mock.patch.object(sweep, "Gangs", EmptyGangs),
             mock.patch.object(sweep, "local_nodes", lambda: [{"CPU": float(arguments.gangs)}]),
-            mock.patch.object(sweep, "export_best", lambda *args, **settings: None),  # nothing was trained
+            mock.patch.object(keeper, "export_best", lambda *args, **settings: None),  # nothing was trained
         ):
             trials = sweep.run_sweep(plan, SweepView(Console(quiet=True), space, "swd", arguments.trials))
     finally:

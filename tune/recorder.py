@@ -15,6 +15,7 @@ from tune.trial import FAILURE_KEY, NUMBERS_KEY
 from tune.trials import Trial, apply
 
 SECONDS_BETWEEN_CHANGES = 5.0
+_MOST_OF_THE_TIME = 0.05  # for the tables of a large sweep
 
 
 class Recorder(Callback):  # type: ignore[misc]  # ray is untyped here
@@ -23,8 +24,8 @@ class Recorder(Callback):  # type: ignore[misc]  # ray is untyped here
     Args:
         trials: what the event log says so far, by number; changed in place.
         relative: makes the path of a checkpoint relative to the sweep's folder.
-        on_change: called with Tune's trials now and then, at most every `SECONDS_BETWEEN_CHANGES`, when
-            something has happened.
+        on_change: called with Tune's trials now and then when something has happened, at most every
+            `SECONDS_BETWEEN_CHANGES` and seldom enough to take little of the time.
         on_step: called after every step of Tune, several times a second; what it raises ends the sweep.
     """
 
@@ -120,8 +121,10 @@ class Recorder(Callback):  # type: ignore[misc]  # ray is untyped here
         self._on_step()
         if self._has_changed and time.monotonic() >= self._next_change:
             self._has_changed = False
+            began = time.monotonic()
             self._on_change(trials)
-            self._next_change = time.monotonic() + SECONDS_BETWEEN_CHANGES
+            took = time.monotonic() - began
+            self._next_change = began + max(SECONDS_BETWEEN_CHANGES, took / _MOST_OF_THE_TIME)
 
     def __getstate__(self) -> dict[str, Any]:
         return {}  # Tune pickles its Tuner with all callbacks; an open log has no place there

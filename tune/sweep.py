@@ -7,13 +7,10 @@ and its study; a resumed sweep is a new Tuner whose searcher first hands out the
 import contextlib
 import dataclasses
 import math
-from collections.abc import Iterator, Sequence
-from pathlib import PurePosixPath
-from typing import Any
+from collections.abc import Iterator
 
 import ray
 import ray.exceptions
-from ray.tune.schedulers import TrialScheduler
 
 from common.cluster_storage import check_seen_by_all
 from common.files import WriteError
@@ -24,18 +21,15 @@ from gan.data import Images, load_images
 from gan.metrics import prepare_metric
 from gan.spreading import spread_images
 from tune import capacity
-from tune.best import export_best
 from tune.events import EventLog, SweepStarted, read_events
 from tune.gangs import GangConfig, Gangs
+from tune.keeper import Keeper
 from tune.plan import SweepPlan
-from tune.population import Population
 from tune.recorder import Recorder
-from tune.results import history_table, trials_table, write_tables
 from tune.search import OptunaSearcher
 from tune.space import Space, baseline
 from tune.study import SweepStudy
-from tune.trial import STATE_FILE
-from tune.trials import Trial, collect, surplus_checkpoints
+from tune.trials import Trial, collect
 from tune.tuning import build_scheduler, build_tuner, prepare_environment
 from tune.view import SweepView
 from tune.watch import Growth, SweepError, TimeBudgetReached, Watch
@@ -89,7 +83,7 @@ def _tune(
         at_once=gangs.count if config.scheduler != "pbt" else lambda: math.inf,
     )
     scheduler = build_scheduler(plan)
-    keeper = _Keeper(plan, log, trials, study, scheduler)
+    keeper = Keeper(plan, log, trials, study, scheduler)
     with deferred() as raise_if_interrupted:
         watch = Watch(searcher, gangs, config.time_budget_s(), raise_if_interrupted)
         growth = Growth(plan, gangs)
@@ -99,6 +93,7 @@ def _tune(
                 watch.begin()
             watch.check()
             growth.follow()
+            keeper.tidy()
             view.refresh(trials)
 
         recorder = Recorder(
@@ -122,48 +117,6 @@ def _tune(
                 raise recorder.broken from error
             raise
         keeper.close(recorder)
-
-
-class _Keeper:
-    """Keeps tables and disk in order while the sweep runs, and exports the best at its end."""
-
-    def __init__(
-        self,
-        plan: SweepPlan,
-        log: EventLog,
-        trials: dict[int, Trial],
-        study: SweepStudy,
-        scheduler: TrialScheduler,
-    ) -> None:
-        self._plan, self._log, self._trials, self._study = plan, log, trials, study
-        self._scheduler = scheduler
-        # by earlier sessions, but for what one that was killed has left
-        self._removed = set(surplus_checkpoints(trials, set())) - self._present()
-
-    def _present(self) -> set[str]:
-        """Paths of all states that lie in the sweep's folder, relative to it."""
-        found = (PurePosixPath(file.name) for file in self._plan.folder.files.list_files())
-        return {str(path.parent) for path in found if path.name == STATE_FILE}
-
-    def write(self, tune_trials: Sequence[Any] = ()) -> None:
-        """Write log and tables, then remove the states that nobody will go on from or copy."""
-        self._log.flush()  # first: a log in an object store may still name a state that is surplus by now
-        folder, space = self._plan.folder, self._plan.space
-        table = trials_table(self._trials, space, self._plan.config.gan.evaluation.key())
-        write_tables(folder.location, table, history_table(self._trials, space))
-        needed: set[str] = set()
-        if isinstance(self._scheduler, Population):
-            needed = set(map(folder.relative, self._scheduler.needed_checkpoints(tune_trials)))
-        for path in surplus_checkpoints(self._trials, needed | self._removed):
-            folder.files.remove_folder(path)
-            self._removed.add(path)
-
-    def close(self, recorder: Recorder) -> None:
-        """Leave everything so that the sweep can be looked at and gone on with."""
-        recorder.interrupt_the_running()
-        self._study.flush()
-        self.write()
-        export_best(self._plan.folder, self._trials, lower_is_better=True)
 
 
 def _open_study(plan: SweepPlan, known: dict[int, Trial] | None) -> SweepStudy:

@@ -2,7 +2,7 @@
 
 import dataclasses
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 from typing import Any, Literal, TypeVar
 
 from tune.events import CheckpointSaved, Event, SweepStarted, Tick, TrialStarted
@@ -88,7 +88,7 @@ def best_of(candidates: Iterable[tuple[float | None, T]], lower_is_better: bool)
     return choose(finite, key=lambda pair: pair[0])[1] if finite else None
 
 
-def surplus_checkpoints(trials: Mapping[int, Trial], needed: set[str]) -> list[str]:
+def surplus_checkpoints(trials: Mapping[int, Trial], needed: Set[str]) -> list[str]:
     """Paths, relative to the sweep's folder, of states that are neither needed nor a trial's best or last."""
     surplus: list[str] = []
     for trial in trials.values():

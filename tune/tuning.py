@@ -20,7 +20,6 @@ def build_tuner(
     """The Tuner of a sweep whose trials ask `pool` for their ticks."""
     config, metric = plan.config, plan.config.gan.evaluation.key()
     assert plan.cluster_capacity is not None
-    is_population = config.scheduler == "pbt"
     trainable = ray.tune.with_parameters(
         GanTrial,
         pool=pool,
@@ -49,12 +48,9 @@ def build_tuner(
             callbacks=[recorder],
             failure_config=FailureConfig(max_failures=config.max_failures),
             checkpoint_config=CheckpointConfig(
-                # Of each trial the best and, always, the last. All where others may copy them, or where the
-                # log cannot name the last at once: a driver that is killed would leave a log of
-                # states that are gone. There the sweep removes them itself (`sweep._Keeper`).
-                num_to_keep=None if is_population or not plan.folder.files.is_local else 1,
-                checkpoint_score_attribute=metric,
-                checkpoint_score_order="min",
+                # All: Tune would remove some before the log in an object store names newer ones, and write down
+                # the whole experiment each time. The sweep removes them itself (`keeper.Keeper`).
+                num_to_keep=None,
                 checkpoint_at_end=False,  # a tick says itself whether it is saved; one that failed is not
             ),
         ),
@@ -87,7 +83,8 @@ def prepare_environment() -> None:
     os.environ["TUNE_DISABLE_AUTO_CALLBACK_LOGGERS"] = "1"  # the event log has it all, once
     os.environ["TUNE_DISABLE_STRICT_METRIC_CHECKING"] = "1"  # a failed trial has no metric to report
     os.environ["TUNE_DISABLE_SIGINT_HANDLER"] = "1"  # ours ends Tune's loop between two of its steps
-    os.environ["TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S"] = "0"
+    # Tune's own state of the experiment: nobody reads it, and it costs more with every trial that there was
+    os.environ["TUNE_GLOBAL_CHECKPOINT_S"] = str(24 * 3600)
     os.environ.setdefault("RAY_TRAIN_HEALTH_CHECK_INTERVAL_S", "0.5")
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
     logging.getLogger("ray.train").setLevel(logging.CRITICAL)
