@@ -48,7 +48,7 @@ def build_tuner(
             callbacks=[recorder],
             failure_config=FailureConfig(max_failures=config.max_failures),
             checkpoint_config=CheckpointConfig(
-                # All: Tune would remove some before the log in an object store names newer ones, and write down
+                # All: Tune would remove some before a log in an object store names newer ones, and write down
                 # the whole experiment each time. The sweep removes them itself (`keeper.Keeper`).
                 num_to_keep=None,
                 checkpoint_at_end=False,  # a tick says itself whether it is saved; one that failed is not
