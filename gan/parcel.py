@@ -1,7 +1,6 @@
 """Decoded images as a parcel for machines that do not have their source; not how it travels."""
 
 import dataclasses
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -71,11 +70,11 @@ def has_source(config: DataConfig) -> bool:
     """Whether this machine can decode the images for itself, as far as can be seen quickly."""
     if config.source == "shapes" or config.download:
         return True
-    if config.source not in NAMED:
-        return Path(config.source).expanduser().exists()
     try:
+        if config.source not in NAMED:
+            return Path(config.source).expanduser().exists()
         find_source(config, cache_folder(config))
-    except (ConfigError, OSError, zipfile.BadZipFile):
+    except (ConfigError, OSError):  # a folder above it may not be entered, say
         return False
     return True
 
