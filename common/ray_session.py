@@ -166,6 +166,11 @@ def local_nodes() -> list[dict[str, float]]:
     return [{"CPU": usable_cpus(), "GPU": torch.cuda.device_count()}]
 
 
+def is_alive(node_id: str) -> bool:
+    """Whether the machine of this id (hex) is in the cluster and lives."""
+    return any(node["NodeID"] == node_id and node["Alive"] for node in ray.nodes())
+
+
 def cluster_nodes() -> list[dict[str, float]]:
     """The living machines of the cluster that Ray is connected to."""
     nodes: list[dict[str, Any]] = ray.nodes()

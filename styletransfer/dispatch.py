@@ -46,6 +46,7 @@ class Waiting:
     inputs: dict[Kind, Input]
     deaths: int = 0
     losses: int = 0
+    lost_machine: bool = False
 
     @property
     def is_ready(self) -> bool:
@@ -149,14 +150,20 @@ class Dispatcher:
                 )
         self._put_back([waiting for waiting in task.pairs if waiting.losses <= _MOST_LOSSES])
 
-    def died(self, tasks: Sequence[Task]) -> None:
-        """A worker died with these tasks unfinished, in the order it was given them: it was at the first."""
+    def died(self, tasks: Sequence[Task], *, is_machine_lost: bool = False) -> None:
+        """A worker died with these tasks unfinished, in the order it was given them: it was at the first.
+
+        That one is to blame, unless the worker's machine was lost.
+        """
         self._given -= len(tasks)
         for index, task in reversed(list(enumerate(tasks))):
+            is_to_blame = index == 0 and not is_machine_lost
             if isinstance(task, Prepare):
-                self._died_of_preparing(task.input, is_to_blame=index == 0)
-            else:
-                self._died_of_drawing(task, is_to_blame=index == 0)
+                self._died_of_preparing(task.input, is_to_blame=is_to_blame)
+                continue
+            for waiting in task.pairs:
+                waiting.lost_machine |= index == 0 and is_machine_lost
+            self._died_of_drawing(task, is_to_blame=is_to_blame)
 
     def _died_of_preparing(self, found: Input, *, is_to_blame: bool) -> None:
         found.deaths += is_to_blame

@@ -94,6 +94,7 @@ class Foreman:
                     self._plan.outputs[waiting.pair],
                     tuple(waiting.inputs),
                     is_repeat=waiting.deaths > 0,
+                    lost_machine=waiting.lost_machine,
                 )
                 for waiting in task.pairs
             ]
@@ -129,13 +130,13 @@ class Foreman:
                 self._fail(task, error)
             case InputLost(task):
                 self._dispatcher.lost(task)
-            case Died(tasks, reason):
+            case Died(tasks, reason, is_machine_lost):
                 self._deaths_in_a_row += 1
                 if self._deaths_in_a_row >= (self._most_deaths if self._was_ready else _MOST_FAILED_STARTS):
                     raise BatchError(
                         f"workers cannot be kept alive: {reason}; try fewer --workers or less --size"
                     )
-                self._dispatcher.died(tasks)
+                self._dispatcher.died(tasks, is_machine_lost=is_machine_lost)
                 return
         self._deaths_in_a_row = 0
 

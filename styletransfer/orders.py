@@ -32,6 +32,8 @@ class Order(NamedTuple):
     """Which prepared pictures come with it, in this order."""
     is_repeat: bool = False
     """Whether a worker died of it before; it is then drawn with as little memory as can be."""
+    lost_machine: bool = False
+    """Whether its machine was lost before while it was drawn there, which is no fault of the pair."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -1,9 +1,9 @@
 """RAY: one worker of a batch as an actor: its threads, its device, its networks; the work is `studio`'s."""
 
-import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import ray
 import torch
 
 from common.device import keep_freed_memory
@@ -26,9 +26,10 @@ class Painter:
         placed = {key: network.to(device) for key, network in networks.items()}
         self._studio = Studio(setup, placed, device=device)
 
-    def hello(self) -> tuple[int, bool]:
-        """The process, and whether it sees the output's folder: it is ready to work."""
-        return os.getpid(), self._studio.sees_folder
+    def hello(self) -> str:
+        """Says that it is ready to work, by the id of Ray's node on which it is."""
+        node_id: str = ray.get_runtime_context().get_node_id()
+        return node_id
 
     def prepare(self, kind: Kind, name: str, variant: str, data: bytes) -> tuple[Prepared, Any]:
         """As `Studio.prepare`."""

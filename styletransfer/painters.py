@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import ray
 import ray.exceptions
 
-from common.ray_session import worker_env
+from common.ray_session import is_alive, worker_env
 from perceptual.network import FeatureNetwork
 from styletransfer.crew import Crew
 from styletransfer.dispatch import Draw, Prepare, Task
@@ -25,6 +25,7 @@ _DEATHS = (
     ray.exceptions.NodeDiedError,
     ray.exceptions.OutOfMemoryError,
 )
+_OUT_OF_REACH = (ray.exceptions.ActorUnavailableError, ray.exceptions.NodeDiedError)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,6 +71,8 @@ class Died:
 
     tasks: Sequence[Task]
     reason: str
+    is_machine_lost: bool
+    """Whether its machine went with it, or is out of reach: then it died of no picture."""
 
 
 Event = Ready | IsPrepared | IsDrawn | Broken | InputLost | Died
@@ -87,6 +90,7 @@ class Worker:
     def __init__(self, actor: Any) -> None:
         self.actor = actor
         self.hello = actor.hello.remote()
+        self.node_id = ""
         self.ready_since: float | None = None
         self.last_answer_at = 0.0
         self.given: collections.deque[_Given] = collections.deque()
@@ -192,7 +196,7 @@ class Painters:
             return Broken(task, f"{type(cause).__name__}: {_last_line(cause)}")
         worker.last_answer_at = time.monotonic()
         if worker.ready_since is None:
-            worker.ready_since = worker.last_answer_at
+            worker.node_id, worker.ready_since = value, worker.last_answer_at
             return Ready()
         given = worker.given.popleft()
         if isinstance(given.task, Prepare):
@@ -204,7 +208,8 @@ class Painters:
             ray.kill(worker.actor)  # one that is only out of reach must not write any more
         if worker.ready_since is not None:
             self._seconds += time.monotonic() - worker.ready_since
-        return Died([given.task for given in worker.given], _last_line(error))
+        is_machine_lost = isinstance(error, _OUT_OF_REACH) or not is_alive(worker.node_id)
+        return Died([given.task for given in worker.given], _last_line(error), is_machine_lost)
 
     def dismiss(self) -> None:
         """End all workers, whatever they do."""

@@ -159,6 +159,8 @@ class Studio:
         noted = [f"{kind}: {note}" for kind in ("content", "style") for note in part[kind].notes]
         if not stylized.stayed_finite:
             noted.append("the loss left the finite on the way: the optimizer went back and on")
+        if order.lost_machine:
+            noted.append("its machine was lost: drawn again")
         return self._delivery.finish(order, part["content"], stylized, notes=(*noted, *notes))
 
 

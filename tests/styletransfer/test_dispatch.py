@@ -236,3 +236,30 @@ def test_an_interrupted_drawing_comes_back_first(kind: str) -> None:
     else:
         plan.died([first])
     assert prepare_all(plan).pairs == first.pairs
+
+
+def test_the_loss_of_machines_is_no_pairs_fault_however_often() -> None:
+    plan = dispatcher(grid(1, 6), together=2)
+    for _ in range(9):
+        plan.died([prepare_all(plan)], is_machine_lost=True)
+    task = prepare_all(plan)
+    assert len(task.pairs) == 2, "none of them has to be drawn alone"
+    assert all(waiting.deaths == 0 and waiting.lost_machine for waiting in task.pairs)
+    plan.died([task])
+    assert len(prepare_all(plan).pairs) == 1 and not plan.failures(), "the worker itself died once"
+
+
+def test_a_picture_whose_reader_lost_its_machine_is_read_again() -> None:
+    plan = dispatcher(grid(1, 1))
+    for _ in range(9):
+        task = plan.next_task(is_idle=True)
+        assert isinstance(task, Prepare) and task.input.need.kind == "content"
+        plan.died([task], is_machine_lost=True)
+    assert len(prepare_all(plan).pairs) == 1 and not plan.failures()
+
+
+def test_only_what_the_lost_machine_was_at_is_marked() -> None:
+    plan = dispatcher(grid(1, 6), workers=1)
+    first, second = prepare_all(plan), prepare_all(plan)
+    plan.died([first, second], is_machine_lost=True)
+    assert first.pairs[0].lost_machine and not second.pairs[0].lost_machine

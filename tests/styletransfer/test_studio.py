@@ -37,14 +37,12 @@ def studio_for(plan: Plan, probe: str = "") -> Studio:
     return Studio(setup, request.networks)
 
 
-def draw(plan: Plan, worker: Studio, *, count: int | None = None, is_repeat: bool = False) -> list[Drawn]:
-    """Prepare what the first `count` pairs need and draw them together."""
+def draw(plan: Plan, worker: Studio, *, count: int | None = None, **marks: bool) -> list[Drawn]:
+    """Prepare what the first `count` pairs need and draw them together, each order with `marks`."""
     orders, inputs = [], []
     for pair in plan.todo[:count]:
         needs = plan.needs(pair)
-        orders.append(
-            Order(pair, plan.outputs[pair], tuple(need.kind for need in needs), is_repeat=is_repeat)
-        )
+        orders.append(Order(pair, plan.outputs[pair], tuple(need.kind for need in needs), **marks))
         for need in needs:
             data = plan.request.inputs.read(need.kind, need.name)
             prepared, what = worker.prepare(need.kind, need.name, pair.variant, data)
@@ -223,6 +221,12 @@ def test_after_a_death_a_large_picture_is_drawn_in_tiles(
         "its worker died: drawn again",
         "its worker died: drawn in tiles of 128 pixels",
     )
+
+
+def test_after_the_loss_of_a_machine_a_pair_is_drawn_with_the_others_and_says_so(tmp_path: Path) -> None:
+    plan = plan_of(*make_folders(tmp_path, 2, 1), "--size", "160", "--iterations", "1")
+    drawn = draw(plan, studio_for(plan), lost_machine=True)
+    assert [each.notes for each in drawn] == [("its machine was lost: drawn again",)] * 2
 
 
 def test_an_error_that_nobody_foresaw_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
