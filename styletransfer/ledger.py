@@ -1,11 +1,11 @@
 """What a batch leaves behind as it goes: lines in the manifest, files of far workers, the contact sheet."""
 
 import contextlib
-import time
 from collections.abc import Mapping
 
 from common.errors import ConfigError
 from common.files import WriteError
+from common.pace import Pace
 from styletransfer.manifest import Entry, Manifest, read_manifest
 from styletransfer.orders import Drawn
 from styletransfer.plan import Plan
@@ -30,7 +30,7 @@ class Ledger:
         """Of optimization, over all pairs done."""
         self.first_error = ""
         self._unwritten_in_a_row = 0
-        self._next_sheet_s = time.monotonic() + SECONDS_BETWEEN_SHEETS
+        self._pace = Pace(SECONDS_BETWEEN_SHEETS, _SHARE_OF_TIME, is_due_at_once=False)
 
     @property
     def total(self) -> int:
@@ -75,13 +75,10 @@ class Ledger:
 
     def write_sheet_if_due(self) -> None:
         """Bring the contact sheet up to date, now and then."""
-        if time.monotonic() < self._next_sheet_s:
-            return
-        began = time.monotonic()
-        self._manifest.flush()
-        self.write_sheet()
-        took = time.monotonic() - began
-        self._next_sheet_s = time.monotonic() + max(SECONDS_BETWEEN_SHEETS, took / _SHARE_OF_TIME)
+        if self._pace.is_due():
+            with self._pace.taken():
+                self._manifest.flush()
+                self.write_sheet()
 
     def write_sheet(self) -> None:
         """Bring the contact sheet up to date; where there is no room for it, the old one stays."""

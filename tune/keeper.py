@@ -6,6 +6,7 @@ from typing import Any
 
 from ray.tune.schedulers import TrialScheduler
 
+from common.pace import Pace
 from tune.best import export_best
 from tune.events import EventLog
 from tune.plan import SweepPlan
@@ -15,6 +16,9 @@ from tune.results import history_table, trials_table, write_tables
 from tune.study import SweepStudy
 from tune.trial import STATE_FILE
 from tune.trials import Trial, surplus_checkpoints
+
+SECONDS_BETWEEN_TABLES = 5.0
+_SHARE_OF_TIME = 0.01  # all tables are written whole: of a large sweep more seldom
 
 
 class Keeper:
@@ -30,8 +34,10 @@ class Keeper:
     ) -> None:
         self._plan, self._log, self._trials, self._study = plan, log, trials, study
         self._scheduler = scheduler
-        self._counts: dict[int, int] = {}
-        """How many states each trial had saved when they were looked at last."""
+        self._have_saved = set(trials)
+        """Trials that may have saved a state since the last look: at first all, for what was left before."""
+        self._pace = Pace(SECONDS_BETWEEN_TABLES, _SHARE_OF_TIME)
+        self._are_tables_old = False
         # by earlier sessions, but for what one that was killed has left
         self._removed = set(surplus_checkpoints(trials, set())) - self._present()
 
@@ -40,29 +46,39 @@ class Keeper:
         found = (PurePosixPath(file.name) for file in self._plan.folder.files.list_files())
         return {str(path.parent) for path in found if path.name == STATE_FILE}
 
+    def note_saved(self, number: int) -> None:
+        """The trial has saved a state, by which an earlier one may have become surplus."""
+        self._have_saved.add(number)
+
     def write(self, tune_trials: Sequence[Any] = ()) -> None:
-        """Write log and tables, then remove the states that nobody will go on from or copy."""
+        """Write the log, then remove the states that nobody will go on from or copy; tables when due."""
         self._log.flush()  # first: a log in an object store may still name a state that is surplus by now
-        folder, space = self._plan.folder, self._plan.space
-        table = trials_table(self._trials, space, self._plan.config.gan.evaluation.key())
-        write_tables(folder.location, table, history_table(self._trials, space))
+        self._are_tables_old = True
         if isinstance(self._scheduler, Population):
             needed = self._scheduler.needed_checkpoints(tune_trials)
-            self._remove_surplus(self._trials, needed=set(map(folder.relative, needed)))
+            self._remove_surplus(self._trials, needed=set(map(self._plan.folder.relative, needed)))
         else:
             self._remove_surplus(self._that_have_saved())
+        self.tidy()
 
     def tidy(self) -> None:
-        """Remove at once what has become surplus on a disk, where the log names the newer states already."""
+        """Write tables that are due, and remove at once what has become surplus where the log says so."""
+        # on a disk it names the newer states already
         if self._plan.folder.files.is_local and not isinstance(self._scheduler, Population):
             self._remove_surplus(self._that_have_saved())
+        if self._are_tables_old and self._pace.is_due():
+            self._write_tables()
+
+    def _write_tables(self) -> None:
+        self._are_tables_old = False
+        space, metric = self._plan.space, self._plan.config.gan.evaluation.key()
+        with self._pace.taken():
+            table = trials_table(self._trials, space, metric)
+            write_tables(self._plan.folder.location, table, history_table(self._trials, space))
 
     def _that_have_saved(self) -> dict[int, Trial]:
-        """The trials with another state than at the last look."""
-        counts = {number: len(trial.checkpoints) for number, trial in self._trials.items()}
-        changed = counts.items() - self._counts.items()
-        self._counts = counts
-        return {number: self._trials[number] for number, _ in changed}
+        numbers, self._have_saved = self._have_saved, set()
+        return {number: self._trials[number] for number in numbers}
 
     def _remove_surplus(self, trials: Mapping[int, Trial], needed: Set[str] = frozenset()) -> None:
         for path in surplus_checkpoints(trials, needed):
@@ -75,4 +91,6 @@ class Keeper:
         recorder.interrupt_the_running()
         self._study.flush()
         self.write()
+        if self._are_tables_old:
+            self._write_tables()
         export_best(self._plan.folder, self._trials, lower_is_better=True)

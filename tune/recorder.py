@@ -1,13 +1,13 @@
 """RAY: the Tune callback that writes down what happens in a sweep, and stops it when it must stop."""
 
 import dataclasses
-import time
 from collections.abc import Callable
 from typing import Any
 
 from ray.tune import Callback
 
 from common.files import WriteError
+from common.pace import Pace
 from tune.events import CheckpointSaved, Event, EventLog, Tick, TrialEnded, TrialStarted
 from tune.search import OptunaSearcher
 from tune.space import Space
@@ -15,7 +15,7 @@ from tune.trial import FAILURE_KEY, NUMBERS_KEY
 from tune.trials import Trial, apply
 
 SECONDS_BETWEEN_CHANGES = 5.0
-_MOST_OF_THE_TIME = 0.05  # for the tables of a large sweep
+_SHARE_OF_TIME = 0.05  # a long log takes an object store longer, and is written there less often
 
 
 class Recorder(Callback):  # type: ignore[misc]  # ray is untyped here
@@ -24,6 +24,7 @@ class Recorder(Callback):  # type: ignore[misc]  # ray is untyped here
     Args:
         trials: what the event log says so far, by number; changed in place.
         relative: makes the path of a checkpoint relative to the sweep's folder.
+        on_save: called with the number of a trial whose state was saved.
         on_change: called with Tune's trials now and then when something has happened, at most every
             `SECONDS_BETWEEN_CHANGES` and seldom enough to take little of the time.
         on_step: called after every step of Tune, several times a second; what it raises ends the sweep.
@@ -39,14 +40,15 @@ class Recorder(Callback):  # type: ignore[misc]  # ray is untyped here
         relative: Callable[[str], str],
         metric: str,
         images_of: Callable[[dict[str, Any]], int],
+        on_save: Callable[[int], None],
         on_change: Callable[[list[Any]], None],
         on_step: Callable[[], None],
     ) -> None:
         self._log, self.trials, self._searcher, self._space = log, trials, searcher, space
         self._relative, self._metric, self._images_of = relative, metric, images_of
-        self._on_change, self._on_step = on_change, on_step
+        self._on_save, self._on_change, self._on_step = on_save, on_change, on_step
         self._running: set[int] = set()
-        self._next_change = 0.0
+        self._pace = Pace(SECONDS_BETWEEN_CHANGES, _SHARE_OF_TIME)
         self._has_changed = False
         self.broken: WriteError | None = None
         """Why nothing more can be written: Tune wraps what some of its callbacks raise beyond recognition."""
@@ -92,6 +94,7 @@ class Recorder(Callback):  # type: ignore[misc]  # ray is untyped here
                 value=trial.last_result.get(self._metric),
             )
         )
+        self._on_save(self._number(trial))
 
     def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         result = trial.last_result or {}
@@ -119,12 +122,10 @@ class Recorder(Callback):  # type: ignore[misc]  # ray is untyped here
         if self.broken is not None:
             raise self.broken
         self._on_step()
-        if self._has_changed and time.monotonic() >= self._next_change:
+        if self._has_changed and self._pace.is_due():
             self._has_changed = False
-            began = time.monotonic()
-            self._on_change(trials)
-            took = time.monotonic() - began
-            self._next_change = began + max(SECONDS_BETWEEN_CHANGES, took / _MOST_OF_THE_TIME)
+            with self._pace.taken():
+                self._on_change(trials)
 
     def __getstate__(self) -> dict[str, Any]:
         return {}  # Tune pickles its Tuner with all callbacks; an open log has no place there

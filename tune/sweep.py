@@ -104,6 +104,7 @@ def _tune(
             relative=plan.folder.relative,
             metric=metric,
             images_of=lambda values: config.gan.with_values(values).total_images(),
+            on_save=keeper.note_saved,
             on_change=keeper.write,
             on_step=on_step,
         )

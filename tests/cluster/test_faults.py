@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from tests.cluster.metadata import notice
+from tests.cluster.rehearsal import ROOT
 from tests.cluster.running import WORKERS, Cluster
 from tests.cluster.trials import GAN, TICK
 from tests.conftest import Figure
@@ -18,7 +20,8 @@ from tune.trials import Trial, collect
 
 pytestmark = [pytest.mark.cluster, pytest.mark.slow, pytest.mark.timeout(300)]
 
-NOTICE_S = 10  # AWS gives 120
+NOTICE_S = 20  # AWS gives 120
+METADATA = "127.0.0.1 8169"
 FLAGS = f"--data shapes {GAN} --trials 2 --scheduler none --workers-per-trial 2 \
 --cpus-per-worker 1 --address auto --storage /shared"
 
@@ -108,14 +111,17 @@ def test_a_host_whose_end_was_announced_costs_its_trial_no_finished_tick(
     cluster: Cluster, figure: Figure
 ) -> None:
     host = cluster.lan.hosts[-1]
+    endpoint = f"AWS_EC2_METADATA_SERVICE_ENDPOINT=http://{METADATA.replace(' ', ':')}"
+    host.run(
+        f"cd {ROOT} && setsid -f python -m tests.cluster.metadata {METADATA} /run/notice > /dev/null 2>&1"
+    )
+    host.run(f"cd artsweep && {endpoint} setsid -f python -m common.spot_notice > /run/said 2>&1")
     with running_sweep(cluster, "spot", ticks=300) as trials:
-        [node] = cluster.listed("nodes", node_ip=host.address, state="ALIVE")
-        reason = "--reason DRAIN_NODE_REASON_PREEMPTION --reason-message spot"
-        cluster.head.run(
-            f"ray drain-node --node-id {node['node_id']} {reason} --deadline-remaining-seconds {NOTICE_S}"
-        )
+        ends = time.monotonic() + NOTICE_S
+        host.write("/run/notice", notice(seconds=NOTICE_S))
+        wait_until(lambda: "Ray drains it" in host.run("cat /run/said"), NOTICE_S)
         before = {number: len(trial.ticks) for number, trial in trials().items()}
-        time.sleep(NOTICE_S)
+        time.sleep(max(0.0, ends - time.monotonic()))
         assert all(len(trial.ticks) > before[number] for number, trial in trials().items()), "both went on"
         host.run("pkill -KILL -f ray")
         figure("spot machine taken after its notice", seconds_to_go_on(trials))
