@@ -78,7 +78,7 @@ class Recorder(Callback):  # type: ignore[misc]  # ray is untyped here
                 number=self._number(trial),
                 trial_id=trial.trial_id,
                 images_seen=int(result["images_seen"]),
-                numbers=result[NUMBERS_KEY],
+                numbers=dict(result[NUMBERS_KEY]),
                 values=self._values(trial.config),
             )
         )

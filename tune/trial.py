@@ -16,7 +16,7 @@ STATE_FILE = "state.safetensors"
 # Keys of a trial's configuration that are no settings of the GAN.
 NUMBER_KEY = "number"
 RESTORE_KEY = "restore"
-# Keys of a result: the tick's numbers as they are, and the reason when the trial failed by its own fault.
+# Keys of a result: the tick's numbers, as pairs, and the reason when the trial failed by its own fault.
 NUMBERS_KEY = "numbers"
 FAILURE_KEY = "failure"
 
@@ -72,7 +72,7 @@ class GanTrial(Trainable):  # type: ignore[misc]  # ray is untyped here
         is_finished = images_seen >= config.total_images()
         ticks = images_seen // (config.steps_per_tick() * config.batch)
         return {
-            NUMBERS_KEY: numbers,
+            NUMBERS_KEY: tuple(numbers.items()),  # Tune keeps statistics of every number that it can see
             config.evaluation.key(): numbers[config.evaluation.key()],
             "images_seen": images_seen,
             "done": is_finished,

@@ -85,6 +85,8 @@ def prepare_environment() -> None:
     os.environ["TUNE_DISABLE_SIGINT_HANDLER"] = "1"  # ours ends Tune's loop between two of its steps
     # Tune's own state of the experiment: nobody reads it, and it costs more with every trial that there was
     os.environ["TUNE_GLOBAL_CHECKPOINT_S"] = str(24 * 3600)
+    # of the results of earlier checkpoints Tune would keep all, which nobody reads either
+    os.environ["TUNE_ONLY_STORE_CHECKPOINT_SCORE_ATTRIBUTE"] = "1"
     os.environ.setdefault("RAY_TRAIN_HEALTH_CHECK_INTERVAL_S", "0.5")
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
     logging.getLogger("ray.train").setLevel(logging.CRITICAL)

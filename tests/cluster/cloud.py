@@ -9,6 +9,7 @@ import dataclasses
 import os
 import signal
 import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -18,7 +19,8 @@ from typing import Any
 import boto3
 
 from tests.cluster.hosts import Host, Lan, network_of
-from tests.cluster.rehearsal import machines
+from tests.cluster.metadata import notice
+from tests.cluster.rehearsal import ROOT, machines
 from tests.cluster.running import equip, export
 
 USER = "ubuntu"
@@ -27,6 +29,9 @@ _PORT = 5000
 _POLL_S = 0.3
 # the network that an account has from the start; its first address is the router's
 _ROUTER, _PREFIX = "172.31.0.1", 16
+# what every machine knows of itself, on an address that is its own
+_METADATA = "169.254.169.254"
+_NOTICE = "/run/notice"
 
 
 class Cloud:
@@ -63,6 +68,10 @@ class Cloud:
         """Id of a machine -> running or terminated, say; all that there ever were."""
         with self.client("ec2") as ec2:
             return {machine["InstanceId"]: machine["State"]["Name"] for machine in machines(ec2)}
+
+    def announce(self, host: Host, seconds: float) -> None:
+        """Say on a spot machine that it will be taken in so many seconds; nothing more is done."""
+        dataclasses.replace(host, user="root").write(_NOTICE, notice(seconds))
 
     def fetch(self, bucket: str, prefix: str, folder: Path) -> Path:
         """Copy what a bucket holds below a prefix into the folder, and return it."""
@@ -119,6 +128,8 @@ def cloud_of(lan: Lan) -> Iterator[Cloud]:
     for host in lan.hosts:
         # as on the images: a user whose password fits nothing, and who is not locked for that
         host.run(f"useradd --create-home --shell /bin/bash --password '*' {USER}")
+        serve = f"setsid -f {sys.executable} -m tests.cluster.metadata {_METADATA} 80 {_NOTICE}"
+        host.run(f"ip addr add {_METADATA}/32 dev lo && cd {ROOT} && {serve} > /dev/null 2>&1")
         user = dataclasses.replace(host, user=USER)
         equip(user)
         # the keys a real machine has of its profile; and the autoscaler looks every second, not every 5

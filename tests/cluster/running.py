@@ -7,7 +7,7 @@ import secrets
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -104,13 +104,25 @@ class Cluster:
         return [address_of[row["node_id"]] for row in rows if row["node_id"]]
 
 
+def wait_until(is_so: Callable[[], bool], timeout_s: float) -> float:
+    """Wait, and return for how many seconds."""
+    began = time.monotonic()
+    while not is_so():
+        assert time.monotonic() - began < timeout_s
+        time.sleep(0.2)
+    return time.monotonic() - began
+
+
 @contextlib.contextmanager
-def lan_for_ray(shared: Path) -> Iterator[Lan]:
-    """A head, two workers, and a laptop with the checkout and a token; skips the test where none can be."""
+def lan_for_ray(shared: Path, *, spare: int = 0) -> Iterator[Lan]:
+    """A head, two workers, and a laptop with the checkout and a token; skips the test where none can be.
+
+    spare: further hosts.
+    """
     reason = why_not()
     if reason is not None:
         pytest.skip(reason)
-    with lan_of(1 + WORKERS, shared=shared, visible=[ROOT]) as lan:
+    with lan_of(1 + WORKERS + spare, shared=shared, visible=[ROOT]) as lan:
         export(lan.laptop, {"PATH": f"{Path(sys.prefix) / 'bin'}:$PATH", "RAY_AUTH_MODE": "token"})
         lan.laptop.write("/root/.ray/auth_token", secrets.token_hex(32))
         yield lan

@@ -9,8 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.cluster.running import WORKERS, Cluster
-from tests.cluster.test_faults import wait_until
+from tests.cluster.running import WORKERS, Cluster, wait_until
 from tests.cluster.trials import check_pictures, paint
 from tests.conftest import Figure
 

@@ -11,7 +11,7 @@ import pytest
 
 from tests.cluster.metadata import notice
 from tests.cluster.rehearsal import ROOT
-from tests.cluster.running import WORKERS, Cluster
+from tests.cluster.running import WORKERS, Cluster, wait_until
 from tests.cluster.trials import GAN, TICK
 from tests.conftest import Figure
 from tests.tune.test_trouble import standstill_s
@@ -24,15 +24,6 @@ NOTICE_S = 20  # AWS gives 120
 METADATA = "127.0.0.1 8169"
 FLAGS = f"--data shapes {GAN} --trials 2 --scheduler none --workers-per-trial 2 \
 --cpus-per-worker 1 --address auto --storage /shared"
-
-
-def wait_until(is_so: Callable[[], bool], timeout_s: float) -> float:
-    """Wait, and return for how many seconds."""
-    began = time.monotonic()
-    while not is_so():
-        assert time.monotonic() - began < timeout_s
-        time.sleep(0.2)
-    return time.monotonic() - began
 
 
 @contextlib.contextmanager

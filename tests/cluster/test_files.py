@@ -129,7 +129,11 @@ def test_both_files_set_machines_up_alike() -> None:
     aws, onprem = load(AWS), load(ONPREM)
     for key in ("file_mounts", "rsync_exclude", "setup_commands"):
         assert aws[key] == onprem[key]
-    assert exported(aws["worker_start_ray_commands"][-1]) == exported(onprem["worker_start_ray_commands"][-1])
+    (aws_start,), (onprem_start,) = (
+        [line for line in config["worker_start_ray_commands"] if "ray start" in line]
+        for config in (aws, onprem)
+    )
+    assert exported(aws_start) == exported(onprem_start)
 
 
 def test_a_silent_machine_is_given_up_within_half_a_minute(head: Told) -> None:
@@ -196,6 +200,16 @@ def test_workers_of_aws_are_spot_machines_with_a_gpu_from_none_up(aws: Raised) -
     assert aws.worker_machine["InstanceLifecycle"] == "spot"
     assert "--address=$RAY_HEAD_IP:6379" in aws.worker.one("ray start")
     assert exported(aws.worker.one("ray start"))["RAY_HEAD_IP"] == aws.head_machine["PrivateIpAddress"]
+
+
+def test_a_spot_machine_listens_for_its_notice_once_and_the_head_does_not(aws: Raised) -> None:
+    ended, begun = aws.worker.one("pkill"), aws.worker.one("setsid", "python -m common.spot_notice")
+    order = [aws.worker.commands.index(line) for line in (aws.worker.one("ray start"), ended, begun)]
+    assert order == sorted(order)
+    pattern = shlex.split(ended[ended.index("pkill") :])[2]
+    assert re.search(pattern, "python -m common.spot_notice"), "an earlier one ends"
+    assert not re.search(pattern, ended), "the shell that ends it does not"
+    assert not any("spot_notice" in line for line in aws.head.commands)
 
 
 def test_machines_of_aws_are_of_the_named_images_and_roles(aws: Raised) -> None:
