@@ -100,6 +100,7 @@ class Watch:
 
     def __init__(self, log: Path, trials: int) -> None:
         self._log, self._trials = log, trials
+        self._read = self._ended = 0
         self.first_at = self.last_at = 0.0
         self.memory_mib: dict[int, float] = {}
         self.cpu_s: dict[int, float] = {}
@@ -115,8 +116,7 @@ class Watch:
     def _follow(self) -> None:
         marks = [self._trials * quarter // 4 for quarter in range(1, 5)]
         while not self._is_over.wait(0.25):
-            ended = self._log.read_bytes().count(b'"trial_ended"') if self._log.exists() else 0
-            now = time.monotonic()
+            ended, now = self._count_ended(), time.monotonic()
             if ended and not self.first_at:
                 self.first_at, self.cpu_s[ended] = now, time.process_time()
             if marks and ended >= marks[0]:
@@ -124,6 +124,16 @@ class Watch:
                 while marks and ended >= marks[0]:
                     marks.pop(0)
                 self.last_at = now
+
+    def _count_ended(self) -> int:
+        """Trials that have ended, from what the log has more than at the last look: the cost is the same."""
+        if self._log.exists():
+            with self._log.open("rb") as file:
+                file.seek(self._read)
+                lines = [line for line in file if line.endswith(b"\n")]
+            self._read += sum(map(len, lines))
+            self._ended += sum(b'"trial_ended"' in line for line in lines)
+        return self._ended
 
 
 def run(arguments: Arguments, storage: str) -> tuple[dict[int, Trial], Watch]:

@@ -9,7 +9,7 @@ placed on it, and Ray Train moves its workers off. Ends after that, and stays wh
 
 import calendar
 import contextlib
-import http
+import http.client
 import json
 import logging
 import os
@@ -34,7 +34,7 @@ def end_of_machine(endpoint: str) -> float | None:
 
     By IMDSv2: https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/spot-instance-termination-notices.html
 
-    Raises: OSError when the service does not answer, ValueError when it answers something else.
+    Raises: OSError or HTTPException when the service does not answer, ValueError when it says something else.
     """
     life = {"X-aws-ec2-metadata-token-ttl-seconds": str(_TOKEN_LIFE_S)}
     token = _ask(urllib.request.Request(f"{endpoint}/latest/api/token", method="PUT", headers=life))
@@ -64,7 +64,7 @@ def _ask(request: urllib.request.Request) -> str:
 def drain(seconds_left: int) -> None:
     """Have Ray take this machine out of use within so many seconds.
 
-    Raises: CalledProcessError when Ray refuses, ConnectionError when no Ray runs here.
+    Raises: CalledProcessError when Ray refuses, and whatever `ray.init` does when it cannot be reached.
     """
     ray.init("auto", log_to_driver=False, logging_level=logging.ERROR)
     node_id = ray.get_runtime_context().get_node_id()
@@ -83,7 +83,7 @@ def main() -> None:
     endpoint = os.environ.get(ENDPOINT_VARIABLE, _ENDPOINT).rstrip("/")
     while True:
         # out of reach for a moment, or a notice of another form: it is asked again
-        with contextlib.suppress(OSError, ValueError):
+        with contextlib.suppress(OSError, ValueError, http.client.HTTPException):
             end_s = end_of_machine(endpoint)
             if end_s is not None:
                 break
@@ -92,8 +92,8 @@ def main() -> None:
     while True:
         try:
             drain(max(0, int(end_s - time.time())))
-        except (ConnectionError, subprocess.CalledProcessError) as error:
-            _say(f"Ray does not drain it, is asked again: {error}")
+        except Exception as error:  # whatever keeps Ray from it may pass before the machine ends
+            _say(f"Ray does not drain it, is asked again: {str(error).partition(chr(10))[0]}")
             time.sleep(_POLL_S)
         else:
             _say("Ray drains it")

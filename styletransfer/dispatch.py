@@ -6,73 +6,15 @@ and a bounded number beyond.
 """
 
 import collections
-import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from styletransfer.inputs import Kind
 from styletransfer.pairs import Pair
 from styletransfer.plan import Need
+from styletransfer.tasks import Draw, Input, Prepare, Task, Waiting, deadly
 
-MOST_DEATHS = 2
 _MOST_LOSSES = 3
-
-
-@dataclasses.dataclass(eq=False)
-class Input:
-    """A picture that pairs need."""
-
-    need: Need
-    variant: str
-    """One of those that can use it."""
-    handle: Any = None
-    """What stands for it, prepared; opaque here."""
-    size_px: tuple[int, int] = (0, 0)
-    error: str | None = None
-    is_asked: bool = False
-    deaths: int = 0
-
-    @property
-    def is_ready(self) -> bool:
-        """Whether a pair can be drawn from it."""
-        return self.handle is not None
-
-
-@dataclasses.dataclass(eq=False)
-class Waiting:
-    """A pair on its way."""
-
-    pair: Pair
-    inputs: dict[Kind, Input]
-    deaths: int = 0
-    losses: int = 0
-    lost_machine: bool = False
-
-    @property
-    def is_ready(self) -> bool:
-        """Whether all that it needs is prepared."""
-        return all(each.is_ready for each in self.inputs.values())
-
-    def error(self) -> str | None:
-        """Why it can never be drawn."""
-        return next((each.error for each in self.inputs.values() if each.error is not None), None)
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class Prepare:
-    """Prepare a picture."""
-
-    input: Input
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class Draw:
-    """Draw pairs of one size and variant together."""
-
-    pairs: tuple[Waiting, ...]
-
-
-Task = Prepare | Draw
 
 
 class Dispatcher:
@@ -153,34 +95,33 @@ class Dispatcher:
     def died(self, tasks: Sequence[Task], *, is_machine_lost: bool = False) -> None:
         """A worker died with these tasks unfinished, in the order it was given them: it was at the first.
 
-        That one is to blame, unless the worker's machine was lost.
+        That one is to blame; where the machine was lost with its worker, only if that happens often.
         """
         self._given -= len(tasks)
-        for index, task in reversed(list(enumerate(tasks))):
-            is_to_blame = index == 0 and not is_machine_lost
+        for task in tasks[:1]:
+            for blamed in [task.input] if isinstance(task, Prepare) else task.pairs:
+                blamed.machines_lost += is_machine_lost
+                blamed.deaths += not is_machine_lost
+        for task in reversed(tasks):
             if isinstance(task, Prepare):
-                self._died_of_preparing(task.input, is_to_blame=is_to_blame)
-                continue
-            for waiting in task.pairs:
-                waiting.lost_machine |= index == 0 and is_machine_lost
-            self._died_of_drawing(task, is_to_blame=is_to_blame)
+                self._died_of_preparing(task.input)
+            else:
+                self._died_of_drawing(task)
 
-    def _died_of_preparing(self, found: Input, *, is_to_blame: bool) -> None:
-        found.deaths += is_to_blame
-        if found.deaths >= MOST_DEATHS:
-            self._give_up(found, f"the worker died twice while reading {found.need.name}")
+    def _died_of_preparing(self, found: Input) -> None:
+        reason = deadly(found)
+        if reason is not None:
+            self._give_up(found, f"{reason} while reading {found.need.name}")
         else:
             found.is_asked = False
 
-    def _died_of_drawing(self, task: Draw, *, is_to_blame: bool) -> None:
-        for waiting in task.pairs:
-            waiting.deaths += is_to_blame
-        guilty = [waiting for waiting in task.pairs if waiting.deaths >= MOST_DEATHS]
+    def _died_of_drawing(self, task: Draw) -> None:
+        reasons = {each.pair: reason for each in task.pairs if (reason := deadly(each)) is not None}
         self._hopeless += [
-            (each.pair, "the worker died twice while drawing it, perhaps for want of memory")
-            for each in guilty
+            (pair, f"{reason} while drawing it, perhaps for want of memory")
+            for pair, reason in reasons.items()
         ]
-        self._put_back([waiting for waiting in task.pairs if waiting not in guilty])
+        self._put_back([waiting for waiting in task.pairs if waiting.pair not in reasons])
 
     # --- what comes next
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 
 from common.errors import ConfigError
 from common.files import WriteError
-from styletransfer.dispatch import Dispatcher, Draw, Prepare, Task
+from styletransfer.dispatch import Dispatcher
 from styletransfer.inputs import Kind
 from styletransfer.keys import prepared_key
 from styletransfer.ledger import BatchError, Ledger
@@ -23,6 +23,7 @@ from styletransfer.painters import (
     Worker,
 )
 from styletransfer.plan import Plan
+from styletransfer.tasks import Draw, Prepare, Task
 from styletransfer.view import BatchView
 
 START_TIMEOUT_S = 300.0
@@ -94,7 +95,7 @@ class Foreman:
                     self._plan.outputs[waiting.pair],
                     tuple(waiting.inputs),
                     is_repeat=waiting.deaths > 0,
-                    lost_machine=waiting.lost_machine,
+                    lost_machine=waiting.machines_lost > 0,
                 )
                 for waiting in task.pairs
             ]

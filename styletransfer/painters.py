@@ -13,10 +13,10 @@ import ray.exceptions
 from common.ray_session import is_alive, worker_env
 from perceptual.network import FeatureNetwork
 from styletransfer.crew import Crew
-from styletransfer.dispatch import Draw, Prepare, Task
 from styletransfer.keys import NetworkKey
 from styletransfer.orders import Drawn, Order, Prepared, Setup
 from styletransfer.painter import Painter
+from styletransfer.tasks import Draw, Prepare, Task
 
 TASKS_IN_FLIGHT = 2  # one at work and one that begins at once after it
 _DEATHS = (

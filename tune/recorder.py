@@ -141,6 +141,9 @@ class Recorder(Callback):  # type: ignore[misc]  # ray is untyped here
     def _end(self, trial: Any, event: TrialEnded) -> None:
         self._running.discard(event.number)
         self._write(dataclasses.replace(event, trial_id=trial.trial_id))
+        # Tune's statistics of each number, which nobody reads, are most of what a trial leaves in memory
+        trial.metric_analysis.clear()
+        trial.metric_n_steps.clear()
 
     def _write(self, event: Event) -> None:
         try:

@@ -7,9 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from styletransfer.dispatch import Dispatcher, Draw, Prepare, Task
+from styletransfer.dispatch import Dispatcher
 from styletransfer.pairs import Pair, product
 from styletransfer.plan import Need, in_blocks
+from styletransfer.tasks import MOST_MACHINES, Draw, Prepare, Task
 
 
 def needs(pair: Pair) -> list[Need]:
@@ -238,28 +239,39 @@ def test_an_interrupted_drawing_comes_back_first(kind: str) -> None:
     assert prepare_all(plan).pairs == first.pairs
 
 
-def test_the_loss_of_machines_is_no_pairs_fault_however_often() -> None:
+def test_the_loss_of_machines_is_no_pairs_fault() -> None:
     plan = dispatcher(grid(1, 6), together=2)
-    for _ in range(9):
+    for _ in range(MOST_MACHINES - 1):
         plan.died([prepare_all(plan)], is_machine_lost=True)
     task = prepare_all(plan)
     assert len(task.pairs) == 2, "none of them has to be drawn alone"
-    assert all(waiting.deaths == 0 and waiting.lost_machine for waiting in task.pairs)
+    assert all(waiting.deaths == 0 for waiting in task.pairs)
     plan.died([task])
     assert len(prepare_all(plan).pairs) == 1 and not plan.failures(), "the worker itself died once"
 
 
-def test_a_picture_whose_reader_lost_its_machine_is_read_again() -> None:
-    plan = dispatcher(grid(1, 1))
-    for _ in range(9):
+def test_a_pair_that_machines_are_lost_of_again_and_again_is_given_up() -> None:
+    plan = dispatcher(grid(1, 2))
+    for _ in range(MOST_MACHINES):
+        task = prepare_all(plan)
+        plan.died([task], is_machine_lost=True)
+    reason = "6 machines were lost while drawing it, perhaps for want of memory"
+    assert plan.failures() == [(grid(1, 2)[0], reason)]
+    assert prepare_all(plan).pairs[0].pair == grid(1, 2)[1]
+
+
+def test_a_picture_whose_reader_lost_its_machine_is_read_again_but_not_for_ever() -> None:
+    plan = dispatcher(grid(1, 2))
+    for _ in range(MOST_MACHINES):
         task = plan.next_task(is_idle=True)
+        assert not plan.failures()
         assert isinstance(task, Prepare) and task.input.need.kind == "content"
         plan.died([task], is_machine_lost=True)
-    assert len(prepare_all(plan).pairs) == 1 and not plan.failures()
+    assert {reason for _, reason in plan.failures()} == {"6 machines were lost while reading c0"}
 
 
 def test_only_what_the_lost_machine_was_at_is_marked() -> None:
     plan = dispatcher(grid(1, 6), workers=1)
     first, second = prepare_all(plan), prepare_all(plan)
     plan.died([first, second], is_machine_lost=True)
-    assert first.pairs[0].lost_machine and not second.pairs[0].lost_machine
+    assert first.pairs[0].machines_lost == 1 and second.pairs[0].machines_lost == 0
