@@ -73,6 +73,12 @@ class Cloud:
         """Say on a spot machine that it will be taken in so many seconds; nothing more is done."""
         dataclasses.replace(host, user="root").write(_NOTICE, notice(seconds))
 
+    def take(self, host: Host) -> None:
+        """Terminate the machine whose host this is, as EC2 does when it wants a spot machine back."""
+        [name] = [name for name, other in self._hosts.items() if other == host]
+        with self.client("ec2") as ec2:
+            ec2.terminate_instances(InstanceIds=[name])
+
     def fetch(self, bucket: str, prefix: str, folder: Path) -> Path:
         """Copy what a bucket holds below a prefix into the folder, and return it."""
         with self.client("s3") as s3:

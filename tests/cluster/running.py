@@ -81,6 +81,14 @@ class Cluster:
         """Addresses of the living nodes."""
         return sorted(row["node_ip"] for row in self.listed("nodes") if row["state"] == "ALIVE")
 
+    def draining(self) -> list[str]:
+        """Ids of the nodes that take nothing new, since they are going to end."""
+        connect = "import ray; ray.init('auto', log_to_driver=False, logging_level='ERROR')"
+        show = "from ray._private.state import state; print(*state.get_draining_nodes())"
+        # Debian's .bashrc ends before our line where nobody types
+        python = "RAY_AUTH_MODE=token venv/bin/python"
+        return self.head.run(f'{python} -c "{connect}; {show}"').splitlines()[-1].split()
+
     def wait_for_nodes(self, count: int, timeout_s: float) -> float:
         """Wait until so many nodes live; returns the seconds that it took."""
         began = time.monotonic()
