@@ -9,7 +9,6 @@ import dataclasses
 import os
 import signal
 import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -20,8 +19,8 @@ import boto3
 
 from tests.cluster.hosts import Host, Lan, network_of
 from tests.cluster.metadata import notice
-from tests.cluster.rehearsal import ROOT, machines
-from tests.cluster.running import equip, export
+from tests.cluster.rehearsal import machines
+from tests.cluster.running import equip, export, serve_metadata
 
 USER = "ubuntu"
 REGION = "us-west-2"
@@ -134,8 +133,8 @@ def cloud_of(lan: Lan) -> Iterator[Cloud]:
     for host in lan.hosts:
         # as on the images: a user whose password fits nothing, and who is not locked for that
         host.run(f"useradd --create-home --shell /bin/bash --password '*' {USER}")
-        serve = f"setsid -f {sys.executable} -m tests.cluster.metadata {_METADATA} 80 {_NOTICE}"
-        host.run(f"ip addr add {_METADATA}/32 dev lo && cd {ROOT} && {serve} > /dev/null 2>&1")
+        host.run(f"ip addr add {_METADATA}/32 dev lo")
+        serve_metadata(host, _METADATA, 80, _NOTICE)
         user = dataclasses.replace(host, user=USER)
         equip(user)
         # the keys a real machine has of its profile; and the autoscaler looks every second, not every 5

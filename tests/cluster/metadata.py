@@ -1,6 +1,6 @@
 """The instance metadata of a machine on AWS, as much of it as tells of a spot machine's end; by IMDSv2 alone.
 
-python -m tests.cluster.metadata ADDRESS PORT NOTICE    # NOTICE: a file, the notice as soon as it is there
+python metadata.py ADDRESS PORT NOTICE    # NOTICE: a file, the notice as soon as it is there
 """
 
 import http.server

@@ -14,6 +14,7 @@ from urllib.parse import urlencode
 
 import pytest
 
+from tests.cluster import metadata
 from tests.cluster.hosts import Host, Lan, lan_of, why_not
 from tests.cluster.rehearsal import ROOT
 
@@ -140,6 +141,13 @@ def equip(host: Host) -> None:
     """Do what the files' commands that install would: ~/venv is this Python and finds the copied package."""
     host.run(f"ln -s {sys.prefix} venv")
     export(host, {"PYTHONPATH": f"{host.home}/artsweep"})
+
+
+def serve_metadata(host: Host, address: str, port: int, notice: str) -> None:
+    """Let the host have AWS's metadata there: a spot machine's notice once the file `notice` is there."""
+    host.write("/run/metadata.py", Path(metadata.__file__).read_text())  # no host sees the checkout
+    serve = f"setsid -f {sys.executable} /run/metadata.py {address} {port} {notice}"
+    host.run(f"{serve} > /dev/null 2>&1")
 
 
 def export(host: Host, variables: Mapping[str, str]) -> None:

@@ -10,8 +10,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from tests.cluster.metadata import notice
-from tests.cluster.rehearsal import ROOT
-from tests.cluster.running import WORKERS, Cluster, wait_until
+from tests.cluster.running import WORKERS, Cluster, serve_metadata, wait_until
 from tests.cluster.trials import GAN, TICK
 from tests.conftest import Figure
 from tests.tune.test_trouble import standstill_s
@@ -21,7 +20,6 @@ from tune.trials import Trial, collect
 pytestmark = [pytest.mark.cluster, pytest.mark.slow, pytest.mark.timeout(300)]
 
 NOTICE_S = 20  # AWS gives 120
-METADATA = "127.0.0.1 8169"
 FLAGS = f"--data shapes {GAN} --trials 2 --scheduler none --workers-per-trial 2 \
 --cpus-per-worker 1 --address auto --storage /shared"
 
@@ -102,10 +100,8 @@ def test_a_host_whose_end_was_announced_costs_its_trial_no_finished_tick(
     cluster: Cluster, figure: Figure
 ) -> None:
     host = cluster.lan.hosts[-1]
-    endpoint = f"AWS_EC2_METADATA_SERVICE_ENDPOINT=http://{METADATA.replace(' ', ':')}"
-    host.run(
-        f"cd {ROOT} && setsid -f python -m tests.cluster.metadata {METADATA} /run/notice > /dev/null 2>&1"
-    )
+    serve_metadata(host, "127.0.0.1", 8169, "/run/notice")
+    endpoint = "AWS_EC2_METADATA_SERVICE_ENDPOINT=http://127.0.0.1:8169"
     host.run(f"cd artsweep && {endpoint} setsid -f python -m common.spot_notice > /run/said 2>&1")
     with running_sweep(cluster, "spot", ticks=300) as trials:
         ends = time.monotonic() + NOTICE_S
