@@ -20,8 +20,6 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
-import ray
-
 ENDPOINT_VARIABLE = "AWS_EC2_METADATA_SERVICE_ENDPOINT"  # AWS's own name, as in its SDKs
 _ENDPOINT = "http://169.254.169.254"
 _POLL_S = 5.0  # as AWS recommends
@@ -66,6 +64,8 @@ def drain(seconds_left: int) -> None:
 
     Raises: CalledProcessError when Ray refuses, and whatever `ray.init` does when it cannot be reached.
     """
+    import ray  # not before: waiting, often for days, needs none of its memory
+
     ray.init("auto", log_to_driver=False, logging_level=logging.ERROR)
     node_id = ray.get_runtime_context().get_node_id()
     ray.shutdown()

@@ -59,13 +59,16 @@ class Keeper:
             self._remove_surplus(self._trials, needed=set(map(self._plan.folder.relative, needed)))
         else:
             self._remove_surplus(self._that_have_saved())
-        self.tidy()
+        self._write_tables_if_due()
 
     def tidy(self) -> None:
         """Write tables that are due, and remove at once what has become surplus where the log says so."""
         # on a disk it names the newer states already
         if self._plan.folder.files.is_local and not isinstance(self._scheduler, Population):
             self._remove_surplus(self._that_have_saved())
+        self._write_tables_if_due()
+
+    def _write_tables_if_due(self) -> None:
         if self._are_tables_old and self._pace.is_due():
             self._write_tables()
 

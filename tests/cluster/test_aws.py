@@ -114,7 +114,6 @@ def test_a_spot_machine_that_aws_takes_is_drained_before_and_replaced_after(
 
 
 def test_ray_down_terminates_all_machines_and_stops_none(cloud: Cloud, cluster: Cluster) -> None:
-    running = {name for name, state in cloud.states().items() if state == "running"}
-    assert len(running) == 1 + WORKERS
+    assert list(cloud.states().values()).count("running") == 1 + WORKERS
     cluster.ray("down --yes FILE")
-    assert set(cloud.states().values()) == {"terminated"} and running <= set(cloud.states())
+    assert set(cloud.states().values()) == {"terminated"}
