@@ -58,7 +58,7 @@ class SweepConfig:
     study: str | None = None
     """Storage URL of the Optuna study, such as postgresql://...; default: a journal in the sweep's folder."""
     max_failures: int = 3
-    """How often a trial goes on from its last checkpoint after it lost its workers."""
+    """How often in a row a trial goes on from the same checkpoint after it lost its workers."""
     ticks_per_save: int = 1
     """Ticks between two checkpoints of a trial."""
 

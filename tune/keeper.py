@@ -18,7 +18,7 @@ from tune.trial import STATE_FILE
 from tune.trials import Trial, surplus_checkpoints
 
 SECONDS_BETWEEN_TABLES = 5.0
-_SHARE_OF_TIME = 0.01  # all tables are written whole: of a large sweep more seldom
+_SHARE_OF_TIME = 0.002  # all tables are written whole: of a large sweep more seldom
 
 
 class Keeper:

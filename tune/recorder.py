@@ -1,7 +1,9 @@
 """RAY: the Tune callback that writes down what happens in a sweep, and stops it when it must stop."""
 
+import contextlib
 import dataclasses
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from ray.tune import Callback
@@ -95,6 +97,8 @@ class Recorder(Callback):  # type: ignore[misc]  # ray is untyped here
             )
         )
         self._on_save(self._number(trial))
+        # Tune counts a trial's failures over its whole life, in which machines come and go
+        trial.run_metadata.num_failures = 0
 
     def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         result = trial.last_result or {}
@@ -141,9 +145,7 @@ class Recorder(Callback):  # type: ignore[misc]  # ray is untyped here
     def _end(self, trial: Any, event: TrialEnded) -> None:
         self._running.discard(event.number)
         self._write(dataclasses.replace(event, trial_id=trial.trial_id))
-        # Tune's statistics of each number, which nobody reads, are most of what a trial leaves in memory
-        trial.metric_analysis.clear()
-        trial.metric_n_steps.clear()
+        _forget_what_nobody_reads(trial)
 
     def _write(self, event: Event) -> None:
         try:
@@ -163,8 +165,20 @@ class Recorder(Callback):  # type: ignore[misc]  # ray is untyped here
         return {path: config[path] for path in self._space if path in config}
 
 
+def _forget_what_nobody_reads(trial: Any) -> None:
+    """Empty what Tune 2.60 keeps of a trial for good: most of what each would leave in memory."""
+    trial.metric_analysis.clear()
+    trial.metric_n_steps.clear()
+    trial.run_metadata.checkpoint_manager.best_checkpoint_results.clear()  # the last is kept apart
+    trial._default_result_or_future = None  # for which Ray would keep the actor's first answer
+
+
 def _error_line(trial: Any) -> str:
-    # the text of all its errors, each a traceback with the message last
-    lines = [line.strip() for line in str(trial.get_error() or "").splitlines()]
-    said = [line for line in lines if line not in ("", "None")]
+    # All its errors, each a traceback with the message last. `get_error` would look for the file where Tune
+    # puts it with its own state of the experiment, which is not written.
+    text = ""
+    if trial.error_file is not None:
+        with contextlib.suppress(OSError):
+            text = Path(trial.error_file).read_text(errors="replace")
+    said = [line.strip() for line in text.splitlines() if line.strip() not in ("", "None")]
     return said[-1].removeprefix("tune.orders.") if said else "its actor died"

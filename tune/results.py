@@ -4,7 +4,6 @@ How a ranking looks in a terminal is in `leaderboard.py`.
 """
 
 import io
-import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -112,8 +111,8 @@ def _trial_row(trial: Trial, metric: str, lower_is_better: bool) -> dict[str, An
         "images_seen": last.images_seen if last else 0,
         "ticks": len(trial.valid_ticks()),
         "seconds": sum(tick.numbers.get(name) or 0.0 for _, tick in trial.ticks for name in _SECONDS),
-        "started": _timestamp(trial.started),
-        "ended": _timestamp(trial.ended),
+        "started": trial.started,
+        "ended": trial.ended,
         "checkpoint": checkpoint.path if checkpoint else None,
         "best_checkpoint": best_checkpoint.path if best_checkpoint else None,
         "best_checkpoint_images": best_checkpoint.images_seen if best_checkpoint else None,
@@ -128,7 +127,7 @@ def _history_rows(trial: Trial) -> list[dict[str, Any]]:
             "number": trial.number,
             "trial_id": tick.trial_id,
             "attempt": attempt,
-            "time": _timestamp(tick.time),
+            "time": tick.time,
             "images_seen": tick.images_seen,
         }
         for attempt, tick in trial.ticks
@@ -138,8 +137,14 @@ def _history_rows(trial: Trial) -> list[dict[str, Any]]:
 def _table(rows: list[dict[str, Any]], dtypes: Mapping[str, str]) -> pd.DataFrame:
     # each column by its own type: pandas would guess object or float for one that is empty
     return pd.DataFrame(
-        {name: pd.Series([row.get(name) for row in rows], dtype=dtype) for name, dtype in dtypes.items()}
+        {name: _column([row.get(name) for row in rows], dtype) for name, dtype in dtypes.items()}
     )
+
+
+def _column(values: list[Any], dtype: str) -> pd.Series:
+    if dtype.startswith("datetime64"):  # of seconds since 1970, NaN where there is no time
+        return pd.Series(pd.to_datetime(values, unit="s", utc=True), dtype=dtype)
+    return pd.Series(values, dtype=dtype)
 
 
 def _dtype(domain: Domain) -> str:
@@ -151,10 +156,6 @@ def _dtype(domain: Domain) -> str:
             return "Int64"
         return "float64" if kinds <= {int, float} else "string"
     return {Float: "float64", Int: "Int64"}[type(domain)]
-
-
-def _timestamp(seconds: float) -> pd.Timestamp | None:
-    return None if math.isnan(seconds) else pd.Timestamp(seconds, unit="s", tz="UTC")
 
 
 def _parquet(table: pd.DataFrame) -> bytes:

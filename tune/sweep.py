@@ -89,7 +89,9 @@ def _tune(
         growth = Growth(plan, gangs)
 
         def on_step() -> None:
-            if any(trial.trial_id for trial in trials.values() if trial.state == "running"):
+            if not watch.has_begun and any(
+                trial.trial_id for trial in trials.values() if trial.state == "running"
+            ):
                 watch.begin()
             watch.check()
             growth.follow()

@@ -12,6 +12,7 @@ from rich.live import Live
 from rich.status import Status
 from rich.text import Text
 
+from common.pace import Pace
 from common.progress import counted, say
 from gan.data import Images
 from gan.display import say_skipped
@@ -22,6 +23,7 @@ from tune.space import Space
 from tune.trials import Trial
 
 SECONDS_BETWEEN_REFRESHES = 1.0
+_SHARE_OF_TIME = 0.01  # all trials are looked at: of many more seldom
 LIVE_ROWS = 12
 FINAL_ROWS = 50
 
@@ -32,7 +34,7 @@ class SweepView:
     def __init__(self, console: Console, space: Space, metric: str, num_trials: int) -> None:
         self._console, self._space, self._metric, self._num_trials = console, space, metric, num_trials
         self._live: Live | None = None
-        self._next_refresh = 0.0
+        self._pace = Pace(SECONDS_BETWEEN_REFRESHES, _SHARE_OF_TIME)
         self._started = time.monotonic()
         self._images_before: int | None = None
         self._told: set[int] = set()
@@ -73,15 +75,15 @@ class SweepView:
 
     def refresh(self, trials: dict[int, Trial]) -> None:
         """Show the trials as they are now; does nothing when called again too soon."""
-        if time.monotonic() < self._next_refresh:
+        if not self._pace.is_due():
             return
-        self._next_refresh = time.monotonic() + SECONDS_BETWEEN_REFRESHES
-        if self._images_before is None:
-            self._images_before = _images(trials)
-        if self._live is not None:
-            self._live.update(Group(self._board(trials), Text(self._summary(trials))), refresh=True)
-        else:
-            self._tell_ends(trials)
+        with self._pace.taken():
+            if self._images_before is None:
+                self._images_before = _images(trials)
+            if self._live is not None:
+                self._live.update(Group(self._board(trials), Text(self._summary(trials))), refresh=True)
+            else:
+                self._tell_ends(trials)
 
     def finish(self, trials: dict[int, Trial]) -> None:
         """Print the ranking and how the trials ended."""

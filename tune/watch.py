@@ -31,9 +31,14 @@ class Watch:
         self._budget_s = math.inf if budget_s is None else budget_s
         self._began: float | None = None
 
+    @property
+    def has_begun(self) -> bool:
+        """Whether the time counts."""
+        return self._began is not None
+
     def begin(self) -> None:
         """The first trial trains: from now on the time counts."""
-        self._began = self._began or time.monotonic()
+        self._began = time.monotonic()
 
     def check(self) -> None:
         """Raise when someone wants to stop, no gang is left or the time is up."""

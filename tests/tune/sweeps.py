@@ -26,6 +26,10 @@ CRASH = 0.9
 """A learning rate whose trials raise an error that no configuration foresees."""
 DEATH = 3e-4
 """A learning rate whose first trial that has trained ten ticks sees its worker killed, by SIGKILL."""
+ILL_LUCK = 4e-4
+"""A learning rate whose trials see their workers killed after one, two and three ticks, once each."""
+CURSE = 5e-4
+"""A learning rate whose trials kill their worker after two ticks, as often as they are tried."""
 
 
 def tiny_gan(**settings: Any) -> GanConfig:
@@ -56,20 +60,28 @@ def sweep(
 
 
 def sabotaged_work(setup: dict[str, Any], *, scene: str) -> None:
-    """`gangs.work`, but that the rates above do what they say; a killing is noted in the folder `scene`."""
+    """`gangs.work`, but that the rates above do what they say; single killings are noted in `scene`."""
     from gan.run import GanRun
     from tune import gangs as honest
 
     original: Callable[[GanRun], dict[str, float]] = GanRun.tick
 
+    def kill_once(note: str) -> None:
+        with contextlib.suppress(FileExistsError):
+            Path(scene, note).touch(exist_ok=False)
+            os.kill(os.getpid(), signal.SIGKILL)
+
     def tick(run: GanRun) -> dict[str, float]:
         rate = run.config.optimizer.generator_lr
         if rate == CRASH:
             raise RuntimeError("the device is on fire")
-        if rate == DEATH and run.images_seen == 10 * run.config.images_per_tick:
-            with contextlib.suppress(FileExistsError):
-                Path(scene, "killed").touch(exist_ok=False)
-                os.kill(os.getpid(), signal.SIGKILL)
+        ticks = run.images_seen // run.config.images_per_tick
+        if rate == DEATH and ticks == 10:
+            kill_once("killed")
+        if rate == ILL_LUCK and 1 <= ticks <= 3:
+            kill_once(f"killed-at-{ticks}")
+        if rate == CURSE and ticks == 2:
+            os.kill(os.getpid(), signal.SIGKILL)
         if rate == POISON and run.images_seen > 0:
             state = run.state_dict()
             weights = next(

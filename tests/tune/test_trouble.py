@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 import ray
@@ -17,7 +18,7 @@ import ray.util.state
 
 from common.files import WriteError
 from tests.conftest import Figure
-from tests.tune.sweeps import DEATH, rates, sweep, tiny_gan
+from tests.tune.sweeps import CURSE, DEATH, ILL_LUCK, rates, sweep, tiny_gan
 from tune.__main__ import main
 from tune.events import EventLog, read_events
 from tune.sweep_folder import SweepFolder
@@ -105,6 +106,24 @@ def test_a_killed_worker_costs_at_most_a_tick_of_its_trial(
         assert seen(trial) == [TICK * tick for tick in range(1, 21)], "no tick is missing"
         assert len(trial.ticks) - len(trial.valid_ticks()) <= 1, "at most one was trained twice"
     figure(f"worker killed, {workers} a trial", standstill_s(trials))
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("shared_ray", "sabotage")
+def test_a_trial_that_gets_on_between_its_failures_is_retried_for_ever_and_one_that_does_not_ends(
+    tmp_path: Path,
+) -> None:
+    gan = tiny_gan(images=5 * TICK)
+    settings: dict[str, Any] = {"trials": 1, "scheduler": "none", "gan": gan, "max_failures": 1}
+    [lucky] = sweep(tmp_path / "lucky", rates(ILL_LUCK), **settings).values()
+    assert len(list(tmp_path.glob("killed-at-*"))) == 3
+    assert (lucky.state, lucky.attempt) == ("completed", 3)
+    assert seen(lucky) == [TICK * tick for tick in range(1, 6)], "no tick is missing"
+
+    [cursed] = sweep(tmp_path / "cursed", rates(CURSE), **settings).values()
+    assert (cursed.state, cursed.attempt) == ("failed", 1)
+    assert cursed.reason is not None and "GangLostError" in cursed.reason
+    assert seen(cursed) == [TICK, 2 * TICK]
 
 
 @contextlib.contextmanager
