@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import os
 import re
 import sys
 from collections.abc import Callable, Sequence
@@ -19,6 +20,8 @@ _PHRASES = {
     r"invalid literal for int\(\) with base 10: ('.*?')": r"a whole number is needed, not \1",
     r"could not convert string to float: ('.*?')": r"a number is needed, not \1",
 }
+# set by Ray 2.60 for the command of a job, together with RAY_ADDRESS
+_JOB_VARIABLE = "RAY_JOB_CONFIG_JSON_ENV_VAR"
 _FOOTER = re.compile(r"For full helptext, (see|run):? *")
 
 
@@ -36,6 +39,14 @@ def obeyed(prog: str, obey: Callable[[], int]) -> int:
     except Interrupted as interrupted:
         print(f"{prog}: {interrupted}", file=sys.stderr)
         return interrupted.exit_code
+
+
+def cluster_of_this_job() -> str | None:
+    """What `--address` is by default: auto in a job of `ray job submit`, None elsewhere.
+
+    A job is sent to a cluster to run there; a Ray of its own would train on the head alone.
+    """
+    return "auto" if _JOB_VARIABLE in os.environ else None
 
 
 def parse(commands: Any, args: Sequence[str], *, prog: str, description: str) -> Any:

@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 
 import tyro
 
-from common.cli import parse
+from common.cli import cluster_of_this_job, parse
 from common.errors import ConfigError, require
 from common.storage import Folder, parse_json
 from gan.config import GanConfig
@@ -35,8 +35,9 @@ class Train:
     """Train on GPUs, one a worker; default: when there are enough."""
     no_gpu: tyro.conf.FlagCreatePairsOff[bool] = False
     """Train on CPUs."""
-    address: str | None = None
-    """Address of a running Ray cluster (host:port, or auto on its machines); default: start Ray here."""
+    address: str | None = dataclasses.field(default_factory=cluster_of_this_job)
+    """Address of a running Ray cluster (host:port, or auto on its machines); default: in a job that cluster,
+    else Ray is started here."""
     name: str | None = None
     """Name of the run and of its folder; default: the data's name and the time."""
     storage: str = "runs"

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import tyro
 
-from common.cli import parse
+from common.cli import cluster_of_this_job, parse
 from common.errors import require, require_between
 from styletransfer.config import StyleConfig
 from styletransfer.writing import Format
@@ -60,8 +60,9 @@ class Batch:
     """Draw on GPUs, one a worker; default: when there are any."""
     no_gpu: tyro.conf.FlagCreatePairsOff[bool] = False
     """Draw on CPUs."""
-    address: str | None = None
-    """Address of a running Ray cluster (host:port, or auto on its machines); default: start Ray here."""
+    address: str | None = dataclasses.field(default_factory=cluster_of_this_job)
+    """Address of a running Ray cluster (host:port, or auto on its machines); default: in a job that cluster,
+    else Ray is started here."""
 
     def __post_init__(self) -> None:
         wanted = (1, 3) if self.pairs is not None else (3,)

@@ -11,7 +11,7 @@ from typing import Annotated
 
 import tyro
 
-from common.cli import parse
+from common.cli import cluster_of_this_job, parse
 from common.errors import require
 from gan.commands import read_config
 from gan.config import GanConfig
@@ -45,8 +45,9 @@ class Resume:
     """Folder of the sweep, a path or a URL."""
     trials: str | None = None
     """Trials in all, or more of them as +20; default: as before."""
-    address: str | None = None
-    """Address of a running Ray cluster; default: start Ray here."""
+    address: str | None = dataclasses.field(default_factory=cluster_of_this_job)
+    """Address of a running Ray cluster (host:port, or auto on its machines); default: in a job that cluster,
+    else Ray is started here."""
     concurrent: int | None = None
     """Trials that train at the same time; default: as before."""
     time_budget: str | None = None

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 
 import tyro
 
+from common.cli import cluster_of_this_job
 from common.errors import ConfigError, require, require_no_password
 from gan.config import GanConfig
 
@@ -25,8 +26,9 @@ class SweepConfig:
     """Name of the sweep and of its folder; default: the data's name and the date."""
     storage: str = "runs"
     """Folder or URL (s3://bucket/path) in which the sweep's folder lies."""
-    address: str | None = None
-    """Address of a running Ray cluster (auto finds one on this machine); default: start Ray here."""
+    address: str | None = dataclasses.field(default_factory=cluster_of_this_job)
+    """Address of a running Ray cluster (host:port, or auto on its machines); default: in a job that cluster,
+    else Ray is started here."""
     trials: int = 20
     """Trials to propose in all; the first has the base settings. For pbt: the population."""
     workers_per_trial: int = 1

@@ -126,7 +126,7 @@ def test_a_submitted_batch_draws_on_several_hosts_into_the_shared_folder(
 def test_a_batch_into_the_heads_own_folder_is_whole_and_can_be_fetched(
     cluster: Cluster, pictures: str
 ) -> None:
-    command = f"python -m styletransfer {pictures} /root/drawn {STYLE}"
+    command = f"python -m styletransfer {pictures} /root/drawn {STYLE} --address auto"
     cluster.ray(f"exec FILE 'cd artsweep && {command}'", timeout_s=200)
     cluster.ray("rsync-down FILE /root/drawn/ /shared/fetched/")
     check_pictures(cluster.shared / "fetched", pairs=PAIRS)

@@ -18,7 +18,7 @@ NUM_IMAGES = 80
 """Of the pictures that some sweeps train on, by `take`; the others draw shapes."""
 # a worker takes a whole host of two CPUs, so that the two of a trial cannot share one
 OVER_TWO_HOSTS = "--workers-per-trial 2 --cpus-per-worker 2 --address auto"
-STYLE = "--size 32 --iterations 4 --workers 2 --address auto"
+STYLE = "--size 32 --iterations 4 --workers 2"
 
 
 def check_sweep(trials: Mapping[int, Trial], ticks: int) -> None:
