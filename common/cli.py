@@ -49,6 +49,11 @@ def cluster_of_this_job() -> str | None:
     return "auto" if _JOB_VARIABLE in os.environ else None
 
 
+def address_flag(address: str | None) -> str:
+    """What a command that goes on where this one stopped needs, so as to run where it ran."""
+    return "" if address is None else f" --address {address}"
+
+
 def parse(commands: Any, args: Sequence[str], *, prog: str, description: str) -> Any:
     """The value of type `commands`, a dataclass or a union of subcommands, that `args` spell.
 

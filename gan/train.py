@@ -10,6 +10,7 @@ from typing import Any
 
 from rich.console import Console
 
+from common.cli import address_flag
 from common.cluster_storage import check_seen_by_all
 from common.errors import require
 from common.interrupt import Interrupted
@@ -111,15 +112,19 @@ def run_train(command: Train, console: Console) -> int:
                 display.show(event)
                 last = event
         assert isinstance(last, Ended)
-        return _conclude(last, config, results, console)
+        return _conclude(last, plan, command, console)
     except Interrupted as interrupted:
-        say(console, f"{interrupted}; every finished tick is saved: go on with {_resume_command(results)}")
+        say(
+            console,
+            f"{interrupted}; every finished tick is saved: go on with {_resume_command(results, command)}",
+        )
         return interrupted.exit_code
     finally:
         stop_ray()
 
 
-def _conclude(ended: Ended, config: GanConfig, results: RunFolder, console: Console) -> int:
+def _conclude(ended: Ended, plan: Plan, command: Train, console: Console) -> int:
+    config, results = plan.config, plan.results
     location, metric = results.folder.location, config.evaluation.key()
     history = results.history()
     if ended.outcome == "finished":
@@ -137,7 +142,7 @@ def _conclude(ended: Ended, config: GanConfig, results: RunFolder, console: Cons
         remedy = f"try lower rates: python -m gan train --config {settings} --generator-lr ..."
         print(f"diverged: {ended.reason}; {kept}; {remedy}", file=sys.stderr)
         return 1
-    print(f"failed: {ended.reason}; go on with {_resume_command(results)}", file=sys.stderr)
+    print(f"failed: {ended.reason}; go on with {_resume_command(results, command)}", file=sys.stderr)
     return 1
 
 
@@ -158,5 +163,5 @@ def _default_name(config: GanConfig) -> str:
     return f"{source[:60]}-{time.strftime('%Y%m%d-%H%M%S')}"
 
 
-def _resume_command(results: RunFolder) -> str:
-    return f"python -m gan train --resume {results.folder.location}"
+def _resume_command(results: RunFolder, command: Train) -> str:
+    return f"python -m gan train --resume {results.folder.location}{address_flag(command.address)}"

@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from common.cli import obeyed
+from common.cli import address_flag, obeyed
 from common.errors import require
 from common.files import WriteError
 from common.interrupt import Interrupted
 from common.progress import say
 from gan.paths import with_absolute_paths
 from tune.commands import PROG, Best, Command, Resume, Sweep, parse_command
+from tune.config import SweepConfig
 
 if TYPE_CHECKING:
     from tune.plan import SweepPlan
@@ -60,9 +61,9 @@ def _sweep(command: Sweep, console: Console) -> int:
     from tune.sweep_folder import SweepFolder
 
     folder = SweepFolder(config.storage, config.name or _default_name(config.gan.data.source))
+    resume = _resume_command(folder, config)
     require(
-        not folder.exists(),
-        f"{folder.location} holds a sweep already; choose another --name, or {_resume_command(folder)}",
+        not folder.exists(), f"{folder.location} holds a sweep already; choose another --name, or {resume}"
     )
     return _run(SweepPlan(config=config, space=space, folder=folder), console)
 
@@ -81,7 +82,7 @@ def _resume(command: Resume, console: Console) -> int:
         f"--trials {command.trials} is fewer than the {len(known)} that there are; try --trials +10",
     )
     if len(known) >= config.trials and not any(trial.is_unfinished() for trial in known.values()):
-        more = f"{_resume_command(folder)} --trials +10"
+        more = f"{_resume_command(folder, config)} --trials +10"
         say(console, f"all {len(known)} trials are finished; for more: {more}")
         return 0
     return _run(SweepPlan(config=config, space=folder.space(config), folder=folder, is_resumed=True), console)
@@ -97,15 +98,18 @@ def _run(plan: "SweepPlan", console: Console) -> int:
     try:
         trials = run_sweep(plan, view)
     except Interrupted as interrupted:
-        say(console, f"{interrupted}; everything is saved: go on with {_resume_command(plan.folder)}")
+        say(
+            console,
+            f"{interrupted}; everything is saved: go on with {_resume_command(plan.folder, plan.config)}",
+        )
         return interrupted.exit_code
     except (SweepError, WriteError) as error:
-        print(f"{PROG}: {error}; go on with {_resume_command(plan.folder)}", file=sys.stderr)
+        print(f"{PROG}: {error}; go on with {_resume_command(plan.folder, plan.config)}", file=sys.stderr)
         return 1
     view.finish(trials)
     say(console, f"results: {plan.folder.location}")
     if sum(not trial.is_unfinished() for trial in trials.values()) < plan.config.trials:
-        say(console, f"the time is up; go on with {_resume_command(plan.folder)}")
+        say(console, f"the time is up; go on with {_resume_command(plan.folder, plan.config)}")
     return 0
 
 
@@ -127,8 +131,8 @@ def _default_name(source: str) -> str:
     return f"{stem[:60]}-{time.strftime('%Y%m%d-%H%M%S')}"
 
 
-def _resume_command(folder: "SweepFolder") -> str:
-    return f"{PROG} resume {folder.location}"
+def _resume_command(folder: "SweepFolder", config: SweepConfig) -> str:
+    return f"{PROG} resume {folder.location}{address_flag(config.address)}"
 
 
 if __name__ == "__main__":

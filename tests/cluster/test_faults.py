@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from tests.cluster.metadata import notice
-from tests.cluster.running import WORKERS, Cluster, serve_metadata, wait_until
+from tests.cluster.running import DASHBOARD, WORKERS, Cluster, serve_metadata, wait_until
 from tests.cluster.trials import GAN, TICK
 from tests.conftest import Figure
 from tests.tune.test_trouble import standstill_s
@@ -22,8 +22,8 @@ pytestmark = [pytest.mark.cluster, pytest.mark.slow, pytest.mark.timeout(300)]
 NOTICE_S = 20  # AWS gives 120
 MOST_SECONDS_TO_GO_ON = 30
 """What a machine that is gone may cost. Later the test's own is back, and would hide that a trial waits."""
-FLAGS = f"--data shapes {GAN} --trials 2 --scheduler none --workers-per-trial 2 \
---cpus-per-worker 1 --address auto --storage /shared"
+PLACED = "--scheduler none --workers-per-trial 2 --cpus-per-worker 1 --storage /shared"
+FLAGS = f"--data shapes {GAN} --trials 2 {PLACED} --address auto"
 
 
 @contextlib.contextmanager
@@ -123,3 +123,22 @@ def test_a_killed_driver_on_the_head_loses_no_finished_tick_and_resume_goes_on(
     with running_sweep(cluster, "driver") as trials:
         cluster.head.run("kill -KILL $(pgrep -f 'python -m tune [s]weep')")
     figure("driver on the head killed, resumed", standstill_s(trials()))
+
+
+def test_a_job_that_is_stopped_saves_everything_and_says_how_to_go_on(
+    cluster: Cluster, figure: Figure
+) -> None:
+    cluster.wait_for_nodes(1 + WORKERS, timeout_s=150)
+    sweep = f"tune sweep --name stopped --data shapes {GAN} --images {TICK * 1000} --trials 2 {PLACED}"
+    submit, stop, logs = (f"ray job {verb} --address {DASHBOARD}" for verb in ("submit", "stop", "logs"))
+    cluster.head.run(f"{submit} --no-wait --submission-id stopped -- python -m {sweep}")
+    folder = cluster.shared / "stopped"
+    wait_until(lambda: any(len(trial.ticks) >= 5 for trial in collect(read_events(folder)).values()), 120)
+    began = time.monotonic()
+    cluster.head.run(f"{stop} stopped", timeout_s=90)
+    figure("job stopped", time.monotonic() - began)
+    said = cluster.head.run(f"{logs} stopped")
+    assert (
+        "stopped by SIGTERM; everything is saved: "
+        "go on with python -m tune resume /shared/stopped --address auto"
+    ) in said

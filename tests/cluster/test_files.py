@@ -143,6 +143,10 @@ def test_a_silent_machine_is_given_up_within_half_a_minute(head: Told) -> None:
     assert silence_s + sum(map(int, KEEPALIVE.values())) / 1000 <= 30
 
 
+def test_a_stopped_job_has_time_to_save_its_state(head: Told) -> None:
+    assert float(exported(head.one("ray start"))["RAY_JOB_STOP_WAIT_TIME_S"]) >= 60
+
+
 def test_a_head_listens_on_loopback_and_tells_nobody(head: Told) -> None:
     start = head.one("ray start")
     assert "--dashboard-host=127.0.0.1" in start

@@ -2,6 +2,7 @@
 
 import pytest
 
+from common.cli import address_flag
 from gan.commands import parse_command as parse_gan
 from styletransfer.commands import parse_command as parse_batch
 from tune.commands import parse_command as parse_tune
@@ -20,6 +21,6 @@ def test_a_job_runs_on_its_cluster_unless_told_otherwise(
 
 def test_elsewhere_ray_is_started_here(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("RAY_JOB_CONFIG_JSON_ENV_VAR", raising=False)
-    assert parse_tune(["sweep"]).sweep.address is None
+    assert parse_tune(["sweep"]).sweep.address is None and address_flag(None) == ""
     assert parse_gan(["train"]).address is None
     assert parse_batch(["photos", "paintings", "out"]).address is None
