@@ -22,6 +22,7 @@ from tests.cluster.trials import (
     paint,
     take,
 )
+from tests.conftest import Figure
 from tune.events import read_events
 from tune.trials import collect
 
@@ -35,6 +36,8 @@ pytestmark = [pytest.mark.cluster, pytest.mark.timeout(500)]
 FILE = "/root/cluster.yaml"
 BUCKET = "artsweep-results"
 TICKS = 4
+SLOW_S = 30
+"""A machine that was taken is replaced in about 10 seconds; once it took 76, and nothing told why."""
 
 
 @pytest.fixture(scope="module")
@@ -100,7 +103,7 @@ def test_a_submitted_batch_whose_pictures_travel_with_it_is_drawn_by_two_machine
 
 
 def test_a_spot_machine_that_aws_takes_is_drained_before_and_replaced_after(
-    cloud: Cloud, cluster: Cluster
+    cloud: Cloud, cluster: Cluster, figure: Figure, capsys: pytest.CaptureFixture[str]
 ) -> None:
     taken = cluster.lan.hosts[-1]
     [node] = cluster.listed("nodes", node_ip=taken.address, state="ALIVE")
@@ -108,8 +111,13 @@ def test_a_spot_machine_that_aws_takes_is_drained_before_and_replaced_after(
     # one that is idle ends itself as soon as it is drained
     wait_until(lambda: node["node_id"] in cluster.draining() or taken.address not in cluster.alive(), 90)
     cloud.take(taken)
-    wait_until(lambda: taken.address not in cluster.alive(), 60)
-    cluster.wait_for_nodes(1 + WORKERS, timeout_s=110)
+    seconds = wait_until(lambda: taken.address not in cluster.alive(), 60)
+    figure("spot machine taken, noticed", seconds)
+    seconds = cluster.wait_for_nodes(1 + WORKERS, timeout_s=110)
+    figure("spot machine taken, replaced", seconds)
+    if seconds > SLOW_S:
+        with capsys.disabled():
+            print(cluster.head.run("tail -n 500 /tmp/ray/session_latest/logs/monitor.log"))
     assert sorted(cloud.states().values()) == ["running"] * (1 + WORKERS) + ["terminated"]
 
 
