@@ -34,6 +34,9 @@ KEY = "/root/.ssh/id_ed25519"
 SHARED = "/shared"
 _SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _SUBNET = "10.77.0"
+# The laptop's address on the wire. A bridge without one of its own has the lowest of its ports', and another
+# when that port's host ends: for over a minute the other hosts would send to the old one.
+_MAC = "02:00:0a:4d:00:01"
 _CLONE_NEWNET = 0x40000000
 
 # Process 1 of a host. $1: its name; $2: folder that all hosts share; $3: public key, '' for no SSH server;
@@ -185,7 +188,8 @@ def lan_of(num_hosts: int, *, shared: Path, visible: Sequence[Path] = ()) -> Ite
         laptop = Host(
             "laptop", f"{_SUBNET}.1", _start(stack, "laptop", shared, "", _hidden([*python, *visible]))
         )
-        _inside(laptop.pid, f"ip link add lan type bridge; ip addr add {laptop.address}/24 dev lan")
+        _inside(laptop.pid, f"ip link add lan address {_MAC} type bridge")
+        _inside(laptop.pid, f"ip addr add {laptop.address}/24 dev lan")
         _inside(laptop.pid, "ip link set lan up; ip link set lo up")
         hosts = []
         for index in range(num_hosts):

@@ -36,8 +36,6 @@ pytestmark = [pytest.mark.cluster, pytest.mark.timeout(500)]
 FILE = "/root/cluster.yaml"
 BUCKET = "artsweep-results"
 TICKS = 4
-SLOW_S = 30
-"""A machine that was taken is replaced in about 10 seconds, seldom in 70; the autoscaler's log tells why."""
 
 
 @pytest.fixture(scope="module")
@@ -103,7 +101,7 @@ def test_a_submitted_batch_whose_pictures_travel_with_it_is_drawn_by_two_machine
 
 
 def test_a_spot_machine_that_aws_takes_is_drained_before_and_replaced_after(
-    cloud: Cloud, cluster: Cluster, figure: Figure, capsys: pytest.CaptureFixture[str]
+    cloud: Cloud, cluster: Cluster, figure: Figure
 ) -> None:
     taken = cluster.lan.hosts[-1]
     [node] = cluster.listed("nodes", node_ip=taken.address, state="ALIVE")
@@ -111,13 +109,8 @@ def test_a_spot_machine_that_aws_takes_is_drained_before_and_replaced_after(
     # one that is idle ends itself as soon as it is drained
     wait_until(lambda: node["node_id"] in cluster.draining() or taken.address not in cluster.alive(), 90)
     cloud.take(taken)
-    seconds = wait_until(lambda: taken.address not in cluster.alive(), 60)
-    figure("spot machine taken, noticed", seconds)
-    seconds = cluster.wait_for_nodes(1 + WORKERS, timeout_s=110)
-    figure("spot machine taken, replaced", seconds)
-    if seconds > SLOW_S:
-        with capsys.disabled():
-            print(cluster.head.run("tail -n 500 /tmp/ray/session_latest/logs/monitor.log"))
+    figure("spot machine taken, noticed", wait_until(lambda: taken.address not in cluster.alive(), 60))
+    figure("spot machine taken, replaced", cluster.wait_for_nodes(1 + WORKERS, timeout_s=60))
     assert sorted(cloud.states().values()) == ["running"] * (1 + WORKERS) + ["terminated"]
 
 
