@@ -12,14 +12,19 @@ from tests.cluster.running import WORKERS, Cluster, equip, export, lan_for_ray, 
 FILE = "/root/onprem.yaml"
 
 
-@pytest.fixture(scope="package")
-def lan(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lan]:
+@pytest.fixture(scope="module")
+def patience_s() -> int:
+    """How long workers wait for their head when they have lost it, half as long as Ray's default."""
+    return 30
+
+
+@pytest.fixture(scope="module")
+def lan(tmp_path_factory: pytest.TempPathFactory, patience_s: int) -> Iterator[Lan]:
     """A head, two workers and a laptop, none of which has Ray running."""
     with lan_for_ray(tmp_path_factory.mktemp("shared")) as lan:
         for host in lan.hosts:
             equip(host)
-            # after `ray down` workers wait for their head; half as long as Ray's default
-            export(host, {"RAY_gcs_rpc_server_reconnect_timeout_s": "30"})
+            export(host, {"RAY_gcs_rpc_server_reconnect_timeout_s": str(patience_s)})
         lan.laptop.write(FILE, onprem_file(lan))
         yield lan
 
@@ -34,7 +39,7 @@ def onprem_file(lan: Lan) -> str:
     return text
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def cluster(lan: Lan) -> Cluster:
     """The hosts after `ray up`, when all of them have joined."""
     cluster = Cluster(lan, FILE)

@@ -35,7 +35,7 @@ pytestmark = [pytest.mark.cluster, pytest.mark.timeout(500)]
 
 FILE = "/root/cluster.yaml"
 BUCKET = "artsweep-results"
-TICKS = 4
+TICKS = 3
 
 
 @pytest.fixture(scope="module")
