@@ -140,7 +140,8 @@ def lan_for_ray(shared: Path, *, spare: int = 0) -> Iterator[Lan]:
 def equip(host: Host) -> None:
     """Do what the files' commands that install would: ~/venv is this Python and finds the copied package."""
     host.run(f"ln -s {sys.prefix} venv")
-    export(host, {"PYTHONPATH": f"{host.home}/artsweep"})
+    # each host counts this machine's CPUs as its own: a thread that spins while it waits would take another's
+    export(host, {"PYTHONPATH": f"{host.home}/artsweep", "OMP_WAIT_POLICY": "passive"})
 
 
 def serve_metadata(host: Host, address: str, port: int, notice: str) -> None:

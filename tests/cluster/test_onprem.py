@@ -26,7 +26,7 @@ from tune.trials import collect
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(500)]
 
-SHORT, LONG = 3, 14
+SHORT, LONG = 3, 20
 """Ticks a trial, and where strangers ask around meanwhile."""
 PAIRS = 12
 # What Ray 2.60 and PyTorch answer without a token: whether a process lives, metrics, and to whoever asks a
