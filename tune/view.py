@@ -23,20 +23,32 @@ from tune.space import Space
 from tune.trials import Trial
 
 SECONDS_BETWEEN_REFRESHES = 1.0
+SECONDS_BETWEEN_LINES = 60.0  # where there is no terminal, such as in a job's log
 _SHARE_OF_TIME = 0.01  # all trials are looked at: of many more seldom
 LIVE_ROWS = 12
 FINAL_ROWS = 50
 
 
 class SweepView:
-    """A live table in a terminal; elsewhere one line for each trial that ends."""
+    """A live table in a terminal; elsewhere a line for each trial that ends, and one on all now and then."""
 
-    def __init__(self, console: Console, space: Space, metric: str, num_trials: int) -> None:
+    def __init__(
+        self,
+        console: Console,
+        space: Space,
+        metric: str,
+        num_trials: int,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._console, self._space, self._metric, self._num_trials = console, space, metric, num_trials
+        self._clock = clock
         self._live: Live | None = None
-        self._pace = Pace(SECONDS_BETWEEN_REFRESHES, _SHARE_OF_TIME)
-        self._started = time.monotonic()
+        self._pace = Pace(SECONDS_BETWEEN_REFRESHES, _SHARE_OF_TIME, clock=clock)
+        self._line_pace = Pace(SECONDS_BETWEEN_LINES, _SHARE_OF_TIME, is_due_at_once=False, clock=clock)
+        self._started = clock()
         self._images_before: int | None = None
+        self._images_told = 0
         self._told: set[int] = set()
 
     @contextlib.contextmanager
@@ -65,7 +77,7 @@ class SweepView:
     @contextlib.contextmanager
     def live(self) -> Iterator[None]:
         """Within the block `refresh` keeps a table up to date; it is gone afterwards."""
-        self._started = time.monotonic()
+        self._started = self._clock()
         if not self._console.is_terminal:
             yield
             return
@@ -79,11 +91,12 @@ class SweepView:
             return
         with self._pace.taken():
             if self._images_before is None:
-                self._images_before = _images(trials)
+                self._images_before = self._images_told = _images(trials)
             if self._live is not None:
                 self._live.update(Group(self._board(trials), Text(self._summary(trials))), refresh=True)
             else:
                 self._tell_ends(trials)
+                self._tell_progress(trials)
 
     def finish(self, trials: dict[int, Trial]) -> None:
         """Print the ranking and how the trials ended."""
@@ -99,7 +112,7 @@ class SweepView:
     def _summary(self, trials: dict[int, Trial]) -> str:
         states = Counter(trial.state for trial in trials.values())
         counts = ", ".join(f"{count} {state}" for state, count in sorted(states.items()))
-        seconds = time.monotonic() - self._started
+        seconds = self._clock() - self._started
         rate = (_images(trials) - (self._images_before or 0)) / max(seconds, 1e-9)
         ticks = [tick.numbers for trial in trials.values() for _, tick in trial.ticks]
         noise = next((numbers.get(f"{self._metric}_noise") for numbers in ticks), None)
@@ -136,11 +149,31 @@ class SweepView:
             if trial.is_unfinished() or trial.number in self._told:
                 continue
             self._told.add(trial.number)
-            values = [tick.numbers.get(self._metric) for tick in trial.valid_ticks()]
-            known = [value for value in values if value is not None]
-            value = f" {self._metric} {min(known):.4g}" if known else ""
+            best = self._best(trial)
+            value = f" {self._metric} {best:.4g}" if best is not None else ""
             reason = f": {trial.reason}" if trial.reason else ""
             say(self._console, f"trial {trial.number} {trial.state}{value}{reason}")
+
+    def _tell_progress(self, trials: dict[int, Trial]) -> None:
+        """A line when it is time for one and something has been trained since the last."""
+        images = _images(trials)
+        if images == self._images_told or not self._line_pace.is_due():
+            return
+        with self._line_pace.taken():
+            self._images_told = images
+            line = self._summary(trials)
+            measured = [
+                (best, trial.number) for trial in trials.values() if (best := self._best(trial)) is not None
+            ]
+            if measured:
+                best, number = min(measured)
+                line += f"; best {self._metric} {best:.4g} of trial {number}"
+            say(self._console, line)
+
+    def _best(self, trial: Trial) -> float | None:
+        """Its lowest measured value, None when it has none."""
+        values = (tick.numbers.get(self._metric) for tick in trial.valid_ticks())
+        return min((value for value in values if value is not None), default=None)
 
 
 def _images(trials: dict[int, Trial]) -> int:

@@ -49,3 +49,28 @@ def test_the_summary_counts_states_and_names_the_noise() -> None:
     last = shown(known).splitlines()[-1]
     assert last.startswith("3 of 4 trials: 1 pruned, 2 running; ")
     assert "noise of swd (real against real) 5" in last and "left" in last
+
+
+def test_elsewhere_a_line_a_minute_tells_how_far_the_sweep_is_when_something_has_been_trained() -> None:
+    out, now_s = io.StringIO(), 0.0
+    view = SweepView(Console(file=out, width=100), rates(), "swd", num_trials=4, clock=lambda: now_s)
+    known = trials(tick(0, 64, 9.0))
+
+    def said_at(seconds: float) -> list[str]:
+        nonlocal now_s
+        now_s = seconds
+        out.seek(0)
+        out.truncate()
+        view.refresh(known)
+        return out.getvalue().splitlines()
+
+    with view.live():
+        assert said_at(0.0) == said_at(59.0) == []
+        known = trials(tick(0, 64, 9.0), tick(0, 1264, 7.0), tick(1, 64, 8.0))
+        (line,) = said_at(61.0)
+        assert line.startswith("3 of 4 trials: 3 running; 1 min 1 s, 21 images/s; ")
+        assert line.endswith("; best swd 7 of trial 0")
+        assert said_at(90.0) == said_at(130.0) == []
+        known = trials(tick(0, 1264, 7.0), tick(1, 64, 8.0), tick(2, 1264, 6.0))
+        (line,) = said_at(190.0)
+        assert line.endswith("; best swd 6 of trial 2")
