@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.cluster.hosts import KEY
 from tests.cluster.ports import listening, questions_answered
 from tests.cluster.running import WORKERS, Cluster
 from tests.cluster.trials import (
@@ -150,10 +151,16 @@ def test_storage_that_only_the_head_sees_is_refused_before_anything_starts(clust
     ]
 
 
-def test_ray_down_leaves_nothing_running(cluster: Cluster) -> None:
+def test_ray_down_ends_the_cluster_and_ray_stop_what_it_leaves_on_the_workers(cluster: Cluster) -> None:
     cluster.ray("down --yes FILE")
     deadline = time.monotonic() + 120  # workers end when their patience does
     for host in cluster.lan.hosts:
         while "raylet" in (processes := host.run("ps -eo comm")) or "gcs_server" in processes:
             assert time.monotonic() < deadline, f"{host.name}: {processes}"
             time.sleep(1)
+    for worker in cluster.lan.hosts[1:]:  # as docs/clusters.md has it
+        login = f"ssh -i {KEY} -o StrictHostKeyChecking=no root@{worker.address}"
+        cluster.lan.laptop.run(f"{login} venv/bin/ray stop")
+    for host in cluster.lan.hosts:
+        left = [line for line in host.run("ps -eo args").splitlines() if "/ray/" in line or "ray::" in line]
+        assert not left, f"{host.name}: {left}"
