@@ -20,7 +20,7 @@ from tune.leaderboard import leaderboard
 from tune.orders import GangStatus
 from tune.results import trials_table
 from tune.space import Space
-from tune.trials import Trial
+from tune.trials import Trial, best_of
 
 SECONDS_BETWEEN_REFRESHES = 1.0
 SECONDS_BETWEEN_LINES = 60.0  # where there is no terminal, such as in a job's log
@@ -162,18 +162,16 @@ class SweepView:
         with self._line_pace.taken():
             self._images_told = images
             line = self._summary(trials)
-            measured = [
-                (best, trial.number) for trial in trials.values() if (best := self._best(trial)) is not None
-            ]
-            if measured:
-                best, number = min(measured)
-                line += f"; best {self._metric} {best:.4g} of trial {number}"
+            bests = ((self._best(trial), trial) for trial in trials.values())
+            first = best_of(bests, lower_is_better=True)
+            if first is not None:
+                line += f"; best {self._metric} {self._best(first):.4g} of trial {first.number}"
             say(self._console, line)
 
     def _best(self, trial: Trial) -> float | None:
-        """Its lowest measured value, None when it has none."""
+        """Its best measured value, None when it has none."""
         values = (tick.numbers.get(self._metric) for tick in trial.valid_ticks())
-        return min((value for value in values if value is not None), default=None)
+        return best_of(((value, value) for value in values), lower_is_better=True)
 
 
 def _images(trials: dict[int, Trial]) -> int:
