@@ -17,12 +17,12 @@ import torch
 from PIL import Image, ImageOps
 
 from gan.config import DataConfig
-from gan.data import Images, load_images
-from gan.feature_metrics import embed_all
+from gan.data.images import Images, load_images
+from gan.metrics.feature_distance import embed_all
 from perceptual.embedding import CompactEmbedder
-from perceptual.folding import rescale
+from perceptual.linear_probe import fit_probe
 from perceptual.loading import FeatureNetwork, load_network
-from perceptual.probe import fit_probe
+from perceptual.train.folding import rescale
 
 SIDE_PX, ITERATIONS, PICTURES = 128, 200, 3
 CONTENT_TAP = "relu4_1"

@@ -26,17 +26,17 @@ from rich.console import Console
 from rich.table import Table
 from training_course import COURSE_IMAGES, courses
 
-from gan import swd
 from gan.config import DataConfig
-from gan.data import Images, load_images
-from gan.distances import GaussianStatistics, frechet_distance, kernel_distance
-from gan.feature_metrics import embed_all
-from gan.kernels import kernel_set
-from gan.modes import count_modes
-from gan.neighbours import neighbourhood, precision_recall_density_coverage
+from gan.data.images import Images, load_images
+from gan.metrics import sliced_wasserstein
+from gan.metrics.feature_distance import embed_all
+from gan.metrics.frechet import GaussianStatistics, frechet_distance, kernel_distance
+from gan.metrics.kid import kernel_set
+from gan.metrics.mode_coverage import count_modes
+from gan.metrics.prdc import neighbourhood, precision_recall_density_coverage
 from perceptual.embedding import CompactEmbedder, load_embedder
+from perceptual.linear_probe import fit_probe
 from perceptual.network import WIDTHS
-from perceptual.probe import fit_probe
 
 ROOT = Path(__file__).parent.parent
 COUNTS, SEEDS, HELD_OUT = (1000, 2000, 5000), 5, 10_000
@@ -94,7 +94,7 @@ class Judge:
 
     @staticmethod
     def _projections(pictures: np.ndarray) -> Iterator[torch.Tensor]:
-        return swd.sorted_projections(pictures, seed=0, device=torch.device("cpu"))
+        return sliced_wasserstein.sorted_projections(pictures, seed=0, device=torch.device("cpu"))
 
     def judge(self, features: torch.Tensor, pictures: np.ndarray) -> Values:
         """All values of one set; the sliced distance only of 1000 pictures, it takes seconds for more."""
@@ -120,8 +120,8 @@ class Judge:
         return frechet_distance(reference, GaussianStatistics.from_features(features))
 
     def _sliced(self, pictures: np.ndarray) -> float:
-        sums = swd.summed_distances(self._swd, self._projections(pictures))
-        return float(sums.mean()) * 1000 / swd.NUM_DIRECTIONS
+        sums = sliced_wasserstein.summed_distances(self._swd, self._projections(pictures))
+        return float(sums.mean()) * 1000 / sliced_wasserstein.NUM_DIRECTIONS
 
     def _divergence(self, features: torch.Tensor) -> float:
         return count_modes(self._probe.predict(features), self._classes, self._num_classes).kl

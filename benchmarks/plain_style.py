@@ -9,7 +9,7 @@ from torch import Tensor
 
 from perceptual.loading import FeatureNetwork
 from styletransfer.config import StyleConfig
-from styletransfer.scales import as_tensor, fitted, resized
+from styletransfer.transfer.scales import as_tensor, fitted, resized
 
 
 def plain_lbfgs(

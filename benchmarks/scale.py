@@ -25,16 +25,16 @@ import tyro
 from rich.console import Console
 
 from gan.config import DataConfig, EvaluationConfig, GanConfig, NetworkConfig
-from tune import keeper, sweep
 from tune.config import SweepConfig
-from tune.gangs import GangConfig, Gangs
-from tune.orders import Command, Outcome
-from tune.plan import SweepPlan
-from tune.pool import Pool
-from tune.space import default_space
-from tune.sweep_folder import SweepFolder
-from tune.trials import Trial
-from tune.view import SweepView
+from tune.display.view import SweepView
+from tune.driver import artifacts, sweep
+from tune.driver.plan import SweepPlan
+from tune.records.sweep_folder import SweepFolder
+from tune.records.trial_records import Trial
+from tune.space.space import default_space
+from tune.worker_groups.launcher import GangConfig, Gangs
+from tune.worker_groups.messages import Command, Outcome
+from tune.worker_groups.pool import Pool
 
 TICKS, TICK_IMAGES = 4, 64
 
@@ -157,7 +157,9 @@ def run(arguments: Arguments, storage: str) -> tuple[dict[int, Trial], Watch]:
         with (
             mock.patch.object(sweep, "Gangs", EmptyGangs),
             mock.patch.object(sweep, "local_nodes", lambda: [{"CPU": float(arguments.gangs)}]),
-            mock.patch.object(keeper, "export_best", lambda *args, **settings: None),  # nothing was trained
+            mock.patch.object(
+                artifacts, "export_best", lambda *args, **settings: None
+            ),  # nothing was trained
         ):
             trials = sweep.run_sweep(plan, SweepView(Console(quiet=True), space, "swd", arguments.trials))
     finally:

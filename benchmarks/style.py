@@ -26,12 +26,12 @@ import torch
 from PIL import Image
 from plain_style import plain_lbfgs
 
-from common.ray_session import start_ray
+from common.cluster.session import start_ray
 from perceptual.loading import FeatureNetwork, load_network
-from styletransfer import optimize
 from styletransfer.__main__ import main as styletransfer
 from styletransfer.config import StyleConfig
-from styletransfer.images import read_picture
+from styletransfer.pictures.reading import read_picture
+from styletransfer.transfer import stylize
 
 ART = Path(__file__).parents[2] / "shared" / "data" / "art"
 SIDE_PX, EVALUATIONS = 256, 300
@@ -73,11 +73,11 @@ def seconds_to(
     """Seconds of ours, from the pictures on, until the style loss at full size is down to `goal`."""
     began, reached = time.monotonic(), list[float]()
 
-    def look(now: optimize.Progress) -> None:
+    def look(now: stylize.Progress) -> None:
         if now.scale == now.scales - 1 and now.losses.style <= goal:
             reached.append(time.monotonic() - began)
 
-    optimize.stylize(*pictures, config, network=network, on_step=look)
+    stylize.stylize(*pictures, config, network=network, on_step=look)
     return reached[0] if reached else float("inf")
 
 

@@ -14,14 +14,14 @@ import sys
 import time
 from pathlib import Path
 
+from quality import Quality, measure
 from rich.console import Console
 from rich.table import Table
 
 from perceptual.loading import load_network
 from styletransfer.config import StyleConfig
-from styletransfer.images import read_picture
-from styletransfer.optimize import stylize
-from styletransfer.quality import Quality, measure
+from styletransfer.pictures.reading import read_picture
+from styletransfer.transfer.stylize import stylize
 
 ART = Path(__file__).parents[2] / "shared" / "data" / "art"
 DEFAULT = StyleConfig(size=256)

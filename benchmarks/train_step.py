@@ -23,12 +23,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from common.device import has_fast_bf16, keep_freed_memory
-from gan.compilation import compiled_passes
 from gan.config import DataConfig, GanConfig, NetworkConfig
 from gan.networks import build_discriminator
-from gan.players import build_players
-from gan.recipe import recipe_for
-from gan.step import UNCOMPILED, Passes, train_step
+from gan.training.compilation import compiled_passes
+from gan.training.players import build_players
+from gan.training.step import UNCOMPILED, Passes, train_step
+from gan.training.step_settings import recipe_for
 
 CHANNELS = 3
 STEPS_A_TURN = 4
@@ -76,7 +76,7 @@ def main() -> None:
 def our_step(
     config: GanConfig, device: torch.device, passes: Passes, world_size: int = 1
 ) -> Callable[[], None]:
-    """A step as `gan.run` takes it, on images that lie on the device; `config.batch` of them a rank."""
+    """A step as `GanRun` takes it, on `config.batch` images a rank that are on the device already."""
     players = build_players(config, channels=CHANNELS, device=device)
     recipe = recipe_for(config, device=device, world_size=world_size)
     real, latents = _batch(config, device, torch.channels_last)

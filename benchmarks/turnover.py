@@ -24,16 +24,16 @@ from ray.train.torch import TorchTrainer
 from ray.train.v2.api.config import RunConfig, ScalingConfig
 from rich.console import Console
 
-from common.ray_session import start_ray
+from common.cluster.session import start_ray
 from gan.config import DataConfig, GanConfig, NetworkConfig
-from gan.data import load_images
-from gan.run import GanRun
+from gan.data.images import load_images
+from gan.training.run import GanRun
 from tune.config import SweepConfig
-from tune.plan import SweepPlan
-from tune.space import default_space
-from tune.sweep import run_sweep
-from tune.sweep_folder import SweepFolder
-from tune.view import SweepView
+from tune.display.view import SweepView
+from tune.driver.plan import SweepPlan
+from tune.driver.sweep import run_sweep
+from tune.records.sweep_folder import SweepFolder
+from tune.space.space import default_space
 
 WORKERS = 2
 

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 
 from rich.console import Console
 
-from common.cli import obeyed
-from gan.commands import PROG, Command, Sample, Train, parse_command
+from common.cli.parsing import obeyed
+from gan.cli.flags import PROG, Command, Sample, Train, parse_command
 
 
 def main(args: Sequence[str] | None = None) -> int:
@@ -21,10 +21,10 @@ def main(args: Sequence[str] | None = None) -> int:
 def _obey(command: Command, console: Console) -> int:
     # imported here: torch and Ray take seconds, a wrong flag is answered before
     if isinstance(command, Train):
-        from gan.train import run_train
+        from gan.cli.train import run_train
 
         return run_train(command, console)
-    from gan.inspection import run_evaluate, run_sample
+    from gan.cli.inspect import run_evaluate, run_sample
 
     return run_sample(command, console) if isinstance(command, Sample) else run_evaluate(command, console)
 

@@ -1,4 +1,4 @@
-"""A run's state and a generator alone as safetensors blobs; not what the tensors mean, that is `gan.run`'s.
+"""A run's state, and a generator alone, as safetensors blobs.
 
 One blob holds the tensors and, as JSON in its `__metadata__`, everything else. Nothing is ever unpickled.
 """
@@ -13,7 +13,7 @@ import safetensors.torch
 import torch
 
 from common.errors import ConfigError
-from common.files import replace_file
+from common.storage.atomic import replace_file
 
 FORMAT_VERSION = 1
 _LENGTH_BYTES = 8  # a safetensors blob begins with the length of its JSON header, little-endian
@@ -66,7 +66,7 @@ def from_bytes(data: bytes, *, name: str = "the checkpoint") -> RunState:
 def save(state: RunState, path: Path) -> None:
     """Write the state to `path`, whole or not at all.
 
-    Raises: common.files.WriteError when it cannot be written; an earlier file at `path` is then intact.
+    Raises: WriteError when it cannot be written; an earlier file at `path` is then intact.
     """
     replace_file(path, to_bytes(state))
 
@@ -108,7 +108,7 @@ def generator_from_bytes(data: bytes, *, name: str = "the generator") -> Generat
 def save_generator(generator: GeneratorState, path: Path) -> None:
     """Write the generator to `path`, whole or not at all.
 
-    Raises: common.files.WriteError when it cannot be written; an earlier file at `path` is then intact.
+    Raises: WriteError when it cannot be written; an earlier file at `path` is then intact.
     """
     replace_file(path, generator_to_bytes(generator))
 

@@ -14,12 +14,12 @@ from typing import Any
 import numpy as np
 
 from common.errors import ConfigError
-from common.storage import Folder, parse_json
+from common.storage.folder import Folder, parse_json
 from gan import checkpoint
 from gan.checkpoint import RunState
-from gan.commands import CONFIG_FILE
+from gan.cli.flags import CONFIG_FILE
 from gan.config import GanConfig
-from gan.grids import png_bytes
+from gan.image_grid import png_bytes
 
 DETAILS, HISTORY = "run.json", "history.csv"
 LAST, BEST, GENERATOR = "last.safetensors", "best.safetensors", "generator.safetensors"
@@ -40,7 +40,7 @@ class RunFolder:
     def begin(self, config: GanConfig, details: dict[str, Any]) -> None:
         """Write the run's settings, also when it goes on with more images or workers.
 
-        Raises: common.files.WriteError when the folder cannot be written.
+        Raises: WriteError when the folder cannot be written.
         """
         self.folder.write(DETAILS, _to_json(details))
         self.folder.write(CONFIG_FILE, _to_json(config.to_dict()))
@@ -89,7 +89,7 @@ class RunFolder:
 
         The last state is written last: only with it is the tick done, and a death before repeats the tick.
 
-        Raises: common.files.WriteError when the disk is full or the like; earlier files are intact.
+        Raises: WriteError when the disk is full or the like; earlier files are intact.
         """
         data = checkpoint.to_bytes(state)
         self.folder.write(f"samples/{int(history[-1]['images_seen']):09d}.png", png_bytes(grid))

@@ -33,7 +33,7 @@ def load_network(
     weights: for compact a shipped set (default: the newest) or a .safetensors or .pth file that
     `perceptual.train` wrote; for vgg19 a file of torchvision's state dict (default: torch.hub's cache, then
     the download); for both `random` or `random:SEED`, He initialization, to compare with. Random channels
-    do not have mean 1: `perceptual.folding.rescale` brings them there, which takes images.
+    do not have mean 1: `perceptual.train.folding.rescale` brings them there, which takes images.
     pooling: average or max; default: average for compact, max for vgg19.
     last_tap: what comes after it is not kept in memory; default: the last there is.
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from rich.console import Console
 
-from common.cli import obeyed
+from common.cli.parsing import obeyed
 from styletransfer.commands import PROG, Batch, parse_command
 
 

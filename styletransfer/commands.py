@@ -9,10 +9,10 @@ from typing import Annotated
 
 import tyro
 
-from common.cli import cluster_of_this_job, parse
+from common.cli.parsing import cluster_of_this_job, parse
 from common.errors import require, require_between
 from styletransfer.config import StyleConfig
-from styletransfer.writing import Format
+from styletransfer.pictures.writing import Format
 
 PROG = "python -m styletransfer"
 PREVIEW_FOLDER = "_preview"  # no picture's own folder: their names never begin with an underscore

@@ -3,11 +3,11 @@
 from collections import Counter
 from collections.abc import Iterator
 
-from styletransfer.batch import Options, local_crew
 from styletransfer.commands import Batch
-from styletransfer.estimate import measured_seconds, worker_bytes
-from styletransfer.plan import Plan
-from styletransfer.view import duration
+from styletransfer.execution.batch import Options, local_crew
+from styletransfer.planning.estimate import measured_seconds, worker_bytes
+from styletransfer.planning.plan import Plan
+from styletransfer.report.terminal import duration
 
 _SAMPLE = 3
 

@@ -10,14 +10,14 @@ import numpy as np
 import torch
 from PIL import Image
 
-from common.storage import Folder
+from common.storage.folder import Folder
 from perceptual.loading import load_network
-from styletransfer import optimize
 from styletransfer.config import StyleConfig
-from styletransfer.features import Network
-from styletransfer.images import read_picture
-from styletransfer.optimize import Progress, Stylized
-from styletransfer.writing import write_picture
+from styletransfer.pictures.reading import read_picture
+from styletransfer.pictures.writing import write_picture
+from styletransfer.transfer import stylize as optimize
+from styletransfer.transfer.features import Network
+from styletransfer.transfer.stylize import Progress, Stylized
 
 Source = str | Path | Image.Image | np.ndarray
 """A file, a Pillow image, or RGB (H, W, 3) as bytes or as floats in [0, 1]."""
@@ -84,7 +84,7 @@ def stylize(
     picture. settings: fields of `StyleConfig`, on top of `config`. network: default: loaded as the settings
     say; give one to load it once.
 
-    Raises: ConfigError for files that cannot be read, settings that break a rule, and as `optimize.stylize`.
+    Raises: ConfigError for files that cannot be read, settings that break a rule, and as `transfer.stylize`.
     """
     if isinstance(start, str | Path):
         settings["start"] = str(start)

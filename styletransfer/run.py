@@ -4,14 +4,14 @@ import sys
 
 from rich.console import Console
 
-from common.interrupt import Interrupted
+from common.cli.signals import Interrupted
 from styletransfer.commands import PROG, Batch
-from styletransfer.ledger import BatchError, write_contact_sheet
-from styletransfer.manifest import locked
-from styletransfer.names import shown
-from styletransfer.plan import Plan, Request, make_plan, make_request
-from styletransfer.sheet import SHEET_NAME
-from styletransfer.view import BatchView
+from styletransfer.execution.result_log import BatchError, write_contact_sheet
+from styletransfer.planning.manifest import locked
+from styletransfer.planning.output_names import shown
+from styletransfer.planning.plan import Plan, Request, make_plan, make_request
+from styletransfer.report.contact_sheet import SHEET_NAME
+from styletransfer.report.terminal import BatchView
 
 
 def run(command: Batch, console: Console) -> int:
@@ -44,7 +44,7 @@ def run(command: Batch, console: Console) -> int:
 
 
 def _draw(plan: Plan, command: Batch, view: BatchView) -> int:
-    from styletransfer.batch import Options, run_batch  # Ray takes a second
+    from styletransfer.execution.batch import Options, run_batch  # Ray takes a second
 
     options = Options(
         address=command.address, workers=command.workers, gpu=command.wants_gpu(), batch=command.batch

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from gan.commands import parse_command as parse_gan
+from gan.cli.flags import parse_command as parse_gan
 from gan.config import GanConfig
 from tune.commands import parse_command as parse_tune
-from tune.space_file import load_space
+from tune.space.toml import load_space
 
 ROOT = Path(__file__).parent.parent
 

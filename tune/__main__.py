@@ -10,18 +10,18 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from common.cli import address_flag, obeyed
+from common.cli.parsing import address_flag, obeyed
+from common.cli.progress import say
+from common.cli.signals import Interrupted
 from common.errors import require
-from common.files import WriteError
-from common.interrupt import Interrupted
-from common.progress import say
-from gan.paths import with_absolute_paths
+from common.storage.atomic import WriteError
+from gan.config_file import with_absolute_paths
 from tune.commands import PROG, Best, Command, Resume, Sweep, parse_command
 from tune.config import SweepConfig
 
 if TYPE_CHECKING:
-    from tune.plan import SweepPlan
-    from tune.sweep_folder import SweepFolder
+    from tune.driver.plan import SweepPlan
+    from tune.records.sweep_folder import SweepFolder
 
 
 def main(args: Sequence[str] | None = None) -> int:
@@ -43,8 +43,8 @@ def _obey(command: Command, console: Console) -> int:
 
 def _sweep(command: Sweep, console: Console) -> int:
     # imported here and below: torch and Ray take seconds, a wrong flag is answered before
-    from tune.space import check_accepts, default_space
-    from tune.space_file import load_space, to_toml
+    from tune.space.space import check_accepts, default_space
+    from tune.space.toml import load_space, to_toml
 
     config = dataclasses.replace(command.sweep, gan=with_absolute_paths(command.sweep.gan))
     space = load_space(config.space, config.gan) if config.space else default_space()
@@ -57,8 +57,8 @@ def _sweep(command: Sweep, console: Console) -> int:
         not outside, f"--space searches {', '.join(outside)}, but all trials share one data set; leave it out"
     )
 
-    from tune.plan import SweepPlan
-    from tune.sweep_folder import SweepFolder
+    from tune.driver.plan import SweepPlan
+    from tune.records.sweep_folder import SweepFolder
 
     folder = SweepFolder(config.storage, config.name or _default_name(config.gan.data.source))
     resume = _resume_command(folder, config)
@@ -69,10 +69,10 @@ def _sweep(command: Sweep, console: Console) -> int:
 
 
 def _resume(command: Resume, console: Console) -> int:
-    from tune.events import read_events
-    from tune.plan import SweepPlan
-    from tune.sweep_folder import SweepFolder
-    from tune.trials import collect
+    from tune.driver.plan import SweepPlan
+    from tune.records.events import read_events
+    from tune.records.sweep_folder import SweepFolder
+    from tune.records.trial_records import collect
 
     folder = SweepFolder.at(command.directory)
     config = command.changed(folder.config())
@@ -89,9 +89,9 @@ def _resume(command: Resume, console: Console) -> int:
 
 
 def _run(plan: "SweepPlan", console: Console) -> int:
-    from tune.sweep import run_sweep
-    from tune.view import SweepView
-    from tune.watch import SweepError
+    from tune.display.view import SweepView
+    from tune.driver.stopping import SweepError
+    from tune.driver.sweep import run_sweep
 
     metric = plan.config.gan.evaluation.key()
     view = SweepView(console, plan.space, metric, plan.config.trials)
@@ -116,9 +116,9 @@ def _run(plan: "SweepPlan", console: Console) -> int:
 def _best(command: Best, console: Console) -> int:
     import json
 
-    from common.files import replace_file
-    from tune.best import best_config
-    from tune.sweep_folder import SweepFolder
+    from common.storage.atomic import replace_file
+    from tune.records.export_best import best_config
+    from tune.records.sweep_folder import SweepFolder
 
     config = best_config(SweepFolder.at(command.directory))
     replace_file(Path(command.out), (json.dumps(config.to_dict(), indent=2) + "\n").encode())

@@ -11,9 +11,9 @@ from typing import Annotated
 
 import tyro
 
-from common.cli import cluster_of_this_job, parse
+from common.cli.parsing import cluster_of_this_job, parse
 from common.errors import require
-from gan.commands import read_config
+from gan.cli.flags import read_config
 from gan.config import GanConfig
 from tune.config import SweepConfig
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 import tyro
 
-from common.cli import cluster_of_this_job
+from common.cli.parsing import cluster_of_this_job
 from common.errors import ConfigError, require, require_no_password
 from gan.config import GanConfig
 

@@ -23,8 +23,8 @@ from tests.cluster.trials import (
     take,
 )
 from tests.conftest import Figure
-from tune.events import read_events
-from tune.trials import collect
+from tune.records.events import read_events
+from tune.records.trial_records import collect
 
 pytest.importorskip("moto.server", reason="moto is not installed; `make test-cluster` installs it")
 pytest.importorskip("boto3", reason="boto3 is not installed; `make test-cluster` installs it")

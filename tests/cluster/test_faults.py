@@ -13,9 +13,9 @@ from tests.cluster.metadata import notice
 from tests.cluster.running import DASHBOARD, WORKERS, Cluster, serve_metadata, wait_until
 from tests.cluster.trials import GAN, TICK
 from tests.conftest import Figure
-from tests.tune.test_trouble import standstill_s
-from tune.events import read_events
-from tune.trials import Trial, collect
+from tests.tune.driver.test_trouble import standstill_s
+from tune.records.events import read_events
+from tune.records.trial_records import Trial, collect
 
 pytestmark = [pytest.mark.cluster, pytest.mark.slow, pytest.mark.timeout(300)]
 
@@ -105,7 +105,7 @@ def test_a_host_whose_end_was_announced_costs_its_trial_no_finished_tick(
     host = cluster.lan.hosts[-1]
     serve_metadata(host, "127.0.0.1", 8169, "/run/notice")
     endpoint = "AWS_EC2_METADATA_SERVICE_ENDPOINT=http://127.0.0.1:8169"
-    host.run(f"cd artsweep && {endpoint} setsid -f python -m common.spot_notice > /run/said 2>&1")
+    host.run(f"cd artsweep && {endpoint} setsid -f python -m common.cluster.spot_notice > /run/said 2>&1")
     with running_sweep(cluster, "spot", ticks=300) as trials:
         ends = time.monotonic() + NOTICE_S
         host.write("/run/notice", notice(seconds=NOTICE_S))

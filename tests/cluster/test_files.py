@@ -207,11 +207,11 @@ def test_workers_of_aws_are_spot_machines_with_a_gpu_from_none_up(aws: Raised) -
 
 
 def test_a_spot_machine_listens_for_its_notice_once_and_the_head_does_not(aws: Raised) -> None:
-    ended, begun = aws.worker.one("pkill"), aws.worker.one("setsid", "python -m common.spot_notice")
+    ended, begun = aws.worker.one("pkill"), aws.worker.one("setsid", "python -m common.cluster.spot_notice")
     order = [aws.worker.commands.index(line) for line in (aws.worker.one("ray start"), ended, begun)]
     assert order == sorted(order)
     pattern = shlex.split(ended[ended.index("pkill") :])[2]
-    assert re.search(pattern, "python -m common.spot_notice"), "an earlier one ends"
+    assert re.search(pattern, "python -m common.cluster.spot_notice"), "an earlier one ends"
     assert not re.search(pattern, ended), "the shell that ends it does not"
     assert not any("spot_notice" in line for line in aws.head.commands)
 

@@ -22,8 +22,8 @@ from tests.cluster.trials import (
     paint,
     take,
 )
-from tune.events import read_events
-from tune.trials import collect
+from tune.records.events import read_events
+from tune.records.trial_records import collect
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(500)]
 

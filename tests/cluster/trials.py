@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from tune.trials import Trial
+from tune.records.trial_records import Trial
 
 TRIALS = 6
 TICK = 64

@@ -3,7 +3,7 @@
 import pytest
 
 from common.errors import ConfigError, require_no_password
-from common.storage import Folder
+from common.storage.folder import Folder
 from tune.config import SweepConfig
 
 

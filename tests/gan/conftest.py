@@ -7,12 +7,12 @@ import pytest
 import ray
 import torch
 
-from common.ray_session import start_ray
-from common.storage import Folder
+from common.cluster.session import start_ray
+from common.storage.folder import Folder
 from gan.config import DataConfig, EvaluationConfig, GanConfig, NetworkConfig
-from gan.data import load_images
-from gan.run import GanRun
+from gan.data.images import load_images
 from gan.run_folder import Row, RunFolder, is_best
+from gan.training.run import GanRun
 
 
 @pytest.fixture(scope="session")

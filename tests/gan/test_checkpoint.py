@@ -17,7 +17,7 @@ import safetensors.torch
 import torch
 
 from common.errors import ConfigError
-from common.files import WriteError
+from common.storage.atomic import WriteError
 from gan import checkpoint
 from gan.checkpoint import CheckpointError, GeneratorState, RunState
 from gan.config import GanConfig

@@ -15,8 +15,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from common.ray_session import usable_cpus
-from common.storage import Folder
+from common.cluster.session import usable_cpus
+from common.storage.folder import Folder
 from gan.__main__ import main
 from gan.config import GanConfig
 from gan.run_folder import Row, RunFolder
@@ -31,7 +31,7 @@ def no_ray(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object) -> None:
         pytest.fail("Ray was started")
 
-    monkeypatch.setattr("gan.train.start_ray", refuse)
+    monkeypatch.setattr("gan.cli.train.start_ray", refuse)
 
 
 @pytest.mark.parametrize("command", [[], ["train"], ["sample"], ["evaluate"]])

@@ -12,8 +12,8 @@ import torch
 from PIL import Image
 
 from common.errors import ConfigError
-from common.files import WriteError
-from common.storage import Folder
+from common.storage.atomic import WriteError
+from common.storage.folder import Folder
 from gan.checkpoint import RunState, generator_from_bytes
 from gan.config import GanConfig
 from gan.run_folder import GENERATOR, Row, RunFolder, best_row, is_best

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import ray
 
-from common.ray_session import start_ray
+from common.cluster.session import start_ray
 from tests.styletransfer import sabotage
 
 

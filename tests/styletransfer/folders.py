@@ -7,13 +7,13 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from common.storage import Folder
-from styletransfer import optimize
+from common.storage.folder import Folder
 from styletransfer.commands import parse_command
-from styletransfer.images import read_picture
-from styletransfer.manifest import Entry, read_manifest
-from styletransfer.pairs import Pair
-from styletransfer.plan import Plan, make_plan, make_request
+from styletransfer.pictures.reading import read_picture
+from styletransfer.planning.manifest import Entry, read_manifest
+from styletransfer.planning.pairs import Pair
+from styletransfer.planning.plan import Plan, make_plan, make_request
+from styletransfer.transfer import stylize
 from tests.styletransfer.tiny import picture
 
 _QUICK = {
@@ -74,6 +74,6 @@ def stylized_alone(plan: Plan, root: Path, content: str, style: str) -> np.ndarr
     photo = read_picture(root / "photos" / content, long_side_px=config.size, enlarge=True).rgb
     painting = read_picture(root / "paintings" / style, long_side_px=config.size).rgb
     [network] = plan.request.networks.values()
-    picture = optimize.stylize(photo, painting, config, network=network).picture
+    picture = stylize.stylize(photo, painting, config, network=network).picture
     made: np.ndarray = np.rint(picture * 255).astype(np.uint8)
     return made

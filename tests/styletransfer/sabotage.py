@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from perceptual.network import FeatureNetwork
-from styletransfer.inputs import Kind
-from styletransfer.keys import NetworkKey
-from styletransfer.orders import Drawn, Order, Prepared, Setup
-from styletransfer.painter import Painter
+from styletransfer.execution.messages import Drawn, Order, Prepared, Setup
+from styletransfer.execution.painter import Painter
+from styletransfer.planning.inputs import Kind
+from styletransfer.planning.keys import NetworkKey
 
 
 class Sabotaged(Painter):

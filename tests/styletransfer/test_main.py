@@ -25,7 +25,7 @@ def no_ray(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object) -> None:
         pytest.fail("Ray was started")
 
-    monkeypatch.setattr("styletransfer.batch.start_ray", refuse)
+    monkeypatch.setattr("styletransfer.execution.batch.start_ray", refuse)
 
 
 def test_every_setting_is_a_flag_that_the_help_tells_of(capsys: Capture) -> None:

@@ -8,10 +8,11 @@ from PIL import Image
 from skimage import data
 
 from common.errors import ConfigError
-from common.storage import Folder
+from common.storage.folder import Folder
 from perceptual.loading import load_network
-from styletransfer import StyleConfig, optimize, stylize
-from styletransfer.writing import read_settings
+from styletransfer import StyleConfig, stylize
+from styletransfer.pictures.writing import read_settings
+from styletransfer.transfer import stylize as optimize
 
 SIZE = 32
 QUICK = {"size": SIZE, "iterations": 6, "scales": 2}

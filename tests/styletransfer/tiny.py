@@ -4,8 +4,8 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from perceptual.folding import rescale
 from perceptual.network import CompactNetwork
+from perceptual.train.folding import rescale
 from styletransfer.config import StyleConfig
 
 LAYERS = ("relu1_1", "relu2_1", "relu3_1")

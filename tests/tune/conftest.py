@@ -8,9 +8,9 @@ import pytest
 import ray
 import ray.cloudpickle
 
-from common.ray_session import start_ray
+from common.cluster.session import start_ray
 from tests.tune import sweeps
-from tune import gangs
+from tune.worker_groups import launcher
 
 
 @pytest.fixture(scope="session")
@@ -31,4 +31,4 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def sabotage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Lets trials with certain learning rates fail, in the workers of the gangs."""
-    monkeypatch.setattr(gangs, "work", functools.partial(sweeps.sabotaged_work, scene=str(tmp_path)))
+    monkeypatch.setattr(launcher, "work", functools.partial(sweeps.sabotaged_work, scene=str(tmp_path)))

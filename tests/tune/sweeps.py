@@ -12,12 +12,12 @@ from rich.console import Console
 
 from gan.config import DataConfig, EvaluationConfig, GanConfig, NetworkConfig
 from tune.config import SweepConfig
-from tune.plan import SweepPlan
-from tune.space import Choice, Float, Space
-from tune.sweep import run_sweep
-from tune.sweep_folder import SweepFolder
-from tune.trials import Trial
-from tune.view import SweepView
+from tune.display.view import SweepView
+from tune.driver.plan import SweepPlan
+from tune.driver.sweep import run_sweep
+from tune.records.sweep_folder import SweepFolder
+from tune.records.trial_records import Trial
+from tune.space.space import Choice, Float, Space
 
 RATE = "optimizer.generator_lr"
 POISON = 1.0
@@ -61,8 +61,8 @@ def sweep(
 
 def sabotaged_work(setup: dict[str, Any], *, scene: str) -> None:
     """`gangs.work`, but that the rates above do what they say; single killings are noted in `scene`."""
-    from gan.run import GanRun
-    from tune import gangs as honest
+    from gan.training.run import GanRun
+    from tune.worker_groups import launcher as honest
 
     original: Callable[[GanRun], dict[str, float]] = GanRun.tick
 

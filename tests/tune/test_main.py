@@ -6,15 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from gan.commands import parse_command as parse_gan
+from gan.cli.flags import parse_command as parse_gan
 from gan.config import GanConfig
 from tune.__main__ import main
 from tune.commands import Resume, Sweep, parse_command
 from tune.config import SweepConfig
-from tune.events import EventLog, TrialEnded, TrialStarted
-from tune.space import default_space
-from tune.space_file import load_space
-from tune.sweep_folder import SweepFolder
+from tune.records.events import EventLog, TrialEnded, TrialStarted
+from tune.records.sweep_folder import SweepFolder
+from tune.space.space import default_space
+from tune.space.toml import load_space
 
 Capture = pytest.CaptureFixture[str]
 
@@ -26,7 +26,7 @@ def no_ray(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object) -> None:
         pytest.fail("Ray was started")
 
-    monkeypatch.setattr("tune.sweep.start_ray", refuse)
+    monkeypatch.setattr("tune.driver.sweep.start_ray", refuse)
 
 
 @pytest.mark.parametrize("command", [[], ["sweep"], ["resume"], ["best"]])

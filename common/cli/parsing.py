@@ -1,0 +1,104 @@
+"""Reading a command line with tyro, and ending with the right exit code; what the flags are, callers say."""
+
+import contextlib
+import io
+import os
+import re
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import tyro
+
+from common.cli.signals import Interrupted, interruptible
+from common.errors import ConfigError
+
+# the frame, and what tyro draws where the output is not Unicode
+_SIDES, _RULE = "│|", set("╭╮╰╯─+-")
+# how Python says that a text is no number
+_PHRASES = {
+    r"invalid literal for int\(\) with base 10: ('.*?')": r"a whole number is needed, not \1",
+    r"could not convert string to float: ('.*?')": r"a number is needed, not \1",
+}
+# set by Ray 2.60 for the command of a job, together with RAY_ADDRESS
+_JOB_VARIABLE = "RAY_JOB_CONFIG_JSON_ENV_VAR"
+_FOOTER = re.compile(r"For full helptext, (see|run):? *")
+
+
+def obeyed(prog: str, obey: Callable[[], int]) -> int:
+    """What `obey` returns, or the exit code of what it raises, said in one line.
+
+    2 the command cannot be obeyed (ConfigError), 130 and 143 stopped by Ctrl-C and SIGTERM.
+    """
+    try:
+        with interruptible():
+            return obey()
+    except ConfigError as error:
+        print(f"{prog}: {error}", file=sys.stderr)
+        return 2
+    except Interrupted as interrupted:
+        print(f"{prog}: {interrupted}", file=sys.stderr)
+        return interrupted.exit_code
+
+
+def cluster_of_this_job() -> str | None:
+    """What `--address` is by default: auto in a job of `ray job submit`, None elsewhere.
+
+    A job is sent to a cluster to run there; a Ray of its own would train on the head alone.
+    """
+    return "auto" if _JOB_VARIABLE in os.environ else None
+
+
+def address_flag(address: str | None) -> str:
+    """What a command that goes on where this one stopped needs, so as to run where it ran."""
+    return "" if address is None else f" --address {address}"
+
+
+def parse(commands: Any, args: Sequence[str], *, prog: str, description: str) -> Any:
+    """The value of type `commands`, a dataclass or a union of subcommands, that `args` spell.
+
+    `--help` prints tyro's help and raises SystemExit(0).
+
+    Raises: ConfigError, one line, for an unknown flag, a missing or wrong value, or a broken rule.
+    """
+    complaint = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(complaint):
+            return tyro.cli(commands, args=args, prog=prog, description=description)
+    except SystemExit as stop:
+        if not stop.code:
+            raise
+        raise ConfigError(_rule_broken(stop) or _one_line(complaint.getvalue())) from None
+
+
+def _rule_broken(error: BaseException | None) -> str | None:
+    """The message of the ConfigError that a dataclass raised and tyro wrapped, if that is the cause."""
+    while error is not None:
+        if isinstance(error, ConfigError):
+            return str(error)
+        error = error.__cause__ or error.__context__
+    return None
+
+
+def _one_line(box: str) -> str:
+    """tyro's complaint without its frame and its title: what is wrong, and what it suggests."""
+    sections: list[list[str]] = [[]]
+    for line in box.splitlines()[1:]:
+        text = line.strip().strip(_SIDES).strip()
+        if set(text) <= _RULE:
+            sections.append([])
+        else:
+            sections[-1].append(text)
+    first, *others = [section for section in sections if section]
+    line = " ".join(first).rstrip(".")
+    for section in others:
+        text = " ".join(section)
+        if section[0] == "Perhaps you meant:":
+            line += f"; perhaps you meant {section[1]}"
+        elif section[0].startswith("Available subcommands"):
+            line += f"; {text[0].lower()}{text[1:]}"
+        elif section[0].startswith("For full helptext"):
+            line += f"; see {_FOOTER.sub('', text)}"
+    for pattern, phrase in _PHRASES.items():
+        line = re.sub(pattern, phrase, line)
+    return line

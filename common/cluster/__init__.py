@@ -1,0 +1,1 @@
+"""Ray sessions, nodes, placement and shared storage."""

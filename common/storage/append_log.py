@@ -1,0 +1,107 @@
+"""A file of lines that only grows, on a disk or behind a URL; what a line says is its owner's."""
+
+import contextlib
+import os
+import time
+from pathlib import Path
+from typing import Self
+
+from common.storage.atomic import WriteError
+from common.storage.folder import Folder
+
+
+class AppendedLines:
+    """Appends lines to the file `name` in a folder; use it in a `with` block.
+
+    On a disk a line is there when `append` returns, also after a kill of the process, and with `is_durable`
+    also after a power cut. An object store cannot append: there the whole file is written at most every
+    `seconds_between_writes`, and at the end. A torn last line, left by a kill or a full disk, is closed by a
+    line break, so that the next one stands alone. remedy: what an error tells to do.
+
+    Raises: WriteError in one line when the disk is full or the like; what was there before is intact.
+    """
+
+    def __init__(
+        self,
+        folder: Folder,
+        name: str,
+        *,
+        remedy: str,
+        is_durable: bool = False,
+        seconds_between_writes: float = 30.0,
+    ) -> None:
+        self._folder, self._name = folder, name
+        self._file: _AppendedFile | None = None
+        if folder.is_local:
+            self._file = _AppendedFile(Path(folder.path(name)), remedy, is_durable)
+        else:
+            content = folder.read(name) or b""
+            self._lines = bytearray(content + _missing_newline(content))
+        self._interval_s = seconds_between_writes
+        self._next_write_s = time.monotonic()  # the first write shows that the place can be written
+        self._is_written = True
+
+    def append(self, line: bytes) -> None:
+        """Add a line, with its line break, at the end."""
+        if self._file is not None:
+            self._file.append(line)
+            return
+        self._lines += line
+        self._is_written = False
+        if time.monotonic() >= self._next_write_s:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write what an object store does not have yet."""
+        if self._file is None and not self._is_written:
+            self._folder.write(self._name, bytes(self._lines))
+            self._is_written = True
+            self._next_write_s = time.monotonic() + self._interval_s
+
+    def close(self) -> None:
+        """Flush, and let go of the file."""
+        self.flush()
+        if self._file is not None:
+            self._file.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+class _AppendedFile:
+    def __init__(self, path: Path, remedy: str, is_durable: bool) -> None:
+        self._path, self._remedy, self._is_durable = path, remedy, is_durable
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
+            self._size = os.fstat(self._descriptor).st_size
+            last = os.pread(self._descriptor, 1, self._size - 1) if self._size else b""
+        except OSError as error:
+            raise self._error(error) from error
+        self.append(_missing_newline(last))
+
+    def append(self, data: bytes) -> None:
+        try:
+            rest = memoryview(data)
+            while rest:
+                rest = rest[os.write(self._descriptor, rest) :]
+            if self._is_durable:
+                os.fsync(self._descriptor)
+        except OSError as error:
+            with contextlib.suppress(OSError):
+                os.ftruncate(self._descriptor, self._size)  # no half line stays
+            raise self._error(error) from error
+        self._size += len(data)
+
+    def close(self) -> None:
+        os.close(self._descriptor)
+
+    def _error(self, error: OSError) -> WriteError:
+        return WriteError(f"{self._path} cannot be written: {error.strerror or error}; {self._remedy}")
+
+
+def _missing_newline(content: bytes) -> bytes:
+    return b"" if not content or content.endswith(b"\n") else b"\n"

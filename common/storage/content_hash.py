@@ -1,0 +1,158 @@
+"""Content digests of files, remembered by their status so that a second start need not read them again."""
+
+import hashlib
+import json
+import os
+import stat
+import time
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from common.errors import ConfigError
+from common.storage.folder import Folder
+
+# A file changed twice within one tick of the file system's clock looks unchanged (as git's "racy" entries);
+# what changed so lately is read again next time.
+_SETTLED_S = 2.0
+
+_READS_AT_ONCE = 16  # of an object store, where one read mostly waits
+
+_Status = tuple[int, int, int]  # size, mtime_ns, ctime_ns
+_Entry = tuple[int, int, int, str]  # and the digest
+_Known = dict[str, _Entry]
+
+
+def digest_files(files: Mapping[str, Path], index_path: Path) -> str:
+    """Digest of names and contents, hex; equal wherever the files lie and whenever they were written.
+
+    `index_path` is as in `digest_each`. A file that cannot be read counts as one with its reason for content.
+    """
+    digests = digest_each(files, index_path)
+    whole = hashlib.blake2b(digest_size=20)
+    for name in sorted(digests):
+        # a NUL cannot be part of a name, nor does a hex digest hold a newline
+        whole.update(name.encode("utf-8", "surrogateescape") + b"\0" + digests[name].encode() + b"\n")
+    return whole.hexdigest()
+
+
+def digest_each(files: Mapping[str, Path], index_path: Path) -> dict[str, str]:
+    """Name -> digest of each file's bytes, hex; for a file that cannot be read, its reason.
+
+    `index_path` remembers each file's digest under its size and times.
+    """
+    places = {name: str(path) for name, path in files.items()}
+    return _digests(
+        places, lambda name: _status(files[name]), lambda name: _digest(files[name]), index_path, None
+    )
+
+
+def digest_remote(
+    folder: Folder, names: Iterable[str], index_path: Path, *, max_bytes: int
+) -> dict[str, str]:
+    """As `digest_each`, of files in any folder, for instance behind a URL; larger ones are not read.
+
+    Where a store tells no time of change, every file is read every time.
+    """
+
+    def status(name: str) -> _Status | None:
+        try:
+            found = folder.status(name)
+        except ConfigError:
+            return None
+        if found is None or found.modified_ns is None:
+            return None
+        return found.size, found.modified_ns, found.modified_ns
+
+    def digest(name: str) -> _Entry:
+        try:
+            found = folder.status(name)
+            if found is None:
+                return _unread("no such file")
+            if found.size > max_bytes:
+                return _unread(f"over {max_bytes:,} bytes")
+            content = digest_bytes(folder.read(name) or b"")
+        except ConfigError as error:
+            return _unread(str(error))
+        if found.modified_ns is None:
+            return -1, 0, 0, content
+        return found.size, found.modified_ns, found.modified_ns, content
+
+    return _digests({name: folder.path(name) for name in names}, status, digest, index_path, _READS_AT_ONCE)
+
+
+def digest_bytes(data: bytes) -> str:
+    """The digest that a file of these bytes has."""
+    return hashlib.blake2b(data, digest_size=20).hexdigest()
+
+
+def _digests(
+    places: Mapping[str, str],
+    status: Callable[[str], _Status | None],
+    digest: Callable[[str], _Entry],
+    index_path: Path,
+    threads: int | None,
+) -> dict[str, str]:
+    known = _read_index(index_path)
+    began = time.time()
+    found: dict[str, _Entry] = {}
+    with ThreadPoolExecutor(threads) as pool:
+        asked = [name for name, place in places.items() if place in known]
+        for name, now in zip(asked, pool.map(status, asked), strict=True):
+            if known[places[name]][:3] == now:
+                found[name] = known[places[name]]
+        unknown = [name for name in places if name not in found]
+        found |= zip(unknown, pool.map(digest, unknown), strict=True)
+    settled = {
+        places[name]: entry
+        for name, entry in found.items()
+        if max(entry[1], entry[2]) / 1e9 < began - _SETTLED_S and entry[0] >= 0
+    }
+    if settled != known:
+        _write_index(index_path, settled)
+    return {name: found[name][3] for name in places}
+
+
+def _status(path: Path) -> _Status | None:
+    """(size, mtime_ns, ctime_ns) of a regular file; None for others: a named pipe would wait for ever."""
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    is_file = stat.S_ISREG(status.st_mode)
+    return (status.st_size, status.st_mtime_ns, status.st_ctime_ns) if is_file else None
+
+
+def _digest(path: Path) -> _Entry:
+    status = _status(path)
+    if status is None:
+        return _unread("not a file")
+    try:
+        with path.open("rb") as file:
+            content = hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=20)).hexdigest()
+    except OSError as error:
+        return _unread(f"unreadable: {error.strerror}")
+    return *status, content
+
+
+def _unread(reason: str) -> _Entry:
+    # never remembered: the size fits no file
+    return -1, 0, 0, reason
+
+
+def _read_index(path: Path) -> _Known:
+    try:
+        entries = json.loads(path.read_text("utf-8"))
+        return {
+            name: (int(size), int(modified), int(changed), str(digest))
+            for name, (size, modified, changed, digest) in entries.items()
+        }
+    except (OSError, ValueError, TypeError, AttributeError):
+        return {}  # absent or damaged: it only saves time
+
+
+def _write_index(path: Path, entries: _Known) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_name(f"{path.name}.{os.getpid()}.partial")
+    beside.write_text(json.dumps(entries), "utf-8")
+    beside.replace(path)

@@ -1,0 +1,217 @@
+"""A folder of results, on a disk or behind a URL, whose files are replaced whole; not what the files mean."""
+
+import contextlib
+import dataclasses
+import json
+import os
+import re
+import stat
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import fsspec
+import pyarrow
+import pyarrow.fs
+
+from common.errors import ConfigError, require, require_no_password
+from common.storage.atomic import WriteError, replace_file
+
+
+@dataclasses.dataclass(frozen=True, order=True)
+class FileStatus:
+    """A file as its folder lists it."""
+
+    name: str
+    """Path relative to the folder, slashes between."""
+    size: int
+    """Bytes."""
+    modified_ns: int | None
+    """Time of the last change since 1970; None where the file system does not tell."""
+
+
+class Folder:
+    """Files by name below one local path (also NFS) or URL such as `s3://bucket/path`.
+
+    `flag` is what messages call the place, for instance the flag that named it.
+
+    Raises: ConfigError for a URL that holds a password or that no installed file system understands.
+    """
+
+    def __init__(self, location: str, *, flag: str = "--storage") -> None:
+        require(bool(location.strip()), f"{flag} must name a folder or URL, not ''; try runs")
+        require(
+            re.match(r"[a-z][a-z0-9+.-]+:/(?!/)", location) is None,
+            f"{flag} {location} is neither a folder nor a URL; a URL has two slashes: "
+            + location.replace(":/", "://", 1),
+        )
+        require_no_password(flag, location, "use a profile (~/.aws/credentials) or the machine's role")
+        self.is_local = "://" not in location or location.startswith("file://")
+        if self.is_local:
+            # absolute: Ray's workers have another working directory
+            self.location = str(Path(location.removeprefix("file://")).expanduser().absolute())
+            self._files, self._root = pyarrow.fs.LocalFileSystem(), self.location
+        else:
+            self.location = location.rstrip("/")
+            self._files, self._root = _resolve(self.location, flag)
+
+    @property
+    def filesystem_path(self) -> str:
+        """The folder as pyarrow's file systems name it: without the scheme of a URL."""
+        return self._root
+
+    def child(self, name: str) -> "Folder":
+        """The folder `name` inside this one; nothing is made on the disk."""
+        return Folder(f"{self.location}/{name}")
+
+    def path(self, name: str) -> str:
+        """Where the file `name` is, for messages."""
+        return f"{self.location}/{name}"
+
+    def write(self, name: str, data: bytes) -> None:
+        """Put `data` at `name` whole or not at all; missing folders are made.
+
+        Raises: WriteError when it cannot be written; the earlier file is intact.
+        """
+        _require_inside(name)
+        if self.is_local:
+            replace_file(Path(self.location) / name, data)
+            return
+        try:
+            # an object store shows a file only when its stream was closed without an error
+            with self._files.open_output_stream(f"{self._root}/{name}") as stream:
+                stream.write(data)
+        except OSError as error:
+            raise WriteError(
+                f"{self.path(name)} cannot be written: {_one_line(error)}; check the URL and access rights"
+            ) from error
+
+    def remove_folder(self, name: str) -> None:
+        """Remove the folder `name` with all that is in it; nothing happens when there is none."""
+        _require_inside(name)
+        with contextlib.suppress(OSError):
+            self._files.delete_dir(f"{self._root}/{name}")
+
+    def remove_file(self, name: str) -> None:
+        """Remove the file `name`; nothing happens when there is none."""
+        with contextlib.suppress(OSError):
+            self._files.delete_file(f"{self._root}/{name}")
+
+    def read(self, name: str) -> bytes | None:
+        """The file's bytes, None when there is no such file.
+
+        Raises: ConfigError when it exists and cannot be read.
+        """
+        _require_inside(name)
+        try:
+            with self._files.open_input_stream(f"{self._root}/{name}", compression=None) as stream:
+                data: bytes = stream.read()
+                return data
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise ConfigError(
+                f"{self.path(name)} cannot be read: {_one_line(error)}; check its path and access rights"
+            ) from None
+
+    def status(self, name: str) -> FileStatus | None:
+        """Size and time of the file `name`, None when there is no such file.
+
+        Raises: ConfigError when the place cannot be asked.
+        """
+        _require_inside(name)
+        try:
+            info = self._files.get_file_info(f"{self._root}/{name}")
+        except OSError as error:
+            raise self._unlistable(name, error) from None
+        return self._status_of(info) if info.is_file else None
+
+    def list_files(self, name: str = "") -> list[FileStatus]:
+        """The files anywhere below the folder `name`, sorted; none when there is no such folder.
+
+        On a disk symbolic links to folders are not followed, and pipes and the like are left out.
+
+        Raises: ConfigError when the folder, or one inside it, cannot be read.
+        """
+        try:
+            if self.is_local:
+                return sorted(self._walk(Path(self.location) / name))
+            selector = pyarrow.fs.FileSelector(
+                f"{self._root}/{name}".rstrip("/"), recursive=True, allow_not_found=True
+            )
+            return sorted(
+                self._status_of(info) for info in self._files.get_file_info(selector) if info.is_file
+            )
+        except OSError as error:
+            raise self._unlistable(name, error) from None
+
+    def _walk(self, top: Path) -> Iterator[FileStatus]:
+        def fail(error: OSError) -> None:
+            if not isinstance(error, FileNotFoundError):
+                raise error
+
+        for folder, _, names in os.walk(top, onerror=fail):
+            for name in names:
+                with contextlib.suppress(FileNotFoundError):  # removed since, or a link to nowhere
+                    status = (Path(folder) / name).stat()
+                    if stat.S_ISREG(status.st_mode):
+                        relative = (Path(folder) / name).relative_to(self.location).as_posix()
+                        yield FileStatus(relative, status.st_size, status.st_mtime_ns)
+
+    def _status_of(self, info: pyarrow.fs.FileInfo) -> FileStatus:
+        # fsspec's file systems differ in whether a path begins with a slash
+        relative = info.path.lstrip("/").removeprefix(self._root.strip("/")).lstrip("/")
+        return FileStatus(relative, info.size or 0, info.mtime_ns)
+
+    def _unlistable(self, name: str, error: OSError) -> ConfigError:
+        path = self.path(name).rstrip("/")
+        return ConfigError(f"{path} cannot be listed: {_one_line(error)}; check its path and access rights")
+
+
+def is_inside(name: object) -> bool:
+    """Whether a name, perhaps out of a stranger's file, leads to something below the folder it is in."""
+    if not isinstance(name, str) or "\0" in name:
+        return False
+    path = PurePosixPath(name)
+    return bool(path.parts) and not path.is_absolute() and ".." not in path.parts
+
+
+def _require_inside(name: str) -> None:
+    require(
+        is_inside(name), f"{name!r} is no name of a file inside a folder; give one without / before and .."
+    )
+
+
+def parse_json(data: bytes, name: str) -> dict[str, Any]:
+    """The table in a JSON file; `name` stands for the file in errors.
+
+    Raises: ConfigError when it is no JSON table.
+    """
+    try:
+        values = json.loads(data)
+    except ValueError as error:
+        raise ConfigError(
+            f"{name} is no JSON file ({error}); give a config.json that a run or sweep wrote"
+        ) from None
+    require(isinstance(values, dict), f"{name} must hold a table of settings, not {type(values).__name__}")
+    table: dict[str, Any] = values
+    return table
+
+
+def _resolve(url: str, flag: str) -> tuple[pyarrow.fs.FileSystem, str]:
+    # pyarrow first: it brings S3, GCS and HDFS itself, where fsspec needs a package for each
+    try:
+        files, root = pyarrow.fs.FileSystem.from_uri(url)
+    except (pyarrow.ArrowInvalid, pyarrow.ArrowNotImplementedError):
+        try:
+            handler, root = fsspec.core.url_to_fs(url)
+        except (ValueError, ImportError) as error:
+            raise ConfigError(
+                f"{flag} {url} cannot be used: {_one_line(error)}; give a folder or an s3:// URL"
+            ) from None
+        files = pyarrow.fs.PyFileSystem(pyarrow.fs.FSSpecHandler(handler))
+    return files, root.rstrip("/")
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())

@@ -1,0 +1,1 @@
+"""The commands of `python -m gan`: flags and what the terminal shows."""

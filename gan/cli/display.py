@@ -1,0 +1,78 @@
+"""How a run's events look in a terminal, and as plain lines elsewhere; not where they come from."""
+
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+
+from common.cli.progress import progress_bar, say
+from gan.raytrain.events import Begun, Event, Stepped, Ticked
+
+if TYPE_CHECKING:
+    from gan.data.images import Images
+
+
+class RunDisplay:
+    """Shows one run: a bar that moves within a tick, and a line that stays for each tick."""
+
+    def __init__(self, console: Console, total_images: int, metric: str) -> None:
+        self._console, self._metric, self._total = console, metric, total_images
+        self._bar = progress_bar(console)
+        self._task = self._bar.add_task("starting workers", total=total_images, text="")
+        self._begun = False
+        self._objective = ""
+
+    def __enter__(self) -> "RunDisplay":
+        self._bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.stop()
+
+    def show(self, event: Event) -> None:
+        """Show one event."""
+        if isinstance(event, Begun):
+            self._begin(event.images_seen)
+        elif isinstance(event, Stepped):
+            text = (
+                f"{event.images_per_s:.0f} images/s"
+                f"  G {event.generator_loss:.3f}  D {event.discriminator_loss:.3f}"
+                f"  D real {event.accuracy_real:.0%} fake {event.accuracy_fake:.0%}  {self._objective}"
+            )
+            self._bar.update(self._task, completed=event.images_seen, text=text)
+        elif isinstance(event, Ticked):
+            self._objective = objective(event.row, self._metric)
+            self._bar.update(self._task, completed=event.row["images_seen"])
+            best = "  best so far" if event.is_best else ""
+            self._console.print(
+                tick_line(event.row, self._metric, self._total) + best, soft_wrap=True, highlight=False
+            )
+
+    def _begin(self, images_seen: int) -> None:
+        # told once more after Ray Train has restarted the workers
+        what = "lost a worker, going on" if self._begun else "going on" if images_seen else "training"
+        if self._begun or images_seen:
+            self._console.print(f"{what} from {images_seen:,} images", highlight=False)
+        self._begun = True
+        self._bar.update(self._task, description="training", completed=images_seen)
+
+
+def objective(row: dict[str, float], metric: str) -> str:
+    """The objective with its noise, real against real, beside it."""
+    return f"{metric} {row[metric]:.4g} (noise {row[f'{metric}_noise']:.2g})"
+
+
+def tick_line(row: dict[str, float], metric: str, total_images: int) -> str:
+    """One line for a tick."""
+    return (
+        f"{row['images_seen']:,.0f}/{total_images:,} images  {objective(row, metric)}"
+        f"  G {row['generator_loss']:.3f}  D {row['discriminator_loss']:.3f}"
+        f"  D real {row['accuracy_real']:.0%} fake {row['accuracy_fake']:.0%}"
+        f"  {row['images_per_s']:.0f} images/s"
+    )
+
+
+def say_skipped(console: Console, images: "Images") -> None:
+    """Name the first of the files that could not be read; nothing when all could."""
+    if images.skipped:
+        name, reason = images.skipped[0]
+        say(console, f"skipped {len(images.skipped)} unreadable files, first {name}: {reason}")

@@ -1,0 +1,180 @@
+"""The commands of `python -m gan` and their flags; what they do lives in `train` and `inspection`.
+
+Light to import, so that a wrong flag is answered before torch and Ray are loaded.
+"""
+
+import argparse
+import dataclasses
+import re
+from collections.abc import Sequence
+from typing import Annotated, Literal
+
+import tyro
+
+from common.cli.parsing import cluster_of_this_job, parse
+from common.errors import ConfigError, require
+from common.storage.folder import Folder, parse_json
+from gan.config import GanConfig
+
+PROG = "python -m gan"
+CONFIG_FILE = "config.json"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Train:
+    """Train one GAN with Ray Train, on this machine or on a cluster.
+
+    Everything lies in <storage>/<name>: config.json, history.csv (a row a tick), samples/ (a grid a tick),
+    last.safetensors and best.safetensors (whole states), generator.safetensors (the best generator alone).
+    """
+
+    gan: Annotated[GanConfig, tyro.conf.OmitArgPrefixes] = dataclasses.field(default_factory=GanConfig)
+    workers: int | None = None
+    """Ray Train workers that share each batch; default: 1, or as before with --resume."""
+    gpu: tyro.conf.FlagCreatePairsOff[bool] = False
+    """Train on GPUs, one a worker; default: when there are enough."""
+    no_gpu: tyro.conf.FlagCreatePairsOff[bool] = False
+    """Train on CPUs."""
+    address: str | None = dataclasses.field(default_factory=cluster_of_this_job)
+    """Address of a running Ray cluster (host:port, or auto on its machines); default: in a job that cluster,
+    else Ray is started here."""
+    name: str | None = None
+    """Name of the run and of its folder; default: the data's name and the time."""
+    storage: str = "runs"
+    """Folder or URL (s3://bucket/path) in which the run's folder lies."""
+    config: str | None = None
+    """JSON file of settings that a run or a sweep saved; flags given beside it come before it."""
+    resume: str | None = None
+    """Folder of a run to go on with from its last tick; --images may be raised."""
+
+    def __post_init__(self) -> None:
+        require(not (self.gpu and self.no_gpu), "--gpu and --no-gpu exclude each other; give one of them")
+        require(
+            self.workers is None or self.workers >= 1,
+            f"--workers must be at least 1, not {self.workers}; try 1",
+        )
+        require(
+            self.name is None or re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", self.name) is not None,
+            f"--name may have letters, digits, '.', '_' and '-', at most 100, not {self.name!r}; try run-1",
+        )
+        require(
+            self.resume is None or (self.config is None and self.name is None),
+            "--resume takes settings and name from its folder; leave --config and --name out",
+        )
+
+    def wants_gpu(self) -> bool | None:
+        """Whether GPUs were asked for; None when neither flag was given."""
+        return True if self.gpu else False if self.no_gpu else None
+
+
+Checkpoint = Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="CHECKPOINT")]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Sample:
+    """Draw pictures from a trained generator: a grid, single pictures, a walk between latents as a GIF."""
+
+    checkpoint: Checkpoint
+    """Folder of a run, or one of its .safetensors files."""
+    out: str = "samples"
+    """Folder for grid.png, single/0000.png and so on, and interpolation.gif."""
+    count: int = 64
+    """Pictures to draw."""
+    seed: int = 0
+    """Decides the latents; the same seed draws the same pictures."""
+    grid: bool = True
+    """Write all pictures as one grid."""
+    singles: bool = False
+    """Write each picture to a file of its own."""
+    interpolate: int = 0
+    """Write a GIF that walks through so many latents and back to the first; 0 for none."""
+
+    def __post_init__(self) -> None:
+        require(
+            1 <= self.count <= 100_000, f"--count must lie between 1 and 100000, not {self.count}; try 64"
+        )
+        require(0 <= self.seed < 2**63, f"--seed must lie between 0 and 2^63 - 1, not {self.seed}; try 0")
+        require(
+            self.interpolate == 0 or 2 <= self.interpolate <= 1000,
+            f"--interpolate must be 0 or lie between 2 and 1000, not {self.interpolate}; try 8",
+        )
+        require(
+            self.grid or self.singles or self.interpolate > 0,
+            "--no-grid alone leaves nothing to write; add --singles or --interpolate 8",
+        )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Evaluate:
+    """Measure a trained generator against the held-out images of its data, as training does after a tick."""
+
+    checkpoint: Checkpoint
+    """Folder of a run, or one of its .safetensors files."""
+    data: str | None = None
+    """Where its data are now, when they have moved; default: where they were."""
+    data_root: str | None = None
+    """Folder of torchvision's data sets, when it has moved."""
+    cache_dir: str | None = None
+    """Folder of the decoded arrays, when it has moved."""
+    images: int = 5000
+    """Generated images that the table is measured on."""
+    features: Literal["compact", "inception"] = "compact"
+    """Network whose features are compared: compact is shipped, inception is FID's."""
+    weights: str | None = None
+    """File of its weights; default: what is shipped, for inception the cache or a download."""
+    json: bool = False
+    """Print one JSON object instead of a table."""
+
+    def __post_init__(self) -> None:
+        require(
+            16 <= self.images <= 1_000_000,
+            f"--images must lie between 16 and 1000000, not {self.images}; try 5000",
+        )
+
+
+Command = Train | Sample | Evaluate
+
+
+def parse_command(args: Sequence[str]) -> Command:
+    """The command that `args` spell; `--help` prints and raises SystemExit(0).
+
+    Raises: ConfigError, one line, when they spell none.
+    """
+    base = Train(gan=_base_config(args))
+    train = tyro.conf.subcommand("train", default=base, description="Train one GAN with Ray Train.")
+    sample = tyro.conf.subcommand("sample", description="Draw pictures from a trained generator.")
+    evaluate = tyro.conf.subcommand("evaluate", description="Measure a trained generator.")
+    command: Command = parse(
+        Annotated[Train, train] | Annotated[Sample, sample] | Annotated[Evaluate, evaluate],
+        args,
+        prog=PROG,
+        description="Train one GAN, draw pictures from it, measure it.",
+    )
+    return command
+
+
+def _base_config(args: Sequence[str]) -> GanConfig:
+    """The settings that flags change: those of --resume's run or of --config's file, else the defaults."""
+    reader = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    for flag in ("--resume", "--config"):
+        reader.add_argument(flag, nargs="?")  # a missing value is reported with the other flags' errors
+    known, _ = reader.parse_known_args(args)
+    if known.resume:
+        return read_config(f"{known.resume.rstrip('/')}/{CONFIG_FILE}", "--resume")
+    if known.config:
+        return read_config(known.config, "--config")
+    return GanConfig()
+
+
+def read_config(location: str, flag: str) -> GanConfig:
+    """The settings in a JSON file, local or at a URL; `flag` named it.
+
+    Raises: ConfigError when it cannot be read or breaks a rule.
+    """
+    folder, _, name = location.rpartition("/")
+    data = Folder(folder or ".").read(name)
+    if data is None:
+        raise ConfigError(
+            f"{flag} needs {location}, which does not exist; give what a run or a sweep has saved"
+        )
+    return GanConfig.from_dict(parse_json(data, location))

@@ -1,0 +1,167 @@
+"""The `train` command: what is checked before Ray starts, how a run begins or goes on, what is said."""
+
+import dataclasses
+import importlib.metadata
+import re
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from common.cli.parsing import address_flag
+from common.cli.progress import counted, say
+from common.cli.signals import Interrupted
+from common.cluster.placement import share_resources
+from common.cluster.session import cluster_nodes, local_nodes, start_ray, stop_ray
+from common.cluster.shared_storage import check_seen_by_all
+from common.errors import require
+from common.storage.folder import Folder
+from gan.cli.display import RunDisplay, objective, say_skipped
+from gan.cli.flags import CONFIG_FILE, Train
+from gan.config import GanConfig, setting_paths
+from gan.config_file import with_absolute_paths
+from gan.data.images import Images, load_images
+from gan.metrics.registry import prepare_metric
+from gan.raytrain import worker
+from gan.raytrain.broadcast import spread_images
+from gan.raytrain.events import Ended
+from gan.run_folder import LAST, RunFolder, best_row
+
+# What may differ when a run goes on: how far, where the data lie, and how fast it is computed.
+CHANGEABLE = {"images", "data.source", "data.root", "data.cache", "data.download", "precision", "compile"}
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """A checked run, ready to start."""
+
+    config: GanConfig
+    results: RunFolder
+    workers: int
+    details: dict[str, Any]
+
+
+def make_plan(command: Train) -> Plan:
+    """Check the command as far as neither data nor Ray are needed, and name the run's folder.
+
+    Raises: ConfigError for a name that is taken, or a run that cannot go on in this way.
+    """
+    config = with_absolute_paths(command.gan)
+    if command.resume is None:
+        results = RunFolder(Folder(command.storage).child(command.name or _default_name(config)))
+        require(
+            not results.exists(),
+            f"--name {command.name}: {results.folder.location} holds a run already; choose another name, "
+            "or go on with it by --resume",
+        )
+        workers = command.workers or 1
+    else:
+        results = RunFolder(Folder(command.resume))
+        check_resumable(results.config(), config)
+        state = results.last_state()
+        done = int(state.meta["images_seen"]) if state else 0
+        require(
+            done < config.images,
+            f"--resume {command.resume}: the run is finished after {done} images; give more by --images",
+        )
+        workers = command.workers or int(results.details().get("workers", 1))
+    config.check_workers(workers)
+    packages = ("artsweep", "ray", "torch", "numpy")
+    versions = {package: importlib.metadata.version(package) for package in packages}
+    return Plan(config, results, workers, {"workers": workers, "versions": versions})
+
+
+def check_resumable(saved: GanConfig, wanted: GanConfig) -> None:
+    """Raise `ConfigError` unless `wanted` differs from `saved` only in what may change within a run."""
+    for path in setting_paths(GanConfig):
+        before, now = saved.value(path), wanted.value(path)
+        require(
+            path in CHANGEABLE or before == now,
+            f"--resume cannot change {path} from {before} to {now}; leave it out, or start a new run "
+            f"with --config and the run's {CONFIG_FILE}",
+        )
+
+
+def run_train(command: Train, console: Console) -> int:
+    """Train to the end or to the first trouble; returns the exit code.
+
+    0 finished, 1 diverged or failed, 130 and 143 stopped by Ctrl-C and SIGTERM.
+
+    Raises: ConfigError when the command cannot be obeyed.
+    """
+    plan = make_plan(command)
+    config, results = plan.config, plan.results
+    if command.address is None:
+        resources = share_resources(local_nodes(), plan.workers, command.wants_gpu())
+    images = _read_data(config, console)
+    try:
+        start_ray(command.address)
+        if command.address is not None:
+            resources = share_resources(cluster_nodes(), plan.workers, command.wants_gpu())
+            check_seen_by_all(results.folder)
+        results.begin(config, plan.details)
+        spread, said = spread_images(config.data, images)
+        if said is not None:
+            say(console, said)
+        device = "1 GPU" if resources.gpu else f"{resources.cpus} CPU{'s' * (resources.cpus > 1)}"
+        say(console, f"{results.folder.location}: {plan.workers} x {device}")
+        with RunDisplay(console, config.total_images(), config.evaluation.key()) as display:
+            for event in worker.train(config, results.folder, resources, spread):
+                display.show(event)
+                last = event
+        assert isinstance(last, Ended)
+        return _conclude(last, plan, command, console)
+    except Interrupted as interrupted:
+        say(
+            console,
+            f"{interrupted}; every finished tick is saved: go on with {_resume_command(results, command)}",
+        )
+        return interrupted.exit_code
+    finally:
+        stop_ray()
+
+
+def _conclude(ended: Ended, plan: Plan, command: Train, console: Console) -> int:
+    config, results = plan.config, plan.results
+    location, metric = results.folder.location, config.evaluation.key()
+    history = results.history()
+    if ended.outcome == "finished":
+        best = best_row(history, metric)
+        say(console, f"finished: best {objective(best, metric)} at {best['images_seen']:,.0f} images")
+        say(console, f"pictures: python -m gan sample {location} --out {location}/pictures")
+        return 0
+    if ended.outcome == "diverged":
+        kept = (
+            f"the last good state is kept in {results.folder.path(LAST)}"
+            if history
+            else "no tick was finished"
+        )
+        settings = results.folder.path(CONFIG_FILE)
+        remedy = f"try lower rates: python -m gan train --config {settings} --generator-lr ..."
+        print(f"diverged: {ended.reason}; {kept}; {remedy}", file=sys.stderr)
+        return 1
+    print(f"failed: {ended.reason}; go on with {_resume_command(results, command)}", file=sys.stderr)
+    return 1
+
+
+def _read_data(config: GanConfig, console: Console) -> Images:
+    """Decode the images into the cache, from which the workers of this machine take them."""
+    bar, move = counted(console, "reading images")
+    with bar:
+        images = load_images(config.data, on_progress=move)
+    say_skipped(console, images)
+    images.check_batch(config.batch)
+    with console.status("looking at the real images"):
+        prepare_metric(config, images)
+    return images
+
+
+def _default_name(config: GanConfig) -> str:
+    source = re.sub(r"[^A-Za-z0-9._-]+", "-", Path(config.data.source).stem).strip("-._") or "run"
+    return f"{source[:60]}-{time.strftime('%Y%m%d-%H%M%S')}"
+
+
+def _resume_command(results: RunFolder, command: Train) -> str:
+    return f"python -m gan train --resume {results.folder.location}{address_flag(command.address)}"

@@ -1,0 +1,1 @@
+"""Any image source becomes one memory-mapped uint8 array."""

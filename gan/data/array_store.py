@@ -1,0 +1,188 @@
+"""Decoded pictures as arrays on disk: made in parallel, shuffled, split, and opened memory-mapped.
+
+A store is one folder: `train.npy` and `held_out.npy`, their labels, `skipped.csv` and `store.json`. What goes
+into it and when it is made anew is decided in `data`.
+"""
+
+import csv
+import dataclasses
+import json
+import os
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, BinaryIO, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from common.image_files import quiet_pillow
+from gan.data.folders import Pictures, Square
+
+Labels = npt.NDArray[np.int64]
+STORE_VERSION = 1  # to be raised whenever the same pictures would be stored as other pixels or in other files
+
+_PARTS = ("train", "held_out")
+_SKIPPED_HEADER = ("file", "reason")
+_BATCH = 32  # pictures a task: little enough that small folders use all cores
+_COPY = 4096  # pictures held in memory at once while they are put in order
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Stored:
+    """An opened store; arrays are memory-mapped read-only."""
+
+    train: Square
+    held_out: Square
+    train_labels: Labels | None
+    held_out_labels: Labels | None
+    class_names: tuple[str, ...]
+    skipped: tuple[tuple[str, str], ...]
+
+
+def decode(
+    pictures: Pictures, resolution: int, file: BinaryIO, on_batch: Callable[[int], None]
+) -> dict[int, str]:
+    """Write each picture's (resolution, resolution, 3) bytes to `file` at its place in the order of listing.
+
+    Calls `on_batch(done)` in this thread as batches finish. Returns index -> reason of the broken ones.
+    """
+    # Threads, not processes: Pillow lets go of the interpreter to decode and resize, and a thread needs
+    # no main module that can be imported again and works within a Ray worker. Pictures of a few pixels, whose
+    # decoding is mostly Python, gain nothing from threads, but are quick (measured: 0.1 to 0.2 ms each).
+    count, size = len(pictures.names), resolution * resolution * 3
+    pool = ThreadPoolExecutor(os.cpu_count())
+
+    def one_batch(start: int) -> dict[int, str]:
+        squares = pictures.read(start, min(start + _BATCH, count), resolution)
+        empty = np.zeros((resolution, resolution, 3), np.uint8)
+        block = np.stack([empty if isinstance(square, str) else square for square in squares])
+        _write_at(file, start * size, block.tobytes())
+        return {start + i: square for i, square in enumerate(squares) if isinstance(square, str)}
+
+    broken: dict[int, str] = {}
+    try:
+        with quiet_pillow():
+            for batch, reasons in enumerate(pool.map(one_batch, range(0, count, _BATCH)), start=1):
+                broken |= reasons
+                on_batch(min(batch * _BATCH, count))
+    finally:
+        pool.shutdown(cancel_futures=True)
+    return broken
+
+
+def _write_at(file: BinaryIO, offset: int, content: bytes) -> None:
+    # threads share the file, hence no seeking; on a nearly full disk one write is short, the next raises
+    while content:
+        written = os.pwrite(file.fileno(), content, offset)
+        offset, content = offset + written, content[written:]
+
+
+def write_store(
+    folder: Path,
+    pictures: Pictures,
+    *,
+    resolution: int,
+    colour: Literal["auto", "grey", "rgb"],
+    held_out: int,
+    seed: int,
+    on_batch: Callable[[int], None],
+) -> None:
+    """Decode `pictures` into `folder`, which must be empty; `held_out` and `seed` decide the split.
+
+    Order and split come from one shuffle, so that the split does not follow the order of classes. Held out
+    are `held_out` pictures, at most a fifth and at least one.
+    """
+    names = pictures.names
+    raw_path = folder / "raw"
+    with raw_path.open("wb") as file:
+        broken = decode(pictures, resolution, file, on_batch)
+        file.truncate(len(names) * resolution * resolution * 3)
+    _write_skipped(folder / "skipped.csv", [(names[i], broken[i]) for i in sorted(broken)])
+
+    good = np.setdiff1d(np.arange(len(names)), np.array(list(broken), dtype=np.int64))
+    order = good[np.random.default_rng(seed).permutation(len(good))]
+    kept = max(min(held_out, len(good) // 5), min(1, len(good)))
+    raw: Square = np.memmap(raw_path, np.uint8, "r", shape=(len(names), resolution, resolution, 3))
+    is_grey = colour == "grey" or (colour == "auto" and _all_grey(raw))
+    for part, indices in zip(_PARTS, (order[kept:], order[:kept]), strict=True):
+        _write_pictures(folder / f"{part}.npy", raw, indices, is_grey)
+        if pictures.labels is not None:
+            np.save(folder / f"{part}_labels.npy", pictures.labels[indices])
+    raw_path.unlink()
+
+    shape = [resolution, resolution, 1 if is_grey else 3]
+    facts = {
+        "train": [len(order) - kept, *shape],
+        "held_out": [kept, *shape],
+        "has_labels": pictures.labels is not None,
+        "class_names": pictures.class_names,
+        "skipped": len(broken),
+    }
+    (folder / "store.json").write_text(json.dumps(facts, indent=1) + "\n", "utf-8")
+
+
+def open_store(folder: Path) -> Stored | None:
+    """Memory-map a store; None when it is absent, incomplete or damaged in a way that can be seen cheaply."""
+    try:
+        facts = json.loads((folder / "store.json").read_text("utf-8"))
+        arrays: dict[str, Any] = {}
+        for part in _PARTS:
+            arrays[part] = _mapped(folder / f"{part}.npy", np.uint8, tuple(facts[part]))
+            labels_path = folder / f"{part}_labels.npy"
+            arrays[f"{part}_labels"] = (
+                np.array(_mapped(labels_path, np.int64, (facts[part][0],))) if facts["has_labels"] else None
+            )
+        with (folder / "skipped.csv").open(encoding="utf-8", newline="") as table:
+            skipped = tuple((file, reason) for file, reason in csv.reader(table))
+        _require_true(skipped[0] == _SKIPPED_HEADER and len(skipped) == 1 + facts["skipped"])
+        return Stored(**arrays, class_names=tuple(facts["class_names"]), skipped=skipped[1:])
+    except (OSError, ValueError, KeyError, TypeError, IndexError, EOFError):
+        return None
+
+
+def _mapped(path: Path, dtype: type, shape: tuple[int, ...]) -> Any:
+    # a file cut short cannot be mapped to the length its header names: ValueError
+    mode: Literal["r"] | None = "r" if np.prod(shape) else None
+    array = np.load(path, mmap_mode=mode, allow_pickle=False)
+    _require_true(array.dtype == dtype and array.shape == shape)
+    return array
+
+
+def _require_true(holds: bool) -> None:
+    if not holds:
+        raise ValueError("the store does not hold what it says")
+
+
+def _chunks(count: int) -> Iterator[slice]:
+    return (slice(start, min(start + _COPY, count)) for start in range(0, count, _COPY))
+
+
+def _all_grey(raw: Square) -> bool:
+    """Whether red, green and blue are equal everywhere, as in grey pictures, however their files say it."""
+    return all(bool((raw[part] == raw[part, ..., :1]).all()) for part in _chunks(len(raw)))
+
+
+def _write_skipped(path: Path, skipped: list[tuple[str, str]]) -> None:
+    # names that are no UTF-8 must not end the run
+    with path.open("w", encoding="utf-8", errors="backslashreplace", newline="") as table:
+        csv.writer(table).writerows([_SKIPPED_HEADER, *skipped])
+
+
+def _write_pictures(path: Path, raw: Square, indices: npt.NDArray[np.int64], is_grey: bool) -> None:
+    shape = (len(indices), *raw.shape[1:3], 1 if is_grey else 3)
+    # written, not mapped: on a full disk a write raises OSError, a mapped page kills the process
+    with path.open("wb") as file:
+        header = {"descr": "|u1", "fortran_order": False, "shape": shape}
+        np.lib.format.write_array_header_1_0(file, header)
+        for part in _chunks(len(indices)):
+            block = raw[indices[part]]
+            file.write((to_grey(block) if is_grey else block).tobytes())
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def to_grey(rgb: Square) -> Square:
+    """Luminance of (..., 3) uint8 RGB as (..., 1): ITU-R 601-2, rounded as Pillow rounds it."""
+    weighted = rgb.astype(np.uint32) @ np.array([19595, 38470, 7471], dtype=np.uint32)
+    return ((weighted + 0x8000) >> 16).astype(np.uint8)[..., None]

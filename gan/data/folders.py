@@ -1,0 +1,156 @@
+"""The pictures of a folder or a zip: which there are and what classes their subfolders make.
+
+Decoding one picture lives in `pictures`, the data sets with a name in `datasets`.
+"""
+
+import dataclasses
+import os
+import zipfile
+from collections.abc import Callable, Sequence
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+import numpy.typing as npt
+
+from common.errors import ConfigError, require
+from common.image_files import MAX_BYTES, SUFFIXES, UnreadableError
+from gan.data import decode
+
+Square = npt.NDArray[np.uint8]
+
+
+@dataclasses.dataclass(frozen=True)
+class Pictures:
+    """The pictures of a source in a fixed order, not yet decoded."""
+
+    names: Sequence[str]
+    read: Callable[[int, int, int], list[Square | str]]
+    """(start, stop, resolution) -> each picture as (resolution, resolution, 3) uint8, or why it is broken."""
+    labels: npt.NDArray[np.int64] | None = None
+    class_names: tuple[str, ...] = ()
+
+
+@dataclasses.dataclass(frozen=True)
+class Source:
+    """A source found: what decides its content, and how to get at its pictures once they are needed."""
+
+    identity: str
+    files: dict[str, Path]
+    """Name -> file whose content decides the pictures, together with the identity."""
+    open: Callable[[], Pictures]
+
+
+def chosen(count: int, limit: int | None) -> npt.NDArray[np.int64]:
+    """Indices of at most `limit` of `count` things, spread evenly."""
+    kept = count if limit is None else min(limit, count)
+    return np.arange(kept, dtype=np.int64) * count // max(kept, 1)
+
+
+def folder_source(root: Path, limit: int | None) -> Source:
+    """Pictures anywhere under `root`, at most `limit`, evenly spread over their sorted names.
+
+    Raises: ConfigError when there are none or a folder cannot be read.
+    """
+    found = sorted(_pictures_under(root))
+    require(
+        bool(found),
+        f"--data {root} holds no pictures ({' '.join(sorted(SUFFIXES))}); "
+        "give a folder that holds some, hidden files are not read",
+    )
+    labels, class_names = classes_of(found)
+    keep = chosen(len(found), limit)
+    names = [found[i] for i in keep]
+    files = {name: root / name for name in names}
+
+    def read(start: int, stop: int, resolution: int) -> list[Square | str]:
+        return [_read_or_reason(files.__getitem__, name, resolution) for name in names[start:stop]]
+
+    listed = Pictures(names, read, None if labels is None else labels[keep], class_names)
+    return Source(identity="pictures", files=files, open=lambda: listed)
+
+
+def zip_source(path: Path, limit: int | None) -> Source:
+    """Pictures anywhere in a zip, at most `limit`, evenly spread over their sorted names.
+
+    Raises: ConfigError, once opened, when the zip is damaged or holds none.
+    """
+
+    def open_archive() -> Pictures:
+        try:
+            archive = zipfile.ZipFile(path)
+        except (zipfile.BadZipFile, OSError, NotImplementedError) as error:
+            raise ConfigError(f"--data {path} is a damaged zip ({error}); make it again") from None
+        # members are only ever read into memory: a name such as ../../x reaches no disk
+        members = {m.filename: m for m in archive.infolist() if not m.is_dir() and _is_picture(m.filename)}
+        found = sorted(members)
+        require(bool(found), f"--data {path} holds no pictures ({' '.join(sorted(SUFFIXES))}); add some")
+        labels, class_names = classes_of(found)
+        keep = chosen(len(found), limit)
+        names = [found[i] for i in keep]
+
+        def member(name: str) -> bytes:
+            if members[name].file_size > MAX_BYTES:
+                raise UnreadableError(f"over {MAX_BYTES:,} bytes")
+            return archive.read(members[name])
+
+        def read(start: int, stop: int, resolution: int) -> list[Square | str]:
+            return [_read_or_reason(member, name, resolution) for name in names[start:stop]]
+
+        return Pictures(names, read, None if labels is None else labels[keep], class_names)
+
+    return Source(identity="zip", files={"": path}, open=open_archive)
+
+
+def _read_or_reason(get: Callable[[str], Path | bytes], name: str, resolution: int) -> Square | str:
+    try:
+        return decode.read_picture(get(name), resolution)
+    except UnreadableError as error:
+        return str(error)
+    except Exception as error:  # a damaged or encrypted zip member, a file that may not be read
+        return " ".join(str(error).split()) or type(error).__name__
+
+
+def _is_picture(name: str) -> bool:
+    parts = PurePosixPath(name).parts
+    hidden = any(part.startswith(".") or part == "__MACOSX" for part in parts)
+    return not hidden and PurePosixPath(name).suffix.lower() in SUFFIXES
+
+
+def _pictures_under(root: Path) -> list[str]:
+    """Names relative to `root`, slashes between; links are followed, a folder is entered once a path."""
+    names: list[str] = []
+    pending: list[tuple[str, frozenset[tuple[int, int]]]] = [("", frozenset())]
+    while pending:
+        prefix, above = pending.pop()
+        try:
+            status = (root / prefix).stat()
+            # a link to a folder above itself would never end
+            if (status.st_dev, status.st_ino) in above:
+                continue
+            with os.scandir(root / prefix) as entries:
+                for entry in entries:
+                    if entry.is_dir() and not entry.name.startswith(".") and entry.name != "__MACOSX":
+                        inside = above | {(status.st_dev, status.st_ino)}
+                        pending.append((f"{prefix}{entry.name}/", inside))
+                    elif not entry.is_dir() and _is_picture(entry.name):
+                        names.append(prefix + entry.name)
+        except OSError as error:
+            raise ConfigError(
+                f"--data {root / prefix} cannot be read ({error.strerror}); allow reading it or move it away"
+            ) from None
+    return names
+
+
+def classes_of(names: Sequence[str]) -> tuple[npt.NDArray[np.int64] | None, tuple[str, ...]]:
+    """Labels from the first folder of each name, when every picture lies in one of several.
+
+    A folder around everything is looked through. Labels are int64 in order of the sorted class names.
+    """
+    paths = [name.split("/") for name in names]
+    while all(len(path) > 1 for path in paths):
+        class_names = sorted({path[0] for path in paths})
+        if len(class_names) > 1:
+            number = {name: label for label, name in enumerate(class_names)}
+            return np.array([number[path[0]] for path in paths], dtype=np.int64), tuple(class_names)
+        paths = [path[1:] for path in paths]
+    return None, ()

@@ -1,0 +1,86 @@
+"""Images laid out as one picture and written as PNG or GIF; where they come from is no matter here."""
+
+import io
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from common.errors import require
+from common.storage.atomic import replace_file
+
+GAP_PX = 2
+_WIDEST_PX = 1000
+_LARGEST_FACTOR = 8
+_BACKGROUND = 255
+
+
+def grid(images: np.ndarray, *, columns: int | None = None) -> np.ndarray:
+    """Lay images out row by row as one picture that is comfortable to look at.
+
+    images: uint8 (N, H, W, C), C 1 or 3; returns uint8 (height, width, C). The layout is nearly square
+    unless `columns` says otherwise. Small images are enlarged by a whole factor, at most 8, every pixel a
+    square, as far as the picture stays within 1000 pixels of images; between them are gaps of 2 pixels.
+
+    Raises: ConfigError for no images or another shape.
+    """
+    _check(images)
+    require(columns is None or columns >= 1, f"a grid needs at least 1 column, not {columns}")
+    count, height, width, channels = images.shape
+    columns = min(columns or math.ceil(math.sqrt(count)), count)
+    rows = math.ceil(count / columns)
+    factor = max(1, min(_LARGEST_FACTOR, _WIDEST_PX // (max(columns * width, rows * height))))
+    large = images.repeat(factor, axis=1).repeat(factor, axis=2)
+    cell_height, cell_width = factor * height + GAP_PX, factor * width + GAP_PX
+    picture = np.full(
+        (rows * cell_height - GAP_PX, columns * cell_width - GAP_PX, channels), _BACKGROUND, np.uint8
+    )
+    for place, image in enumerate(large):
+        top, left = place // columns * cell_height, place % columns * cell_width
+        picture[top : top + factor * height, left : left + factor * width] = image
+    return picture
+
+
+def png_bytes(image: np.ndarray) -> bytes:
+    """One image, uint8 (H, W, C) with C 1 or 3, as a PNG file's content."""
+    buffer = io.BytesIO()
+    _pillow(image).save(buffer, format="PNG")
+    return buffer.getvalue()
+
+
+def write_png(path: Path, image: np.ndarray) -> None:
+    """Write one image, uint8 (H, W, C) with C 1 or 3, whole or not at all.
+
+    Raises: WriteError when it cannot be written.
+    """
+    replace_file(path, png_bytes(image))
+
+
+def write_gif(path: Path, frames: Sequence[np.ndarray], *, frame_ms: int = 60) -> None:
+    """Write frames, each uint8 (H, W, C), as a GIF that plays for ever; whole or not at all.
+
+    frame_ms: time that a frame is shown in milliseconds; GIF counts in steps of 10.
+
+    Raises: ConfigError for no frames; WriteError when it cannot be written.
+    """
+    require(len(frames) >= 1, "a GIF needs at least 1 frame, not 0")
+    first, *rest = (_pillow(frame) for frame in frames)
+    buffer = io.BytesIO()
+    options: dict[str, Any] = {"save_all": True, "append_images": rest, "duration": frame_ms, "loop": 0}
+    first.save(buffer, format="GIF", **options)
+    replace_file(path, buffer.getvalue())
+
+
+def _pillow(image: np.ndarray) -> Image.Image:
+    _check(image[None])
+    return Image.fromarray(image[:, :, 0] if image.shape[2] == 1 else image)
+
+
+def _check(images: np.ndarray) -> None:
+    require(
+        images.dtype == np.uint8 and images.ndim == 4 and images.shape[3] in (1, 3) and images.size > 0,
+        f"pictures must be uint8 (N, H, W, 1 or 3), at least one, not {images.dtype} {images.shape}",
+    )

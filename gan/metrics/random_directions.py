@@ -1,0 +1,88 @@
+"""The sliced Wasserstein distance as a metric: which images are compared, and how ranks share the work.
+
+The distance itself is in `gan.metrics.sliced_wasserstein`.
+"""
+
+import numpy as np
+import torch
+import torch.distributed
+
+from common.errors import require
+from gan.config import EvaluationConfig
+from gan.distributed import Ranks
+from gan.metrics import sliced_wasserstein
+from gan.metrics.reference import LEAST_IMAGES, evenly
+
+
+class SlicedWasserstein:
+    """Sliced Wasserstein distance on Laplacian pyramids times 1000, the mean over levels; lower is better.
+
+    Karras et al. 2018, section 5, with three departures. 32 patches an image and 256 directions instead of
+    128 and 4 x 128, at a seventh of the time or less: with 1024 images of CIFAR-10 at 32 x 32, real against
+    real gives 14.3 +- 1.1 over samples instead of 11.7 +- 1.2 (MNIST 10.5 +- 0.4 instead of 6.6 +- 0.3), and
+    blur of 1 pixel 42.8 instead of 42.1. Patches and directions are fixed by the seed, and patches lie at the
+    same places in both sets, so that generators compare and identical sets are at 0. Sets are as large as
+    the held-out images allow; values compare only for the same number of images and the same seed.
+    """
+
+    lower_is_better = True
+
+    def __init__(
+        self,
+        config: EvaluationConfig,
+        *,
+        held_out: np.ndarray,
+        train: np.ndarray,
+        seed: int,
+        device: torch.device,
+    ) -> None:
+        self.name = config.key()
+        self.num_images = min(config.metric_images, len(held_out), len(train))
+        require(
+            self.num_images >= LEAST_IMAGES,
+            f"the metric swd needs at least {LEAST_IMAGES} images held out, {LEAST_IMAGES} to train on and "
+            f"--metric-images {LEAST_IMAGES}, not {len(held_out)}, {len(train)} and {config.metric_images}; "
+            "give more images or raise --held-out",
+        )
+        require(
+            held_out.shape[1] == held_out.shape[2] >= sliced_wasserstein.SMALLEST_SIDE,
+            "the metric swd needs square images with sides of at least "
+            f"{sliced_wasserstein.SMALLEST_SIDE} pixels, "
+            f"not {held_out.shape[2]} x {held_out.shape[1]}; try --resolution 32",
+        )
+        self._shape = held_out.shape[1:]
+        self._seed, self._device = seed, device
+        real = evenly(held_out, self.num_images)
+        self._reference = list(sliced_wasserstein.sorted_projections(real, seed=seed, device=device))
+        # by every rank alone: a rank whose cache has it must not leave the others waiting
+        alone = self.levels(torch.from_numpy(evenly(train, self.num_images)), Ranks())
+        self.noise = float(np.mean(alone))
+
+    def share(self, ranks: Ranks) -> slice:
+        """Every rank sees all images, and projects them on its share of the directions."""
+        return slice(0, self.num_images)
+
+    def measure(self, generated: torch.Tensor, ranks: Ranks) -> dict[str, float]:
+        """The mean over the levels; see `Metric.measure`."""
+        value = float(np.mean(self.levels(generated, ranks)))
+        return {self.name: value, f"{self.name}_noise": self.noise}
+
+    def levels(self, generated: torch.Tensor, ranks: Ranks) -> list[float]:
+        """The distance of each pyramid level, full resolution first; ranks share the directions.
+
+        Raises: ConfigError unless generated is uint8 (N, H, W, C) like the held-out images, N >= num_images.
+        """
+        images = generated.cpu().numpy()
+        require(
+            images.dtype == np.uint8 and images.shape[1:] == self._shape and len(images) >= self.num_images,
+            f"the metric swd compares {self.num_images} uint8 images of shape {self._shape}, "
+            f"not {images.dtype} {images.shape}; generate as many images like the held-out ones",
+        )
+        mine = ranks.share(sliced_wasserstein.NUM_DIRECTIONS)
+        measured = sliced_wasserstein.sorted_projections(
+            images[: self.num_images], seed=self._seed, device=self._device, share=mine
+        )
+        sums = ranks.summed(
+            sliced_wasserstein.summed_distances([level[mine] for level in self._reference], measured)
+        )
+        return [1000 * float(total) / sliced_wasserstein.NUM_DIRECTIONS for total in sums]

@@ -1,0 +1,1 @@
+"""Training as the workers of a Ray Train run."""

@@ -1,0 +1,1 @@
+"""What happens in a tick: run, step, losses, balance, schedules."""

@@ -1,0 +1,115 @@
+"""The two players of a run: how they are built, and their state as flat named tensors; not how they train."""
+
+import copy
+import dataclasses
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+
+from gan.checkpoint import CheckpointError
+from gan.config import GanConfig, OptimizerConfig
+from gan.networks import build_discriminator, build_generator
+from gan.training import seeding
+
+
+@dataclasses.dataclass(frozen=True)
+class Players:
+    """Both networks, the generator's average and both optimizers, on one device."""
+
+    generator: nn.Module
+    discriminator: nn.Module
+    ema: nn.Module
+    generator_optimizer: torch.optim.Adam
+    discriminator_optimizer: torch.optim.Adam
+
+
+def build_players(config: GanConfig, *, channels: int, device: torch.device) -> Players:
+    """Both networks with initial weights decided by the seed, and their optimizers, on the device."""
+    shape = {"resolution": config.data.resolution, "channels": channels}
+    generator = build_generator(config.network, **shape, seed=seeding.derived_seed(config.seed, "generator"))
+    discriminator = build_discriminator(
+        config.network,
+        **shape,
+        seed=seeding.derived_seed(config.seed, "discriminator"),
+        norm="layer" if config.loss.name == "wasserstein" else "batch",
+    )
+    for network in (generator, discriminator):
+        network.to(device).to(memory_format=torch.channels_last)
+    return Players(
+        generator,
+        discriminator,
+        copy.deepcopy(generator).eval().requires_grad_(False),
+        _adam(generator, config.optimizer.generator_lr, config.optimizer),
+        _adam(discriminator, config.optimizer.discriminator_lr, config.optimizer),
+    )
+
+
+def _adam(network: nn.Module, learning_rate: float, config: OptimizerConfig) -> torch.optim.Adam:
+    return torch.optim.Adam(
+        network.parameters(), lr=learning_rate, betas=(config.beta1, config.beta2), fused=True
+    )
+
+
+def players_tensors(players: Players) -> dict[str, Tensor]:
+    """Copies of all state on the CPU, contiguous, by dotted name."""
+    tensors: dict[str, Tensor] = {}
+    for role, network in _networks(players).items():
+        tensors |= {f"{role}.{name}": tensor for name, tensor in network.state_dict().items()}
+    for role, (optimizer, network) in _optimizers(players).items():
+        for name, parameter in network.named_parameters():
+            for part, tensor in optimizer.state.get(parameter, {}).items():
+                tensors[f"{role}.{name}.{part}"] = tensor
+    copies = {name: torch.empty(tensor.shape, dtype=tensor.dtype) for name, tensor in tensors.items()}
+    for name, tensor in tensors.items():
+        copies[name].copy_(tensor)
+    return copies
+
+
+@torch.no_grad()
+def load_players(players: Players, tensors: Mapping[str, Tensor]) -> None:
+    """Put back what `players_tensors` gave; learning rates and betas stay as they are.
+
+    Raises: CheckpointError when the tensors are those of networks of another shape.
+    """
+    for role, network in _networks(players).items():
+        own = network.state_dict()
+        given = {name: tensors.get(f"{role}.{name}") for name in own}
+        for name, tensor in given.items():
+            if tensor is None or tensor.shape != own[name].shape:
+                found = "missing" if tensor is None else f"of shape {tuple(tensor.shape)}"
+                raise CheckpointError(
+                    f"{role}.{name} must have shape {tuple(own[name].shape)}, is {found} there; give "
+                    " the settings of network and data that it was made with"
+                )
+        network.load_state_dict(given)
+    for role, (optimizer, network) in _optimizers(players).items():
+        _load_adam(optimizer, network, role, tensors)
+
+
+def _load_adam(
+    optimizer: torch.optim.Adam, network: nn.Module, role: str, tensors: Mapping[str, Tensor]
+) -> None:
+    optimizer.state.clear()
+    for name, parameter in network.named_parameters():
+        parts = {part: tensors.get(f"{role}.{name}.{part}") for part in ("step", "exp_avg", "exp_avg_sq")}
+        state: dict[str, Tensor] = {}
+        for part, tensor in parts.items():
+            if tensor is None:
+                continue
+            # the parameter's own memory format, which the fused update is fastest with
+            like = torch.zeros((), device=parameter.device) if part == "step" else torch.empty_like(parameter)
+            state[part] = like.copy_(tensor)
+        if len(state) == len(parts):
+            optimizer.state[parameter] = state
+
+
+def _networks(players: Players) -> dict[str, nn.Module]:
+    return {"generator": players.generator, "discriminator": players.discriminator, "ema": players.ema}
+
+
+def _optimizers(players: Players) -> dict[str, tuple[torch.optim.Adam, nn.Module]]:
+    return {
+        "generator_optimizer": (players.generator_optimizer, players.generator),
+        "discriminator_optimizer": (players.discriminator_optimizer, players.discriminator),
+    }

@@ -1,0 +1,261 @@
+"""One GAN run from its configuration to its end, tick by tick, in plain PyTorch; not who drives it.
+
+On a CPU the same configuration, seed and world size give the same numbers bit by bit, whoever ran before in
+the process and whether or not the state was moved through `state_dict`. Two ranks equal one rank with the
+same global batch up to rounding, except for BatchNorm: each rank normalizes by its own share of the batch
+unless `--sync-batch-norm` is set.
+"""
+
+import dataclasses
+import math
+import time
+from collections.abc import Callable
+
+import numpy as np
+import numpy.typing as npt
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+from common.device import keep_freed_memory
+from gan.checkpoint import CheckpointError, RunState
+from gan.config import GanConfig
+from gan.data.images import Images
+from gan.distributed import Ranks
+from gan.image_grid import grid
+from gan.metrics.registry import metric_of_run
+from gan.training import lr_schedule, seeding
+from gan.training.balance import discriminator_trains, generator_trains, reads_measurements
+from gan.training.compilation import passes_for
+from gan.training.players import build_players, load_players, players_tensors
+from gan.training.step import generate, settle, train_step
+from gan.training.step_settings import recipe_for
+from gan.training.step_stats import StepNumbers, StepProgress
+
+STEPS_BETWEEN_CHECKS = 16
+GRID_ROWS, GRID_COLUMNS = 8, 8
+_EVALUATION_BATCH = 256
+
+
+class Diverged(Exception):  # noqa: N818 - an outcome of training, not a fault of the program
+    """A loss or a weight is no longer finite; every rank raises it in the same step with the same reason."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+class GanRun:
+    """A GAN in training.
+
+    Builds everything that `config` decides. With `world_size` > 1 every rank builds one, on the same images,
+    and all call the same methods in the same order; torch.distributed is initialised by the caller.
+
+    Raises: ConfigError when the batch does not divide over the ranks.
+    """
+
+    def __init__(
+        self,
+        config: GanConfig,
+        images: Images,
+        *,
+        device: torch.device | str = "cpu",
+        rank: int = 0,
+        world_size: int = 1,
+        on_step: Callable[[StepProgress], None] | None = None,
+    ) -> None:
+        config.check_workers(world_size)
+        self.config, self.images = config, images
+        self.device, self.rank, self.world_size = torch.device(device), rank, world_size
+        self.step = 0
+        self.images_seen = 0
+        self.total_images = config.total_images()
+        self._on_step = on_step
+        self._ranks = Ranks(rank, world_size)
+        self._stall = lr_schedule.Stall()
+        self._numbers = StepNumbers(self.device)
+        keep_freed_memory()
+        self._players = build_players(config, channels=images.channels, device=self.device)
+        self._recipe = recipe_for(config, device=self.device, world_size=world_size)
+        self._passes = passes_for(config, device=self.device, world_size=world_size)
+        # a gang's next trial finds its real images prepared
+        self._metric = metric_of_run(config, images, device=self.device, ranks=self._ranks)
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether as many images were shown as the configuration asks for."""
+        return self.images_seen >= self.total_images
+
+    def tick(self) -> dict[str, float]:
+        """Train `config.steps_per_tick()` steps, then measure the averaged generator.
+
+        Returns: finite floats, the same on every rank. Losses and accuracies are means over the steps in
+        which they were measured; `*_skipped` are shares of the tick's steps, 0 to 1.
+
+        Raises: Diverged.
+        """
+        began = time.perf_counter()
+        row = self._train(began)
+        trained = time.perf_counter()
+        row |= self._evaluate()
+        return row | self._timings(trained - began, time.perf_counter() - trained)
+
+    def state_dict(self) -> RunState:
+        """All that a resume needs, copied to the CPU; valid on ranks of any number."""
+        meta = {
+            "step": self.step,
+            "images_seen": self.images_seen,
+            "channels": self.images.channels,
+            "stall": dataclasses.asdict(self._stall),
+            "last_numbers": self._numbers.state(),
+        }
+        return RunState(players_tensors(self._players), meta, self.config.to_dict())
+
+    def load_state_dict(self, state: RunState) -> None:
+        """Go on from a state; learning rates and all other settings stay this run's own.
+
+        Raises: CheckpointError when the state is that of networks of another shape or of no run.
+        """
+        load_players(self._players, state.tensors)
+        try:
+            self.step, self.images_seen = int(state.meta["step"]), int(state.meta["images_seen"])
+            self._stall = lr_schedule.Stall(**state.meta["stall"])
+            self._numbers.load_state(state.meta["last_numbers"])
+        except (KeyError, TypeError, ValueError) as error:
+            raise CheckpointError(
+                f"the checkpoint's metadata must hold step, images_seen, stall and last_numbers ({error!r}); "
+                "give the checkpoint of a run"
+            ) from None
+
+    def sample_grid(self) -> npt.NDArray[np.uint8]:
+        """Pictures of the averaged generator from latents fixed by the seed, as uint8 (H, W, C)."""
+        pictures = self._generated("grid", GRID_ROWS * GRID_COLUMNS)
+        return grid(pictures.cpu().numpy(), columns=GRID_COLUMNS)
+
+    def pictures(self, count: int) -> npt.NDArray[np.uint8]:
+        """Pictures of the averaged generator as a tick measures them, uint8 (count, H, W, C)."""
+        return self._generated("evaluation", count).cpu().numpy()
+
+    @torch.no_grad()
+    def _generated(self, purpose: seeding.Purpose, count: int, which: slice = slice(None)) -> Tensor:
+        """Of `count` pictures of the averaged generator, from latents fixed by the seed, those asked for.
+
+        Returns: uint8 (N, H, W, C) on the device.
+
+        Raises: Diverged, on every rank, when a picture of any rank is not finite.
+        """
+        shape = (count, self.config.network.latent_size)
+        latents = seeding.normal(self.config.seed, purpose, 0, shape)[which].to(self.device)
+        parts: list[Tensor] = []
+        broken = torch.zeros((), device=self.device)
+        for part in torch.split(latents, _EVALUATION_BATCH):
+            pictures = generate(self._players.ema, part, self._recipe.autocast_dtype)
+            broken += pictures.isfinite().logical_not().sum()
+            parts.append(seeding.to_pixels(pictures))
+        if float(self._ranks.summed(broken)) > 0:
+            raise Diverged(f"the generator draws pictures that are not finite after step {self.step}")
+        return torch.cat(parts)
+
+    def _train(self, began: float) -> dict[str, float]:
+        config, steps = self.config, self.config.steps_per_tick()
+        resting = {"discriminator": 0, "generator": 0}
+        self._numbers.start_tick()
+        for index in range(steps):
+            self._set_learning_rates()
+            real, latents, shares = self._inputs()
+            trains_generator = generator_trains(config.balance, step=self.step)
+            numbers, trained_discriminator = train_step(
+                self._players,
+                real,
+                latents,
+                shares,
+                self._recipe,
+                self._passes,
+                generator_trains=trains_generator,
+                discriminator_trains=self._discriminator_trains,
+            )
+            self._numbers.add(numbers, generator_trained=trains_generator)
+            resting["discriminator"] += not trained_discriminator
+            resting["generator"] += not trains_generator
+            self.step += 1
+            self.images_seen += config.batch
+            self._after_step(index, began)
+
+        means = self._numbers.means(steps, generator_steps=steps - resting["generator"])
+        self._check_losses(means["discriminator_loss"], means["generator_loss"])
+        broken = settle(self._players, self.world_size)
+        if broken:
+            raise Diverged(f"a weight of the {broken} is not finite after step {self.step}")
+        return {
+            "images_seen": float(self.images_seen),
+            "step": float(self.step),
+            **means,
+            **{f"{player}_skipped": rests / steps for player, rests in resting.items()},
+            "generator_lr": self._players.generator_optimizer.param_groups[0]["lr"],
+            "discriminator_lr": self._players.discriminator_optimizer.param_groups[0]["lr"],
+        }
+
+    def _inputs(self) -> tuple[Tensor, Tensor, Tensor | None]:
+        """This rank's share of the step's images, latents and, for a gradient penalty, random shares."""
+        config, mine = self.config, seeding.share(self.config.batch, self.rank, self.world_size)
+        order = seeding.image_indices(
+            config.seed, self.step, batch=config.batch, num_images=len(self.images.train)
+        )
+        real = seeding.images_on_device(self.images.train[order[mine]], self.device)
+        shape = (config.batch, config.network.latent_size)
+        latents = seeding.normal(config.seed, "latents", self.step, shape)[mine]
+        shares = None
+        if self._recipe.gradient_penalty > 0:
+            shares = seeding.uniform(config.seed, "penalty", self.step, (config.batch,))[mine]
+            shares = seeding.to_device(shares, self.device)
+        return real, seeding.to_device(latents, self.device), shares
+
+    def _discriminator_trains(self) -> bool:
+        balance = self.config.balance
+        measured = self._numbers.measured() if reads_measurements(balance) else None
+        return discriminator_trains(balance, step=self.step, measured=measured)
+
+    def _set_learning_rates(self) -> None:
+        optimizer = self.config.optimizer
+        factor = lr_schedule.learning_rate_factor(
+            optimizer, progress=self.images_seen / self.total_images, drops=self._stall.drops
+        )
+        self._players.generator_optimizer.param_groups[0]["lr"] = factor * optimizer.generator_lr
+        self._players.discriminator_optimizer.param_groups[0]["lr"] = factor * optimizer.discriminator_lr
+
+    def _after_step(self, index: int, began: float) -> None:
+        numbers = self._numbers.last
+        assert numbers is not None
+        # free on a CPU; a GPU would have to be waited for
+        if self.device.type == "cpu" and (index + 1) % STEPS_BETWEEN_CHECKS == 0:
+            self._check_losses(float(numbers[0]), float(numbers[3]))
+        if self._on_step is not None:
+            elapsed = time.perf_counter() - began
+            speed = (index + 1) * self.config.batch / elapsed
+            self._on_step(StepProgress(self.step, self.images_seen, self.total_images, speed, numbers))
+
+    def _check_losses(self, discriminator_loss: float, generator_loss: float) -> None:
+        for player, loss in (("discriminator", discriminator_loss), ("generator", generator_loss)):
+            if not math.isfinite(loss):
+                raise Diverged(f"the {player}'s loss is {loss} by step {self.step}")
+
+    @torch.no_grad()
+    def _evaluate(self) -> dict[str, float]:
+        generated = self._generated("evaluation", self._metric.num_images, self._metric.share)
+        numbers = self._metric.measure(generated)
+        self._stall = lr_schedule.after_tick(
+            self._stall,
+            numbers[self._metric.name],
+            lower_is_better=self._metric.lower_is_better,
+            patience=self.config.optimizer.patience,
+        )
+        return numbers
+
+    def _timings(self, train_s: float, evaluate_s: float) -> dict[str, float]:
+        """Seconds of the slowest rank, so that every rank reports the same."""
+        seconds = torch.tensor([train_s, evaluate_s], dtype=torch.float64, device=self.device)
+        if self.world_size > 1:
+            dist.all_reduce(seconds, op=dist.ReduceOp.MAX)
+        train_s, evaluate_s = seconds.tolist()
+        images = self.config.steps_per_tick() * self.config.batch
+        return {"train_s": train_s, "evaluate_s": evaluate_s, "images_per_s": images / train_s}

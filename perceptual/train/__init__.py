@@ -1,0 +1,1 @@
+"""Trains the weights of the shipped feature network: `python -m perceptual.train`."""

@@ -1,0 +1,39 @@
+"""How the compact network's weights are made: by classifying any class-foldered image set.
+
+    python -m perceptual.train tiny-imagenet-200/train --out weights/compact-2
+
+Writes `<out>.safetensors` (half precision) and `<out>.json`, the figures of its model card. What the flags
+mean lives in `train_config`, what happens in `train_run`; only this file exits.
+"""
+
+import sys
+from collections.abc import Sequence
+
+from common.cli.parsing import obeyed, parse
+from perceptual.train.config import TrainConfig
+
+PROG = "python -m perceptual.train"
+
+
+def main(args: Sequence[str] | None = None) -> int:
+    """Obey a command line; returns the exit code.
+
+    0 done, 2 the command cannot be obeyed, 130 and 143 stopped by a signal.
+    """
+    words = sys.argv[1:] if args is None else args
+    return obeyed(PROG, lambda: _obey(words))
+
+
+def _obey(words: Sequence[str]) -> int:
+    description = "Train the compact network on a folder of classes."
+    config: TrainConfig = parse(TrainConfig, words, prog=PROG, description=description)
+    # imported here: torch takes seconds, a wrong flag is answered before
+    from rich.console import Console
+
+    from perceptual.train.run import run_train
+
+    return run_train(config, Console())
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""A batch of pictures fanned out on Ray: workers, dispatch, results."""

@@ -1,0 +1,167 @@
+"""The pictures of a folder, a single file or a URL: names, sizes, digests; reading one lives in `images`."""
+
+import dataclasses
+import os
+import stat
+from collections.abc import Iterable, Iterator
+from pathlib import Path, PurePosixPath
+
+from common.errors import ConfigError, require
+from common.image_files import MAX_BYTES, SUFFIXES
+from common.storage.content_hash import digest_each, digest_remote
+from common.storage.folder import FileStatus, Folder
+from styletransfer.pictures.reading import PictureError
+from styletransfer.planning.output_names import shown
+
+
+@dataclasses.dataclass(frozen=True)
+class Listing:
+    """Pictures by name below one folder, not yet opened."""
+
+    location: str
+    """Absolute path or URL of the folder."""
+    names: tuple[str, ...]
+    """Relative paths, slashes between, sorted."""
+    skipped: tuple[tuple[str, str], ...] = ()
+    """(name, reason) of what looks like a picture or a folder of some and was left out."""
+
+    def source(self, name: str) -> Path | bytes:
+        """What `read_picture` takes: the path on a disk, the bytes from elsewhere.
+
+        Raises: PictureError when an object store has no such file any more or it is too large.
+        """
+        folder = Folder(self.location)
+        if folder.is_local:
+            return Path(folder.path(name))
+        status = folder.status(name)
+        if status is not None and status.size > MAX_BYTES:
+            raise PictureError(name, f"{status.size:,} bytes, over the limit of {MAX_BYTES:,}")
+        data = folder.read(name)
+        if data is None:
+            raise PictureError(name, "no such file")
+        return data
+
+    def digests(self, names: Iterable[str], index_path: Path) -> dict[str, str]:
+        """Name -> digest of the picture's bytes, hex; of one that cannot be read, its reason.
+
+        `index_path` remembers the digests under sizes and times.
+        """
+        folder = Folder(self.location)
+        if folder.is_local:
+            return digest_each({name: Path(folder.path(name)) for name in names}, index_path)
+        return digest_remote(folder, names, index_path, max_bytes=MAX_BYTES)
+
+
+def list_pictures(location: str, *, flag: str, leave_out: Iterable[str] = ()) -> Listing:
+    """The pictures anywhere below a folder or URL, or the one picture that `location` is.
+
+    Hidden files and folders are passed over, and so are the locations in `leave_out`, such as the output's
+    folder inside this one. A symbolic link that leads out of the folder is skipped with a reason; one to a
+    folder inside it too, whose pictures are listed where they lie. `flag` names the place in messages.
+
+    Raises: ConfigError when there is no such place, it cannot be read, or it holds no pictures.
+    """
+    folder = Folder(location, flag=flag)
+    others = [Folder(other) for other in leave_out]
+    require(
+        folder.location not in {other.location for other in others},
+        f"{flag} {shown(location)} is the output's folder too; write to another folder",
+    )
+    listed = _list_local(folder, flag, others) if folder.is_local else _list_url(folder, flag, others)
+    reason = f", {listed.skipped[0][1]}: {shown(listed.skipped[0][0])}" if listed.skipped else ""
+    require(
+        bool(listed.names),
+        f"{flag} {shown(location)} holds no pictures ({' '.join(sorted(SUFFIXES))}){reason}; "
+        "give a folder that holds some, hidden files are not read",
+    )
+    return listed
+
+
+def _list_local(folder: Folder, flag: str, leave_out: list[Folder]) -> Listing:
+    root = Path(folder.location)
+    try:
+        mode = root.stat().st_mode
+        if not stat.S_ISDIR(mode):
+            require(
+                stat.S_ISREG(mode),
+                f"{flag} {root} is neither a file nor a folder; give a picture or a folder",
+            )
+            return Listing(str(root.parent), (root.name,))
+        os.scandir(root).close()
+    except OSError as error:
+        raise ConfigError(
+            f"{flag} {shown(str(root))} cannot be read ({error.strerror}); check path and access rights"
+        ) from None
+    passed_over = {Path(other.location).resolve() for other in leave_out if other.is_local}
+    names: list[str] = []
+    skipped: list[tuple[str, str]] = []
+    for name, reason in _walk(root, passed_over):
+        if reason is None:
+            names.append(name)
+        else:
+            skipped.append((name, reason))
+    return Listing(str(root), tuple(sorted(names)), tuple(sorted(skipped)))
+
+
+def _walk(root: Path, passed_over: set[Path]) -> Iterator[tuple[str, str | None]]:
+    """(name, None) for each picture below root, (name, reason) for what is skipped."""
+    real_root = root.resolve()
+    pending = [""]
+    while pending:
+        prefix = pending.pop()
+        try:
+            entries = list(os.scandir(root / prefix))
+        except OSError as error:
+            yield prefix.rstrip("/"), f"cannot be read: {error.strerror}"
+            continue
+        for entry in entries:
+            name = prefix + entry.name
+            if _is_hidden(entry.name):
+                continue
+            if entry.is_dir(follow_symlinks=False):
+                if not passed_over or (root / name).resolve() not in passed_over:
+                    pending.append(f"{name}/")
+            elif entry.is_symlink():
+                reason = _fault_of_link(root / name, real_root)
+                if reason is not None or _is_picture(name):
+                    yield name, reason
+            elif _is_picture(name):
+                yield name, None if entry.is_file() else "not a regular file"
+
+
+def _fault_of_link(link: Path, real_root: Path) -> str | None:
+    """Why a symbolic link is not followed, None when it leads to a file inside the folder."""
+    try:
+        target = link.resolve(strict=True)
+    except FileNotFoundError:
+        return "a link to nowhere"
+    except (OSError, RuntimeError):  # RuntimeError until Python 3.12
+        return "a link that leads in a circle"
+    if not target.is_relative_to(real_root):
+        return "a link that leads out of the folder"
+    if target.is_dir():
+        return "a link to a folder inside this one, whose pictures are taken where they lie"
+    return None if target.is_file() else "not a regular file"
+
+
+def _list_url(folder: Folder, flag: str, leave_out: list[Folder]) -> Listing:
+    parent, _, last = folder.location.rpartition("/")
+    if not parent.endswith("/"):  # of s3://bucket there is no parent
+        above = Folder(parent, flag=flag)
+        if above.status(last) is not None:
+            return Listing(above.location, (last,))
+    below = [other.location.removeprefix(f"{folder.location}/") + "/" for other in leave_out]
+    files = [file for file in folder.list_files() if not file.name.startswith(tuple(below))]
+    return Listing(folder.location, tuple(file.name for file in files if _is_listed(file)))
+
+
+def _is_listed(file: FileStatus) -> bool:
+    return _is_picture(file.name) and not any(_is_hidden(part) for part in file.name.split("/"))
+
+
+def _is_picture(name: str) -> bool:
+    return PurePosixPath(name).suffix.lower() in SUFFIXES
+
+
+def _is_hidden(part: str) -> bool:
+    return part.startswith(".") or part == "__MACOSX"

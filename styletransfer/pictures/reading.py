@@ -1,0 +1,184 @@
+"""One picture file of any common kind as upright 8-bit sRGB with its alpha; writing lives in `writing`.
+
+Conventions: colour profiles are converted to sRGB, a picture without one is taken as sRGB; EXIF orientation
+is applied; of an animation or a file of several pages the first counts, and `notes` says so; 16-bit colours
+keep their high bytes, deep grey is scaled as `common.image_files` says. Pixels of alpha 0 are white.
+"""
+
+import contextlib
+import dataclasses
+import io
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, ImageCms
+
+from common.errors import ConfigError, require_between
+from common.image_files import (
+    DEEP_GREY,
+    LARGEST_MAX_PIXELS,
+    MAX_PIXELS,
+    UnreadableError,
+    grey_to_8_bits,
+    opened,
+    upright,
+)
+from styletransfer.pictures.resizing import fitted_size, on_white, resize
+from styletransfer.planning.output_names import shown
+
+Pixels = npt.NDArray[np.uint8]
+
+_WIDTH, _HEIGHT, _ORIENTATION = 0x0100, 0x0101, 0x0112
+_MODE_OF_PROFILE = {"RGB": "RGB", "GRAY": "L", "CMYK": "CMYK", "Lab": "LAB"}
+
+
+class PictureError(ConfigError):
+    """A file that is no picture we can read; `reason` says why in a few words, the message names it too."""
+
+    def __init__(self, name: str, reason: str) -> None:
+        super().__init__(name, reason)  # both, so that it survives pickling
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"{shown(self.args[0])} cannot be read: {self.reason}; replace it or move it away"
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Picture:
+    """A decoded picture."""
+
+    rgb: Pixels
+    """(H, W, 3) sRGB, not multiplied by alpha."""
+    alpha: Pixels | None
+    """(H, W), 255 is opaque; None when every pixel is."""
+    original_size_px: tuple[int, int]
+    """(width, height), upright, before any resizing."""
+    notes: tuple[str, ...] = ()
+    """What was left out or assumed, a few words each."""
+
+    @property
+    def size_px(self) -> tuple[int, int]:
+        """(width, height)."""
+        return self.rgb.shape[1], self.rgb.shape[0]
+
+    def on_white(self) -> Pixels:
+        """(H, W, 3) sRGB as it looks on white paper."""
+        return self.rgb if self.alpha is None else on_white(self.rgb, self.alpha)
+
+
+def read_picture(
+    source: Path | str | bytes,
+    *,
+    name: str | None = None,
+    long_side_px: int | None = None,
+    enlarge: bool = False,
+    max_pixels: int = MAX_PIXELS,
+) -> Picture:
+    """Read a picture, shrunk until its longer side is `long_side_px`; a smaller one grows only if `enlarge`.
+
+    `name` stands for the picture in errors; a path stands for itself.
+
+    Raises: PictureError for whatever cannot be opened or decoded or has more than `max_pixels`, which is seen
+    in the header, before any pixel is decoded; ConfigError for a bad argument.
+    """
+    with opened_picture(source, name, max_pixels) as image:
+        notes = _notes_on_frames(image)
+        image.load()
+        straight = upright(image)
+        rgb, alpha = _colour_and_alpha(straight, straight.info.get("icc_profile"), notes)
+        original = straight.size
+        size = fitted_size(original, long_side_px, enlarge=enlarge)
+        rgb, alpha = resize(rgb, alpha, size)
+    if alpha is not None:
+        rgb = np.where(alpha[..., None] > 0, rgb, np.uint8(255))
+    return Picture(rgb, alpha, original, tuple(notes))
+
+
+def read_size(
+    source: Path | str | bytes, *, name: str | None = None, max_pixels: int = MAX_PIXELS
+) -> tuple[int, int]:
+    """(width, height) of a picture, upright, from its header; nothing is decoded.
+
+    Raises: PictureError as `read_picture` does for what the header shows.
+    """
+    with opened_picture(source, name, max_pixels) as image:
+        width, height = image.size
+        with contextlib.suppress(Exception):  # damaged EXIF data: as it lies
+            exif = image.getexif()
+            if image.format == "TIFF":  # whose size Pillow may have turned already
+                width, height = exif[_WIDTH], exif[_HEIGHT]
+            if exif.get(_ORIENTATION) in (5, 6, 7, 8):
+                width, height = height, width
+        return width, height
+
+
+@contextlib.contextmanager
+def opened_picture(source: Path | str | bytes, name: str | None, max_pixels: int) -> Iterator[Image.Image]:
+    """The picture with its header read and checked; whatever goes wrong in the block is a PictureError."""
+    require_between("max_pixels", max_pixels, 1, LARGEST_MAX_PIXELS)
+    source = Path(source) if isinstance(source, str) else source
+    label = name or (str(source) if isinstance(source, Path) else "the picture")
+    try:
+        with opened(source, max_pixels) as image:
+            yield image
+    except UnreadableError as error:
+        raise PictureError(label, str(error)) from error
+
+
+def _notes_on_frames(image: Image.Image) -> list[str]:
+    # n_frames would walk through all of a GIF, is_animated stops at the second frame
+    if not getattr(image, "is_animated", False):
+        return []
+    what = "page" if image.format in ("TIFF", "MPO") else "frame"
+    return [f"only its first {what} is used"]
+
+
+def _colour_and_alpha(
+    image: Image.Image, profile: bytes | None, notes: list[str]
+) -> tuple[Pixels, Pixels | None]:
+    alpha = None
+    if image.mode in DEEP_GREY:
+        values = np.asarray(image)
+        clear = image.info.get("transparency")  # PNG's one grey that cannot be seen
+        if isinstance(clear, int):
+            alpha = np.where(values == clear, 0, 255).astype(np.uint8)
+        image = Image.fromarray(grey_to_8_bits(values, image.mode))
+    elif image.has_transparency_data:
+        clear = image.info.get("transparency")
+        if isinstance(clear, tuple) and max(clear) > 255:
+            notes.append("its clear colour of 16 bits is left out")
+        is_grey = image.mode in ("1", "L", "LA", "La")
+        image = image.convert("LA" if is_grey else "RGBA")
+        alpha = np.array(image.getchannel("A"))
+        image = image.getchannel("L") if is_grey else image.convert("RGB")
+    elif image.mode not in ("L", "RGB", "CMYK", "LAB"):
+        image = image.convert("L" if image.mode == "1" else "RGB")
+    rgb = np.array(_to_srgb(image, profile, notes))
+    return rgb, None if alpha is None or bool((alpha == 255).all()) else alpha
+
+
+def _to_srgb(image: Image.Image, profile: bytes | None, notes: list[str]) -> Image.Image:
+    """L, RGB, CMYK or LAB as sRGB by its profile; one that is damaged or does not fit is left out."""
+    if profile:
+        try:
+            opened = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+            mode = _MODE_OF_PROFILE.get(opened.profile.xcolor_space.strip())
+            fitting = image.convert("RGB") if (image.mode, mode) == ("L", "RGB") else image
+            if fitting.mode == mode:
+                converted = ImageCms.profileToProfile(
+                    fitting,
+                    opened,
+                    ImageCms.createProfile("sRGB"),
+                    # what browsers do
+                    renderingIntent=ImageCms.Intent.RELATIVE_COLORIMETRIC,
+                    outputMode="RGB",
+                    flags=ImageCms.Flags.BLACKPOINTCOMPENSATION,
+                )
+                if converted is not None:
+                    return converted
+            notes.append("its colour profile does not fit its pixels and is left out")
+        except (ImageCms.PyCMSError, OSError, ValueError):
+            notes.append("its colour profile is damaged and is left out")
+    return image.convert("RGB")

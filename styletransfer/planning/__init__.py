@@ -1,0 +1,1 @@
+"""Which pairs are stylized, under which names, and which are stale."""

@@ -1,0 +1,181 @@
+"""The pictures that a batch reads, and their bytes: contents, styles, masks, a start; not their pixels."""
+
+import dataclasses
+import hashlib
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path, PurePosixPath
+from typing import Literal
+
+from common.errors import ConfigError, require
+from common.image_files import MAX_BYTES
+from common.storage.content_hash import digest_bytes
+from common.storage.folder import Folder
+from styletransfer.pictures.listing import Listing, list_pictures
+from styletransfer.pictures.reading import PictureError, read_size
+from styletransfer.pictures.writing import SUFFIXES
+from styletransfer.planning.output_names import shown
+from styletransfer.planning.pairs import Pair, product
+from styletransfer.planning.pairs_csv import read_pairs
+
+Kind = Literal["content", "style", "mask", "start"]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Inputs:
+    """The pictures of a batch by name, and which go together."""
+
+    contents: Listing
+    styles: Listing
+    pairs: tuple[Pair, ...]
+    """What is to be drawn, without the variants of a sweep."""
+    asked: Mapping[Pair, str]
+    """Names of results that a table of pairs gives."""
+    masks: Listing | None = None
+    mask_of: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    """Content -> mask, by name; a content that is missing here has none."""
+    start: Listing | None = None
+    """The one picture to start from, where it is a file."""
+
+    def listing(self, kind: Kind) -> Listing:
+        """Where pictures of that kind lie."""
+        listings = {"content": self.contents, "style": self.styles, "mask": self.masks, "start": self.start}
+        found = listings[kind]
+        assert found is not None
+        return found
+
+    def read(self, kind: Kind, name: str) -> bytes:
+        """A picture's file.
+
+        Raises: PictureError when it is gone, too large or not to be read.
+        """
+        source = self.listing(kind).source(name)
+        if isinstance(source, bytes):
+            return source
+        try:
+            if not source.is_file():  # a named pipe would wait for ever
+                raise PictureError(name, "no such file")
+            size = source.stat().st_size
+            if size > MAX_BYTES:
+                raise PictureError(name, f"{size:,} bytes, over the limit of {MAX_BYTES:,}")
+            return source.read_bytes()
+        except OSError as error:
+            raise PictureError(name, error.strerror or str(error)) from None
+
+    def content_digests(self) -> dict[str, str]:
+        """Content -> digest of its file and of its mask, if there is one."""
+        digests = _digests(self.contents, {pair.content for pair in self.pairs})
+        if self.masks is not None:
+            of_mask = _digests(self.masks, set(self.mask_of.values()))
+            for name, mask in self.mask_of.items():
+                if name in digests:
+                    digests[name] = digest_bytes(f"{digests[name]} {of_mask[mask]}".encode())
+        return digests
+
+    def style_digests(self) -> dict[str, str]:
+        """Style -> digest of its file."""
+        return _digests(self.styles, {pair.style for pair in self.pairs})
+
+    def start_digest(self) -> str:
+        """Digest of the file to start from; '' where there is none."""
+        return "" if self.start is None else _digests(self.start, self.start.names)[self.start.names[0]]
+
+
+def find_inputs(places: Sequence[str], *, pairs: str | None, mask: str | None, start: str | None) -> Inputs:
+    """List the pictures and their pairs; the output's folder is left out, wherever it lies.
+
+    places: of contents, styles and results; with a table of pairs those of the results are enough.
+
+    Raises: ConfigError for a place that is none or holds no pictures, and for a table that does not fit.
+    """
+    out, asked = places[-1], dict[Pair, str]()
+    require(
+        pairs is None or Path(pairs).is_file(),
+        f"--pairs {pairs} is no file; give a CSV file with the columns content,style",
+    )
+    if len(places) == 1:
+        assert pairs is not None
+        found_contents = found_styles = list_pictures(
+            str(Path(pairs).expanduser().absolute().parent), flag="the folder of --pairs", leave_out=[out]
+        )
+    else:
+        found_contents = list_pictures(places[0], flag="CONTENTS", leave_out=[out])
+        found_styles = list_pictures(places[1], flag="STYLES", leave_out=[out])
+    if pairs is None:
+        wanted = product(found_contents.names, found_styles.names)
+    else:
+        wanted, asked = read_pairs(Path(pairs), found_contents.names, found_styles.names, SUFFIXES)
+    masks, mask_of = (None, {}) if mask is None else _masks(mask, found_contents.names, out)
+    return Inputs(
+        contents=found_contents,
+        styles=found_styles,
+        pairs=tuple(wanted),
+        asked=asked,
+        masks=masks,
+        mask_of=mask_of,
+        start=None if start is None else _single(start, "--start"),
+    )
+
+
+def _require_readable(listing: Listing, flag: str) -> None:
+    """Look at the header of the one picture that every pair needs: else each would fail by it."""
+    try:
+        read_size(listing.source(listing.names[0]), name=listing.names[0])
+    except PictureError as error:
+        raise ConfigError(f"{flag} {error}") from None
+
+
+def _single(location: str, flag: str) -> Listing:
+    listing = list_pictures(location, flag=flag)
+    require(
+        _is_single(listing, location, flag),
+        f"{flag} {shown(location)} is a folder; name one picture in it",
+    )
+    _require_readable(listing, flag)
+    return listing
+
+
+def _is_single(listing: Listing, location: str, flag: str) -> bool:
+    # of a single file the listing is that of the folder in which it lies
+    return listing.location != Folder(location, flag=flag).location
+
+
+def _masks(location: str, contents: Iterable[str], out: str) -> tuple[Listing, dict[str, str]]:
+    """The masks, and content -> its own: one for all, or the one of its name, whatever the ending."""
+    listing = list_pictures(location, flag="--mask", leave_out=[out])
+    if _is_single(listing, location, "--mask"):
+        _require_readable(listing, "--mask")
+        return listing, dict.fromkeys(contents, listing.names[0])
+    named = set(listing.names)
+    by_stem: dict[str, list[str]] = {}
+    for name in listing.names:
+        by_stem.setdefault(str(PurePosixPath(name).with_suffix("")), []).append(name)
+    mask_of: dict[str, str] = {}
+    for content in contents:
+        fitting = [content] if content in named else by_stem.get(str(PurePosixPath(content).with_suffix("")))
+        if fitting and len(fitting) > 1:
+            raise ConfigError(
+                f"--mask {shown(location)} has {len(fitting)} masks for {shown(content)}, such as "
+                f"{shown(fitting[0])} and {shown(fitting[1])}; move one of them away"
+            )
+        if fitting:
+            mask_of[content] = fitting[0]
+    require(
+        bool(mask_of),
+        f"--mask {shown(location)}: none of its {len(listing.names)} pictures is named as a content; "
+        "rename them, or name one picture for all",
+    )
+    return listing, mask_of
+
+
+def _digests(listing: Listing, names: Iterable[str]) -> dict[str, str]:
+    base = os.environ.get("XDG_CACHE_HOME")
+    folder = (Path(base) if base else Path.home() / ".cache") / "artsweep" / "digests"
+    index = hashlib.blake2b(os.fsencode(listing.location), digest_size=12).hexdigest()
+    try:
+        return listing.digests(sorted(names), folder / f"{index}.json")
+    except OSError as error:
+        raise ConfigError(
+            f"the cache {folder} cannot be written: {error.strerror or error}; free some space, or name "
+            "another folder by the variable XDG_CACHE_HOME"
+        ) from None

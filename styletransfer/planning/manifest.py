@@ -1,0 +1,152 @@
+"""What became of each pair, in a file that only grows; which pairs are to do is decided in `todo`.
+
+`manifest.jsonl` has one line each time a pair was done or failed. The last line for a pair counts. A line
+torn by a crash is passed over, so its pair is done again; so is one whose picture would lie outside of the
+folder.
+"""
+
+import contextlib
+import dataclasses
+import json
+import math
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import filelock
+
+from common.errors import ConfigError, require
+from common.storage.append_log import AppendedLines
+from common.storage.atomic import WriteError
+from common.storage.folder import Folder, is_inside
+from styletransfer.planning.pairs import Pair
+
+MANIFEST_NAME = "manifest.jsonl"
+_LOCK_NAME = ".lock"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Entry:
+    """One line: a pair that was done or failed."""
+
+    content: str
+    style: str
+    variant: str = ""
+    output: str
+    """Relative path of the picture."""
+    state: Literal["done", "failed"]
+    error: str | None = None
+    """Why it failed."""
+    notes: tuple[str, ...] = ()
+    """What was left out, assumed or done another way."""
+    seconds: float | None = None
+    losses: Mapping[str, float | None] = dataclasses.field(default_factory=dict)
+    """Name -> last value; None where it was not finite."""
+    size_px: tuple[int, int] | None = None
+    """(width, height) of the picture made."""
+    seed: int | None = None
+    content_digest: str = ""
+    style_digest: str = ""
+    settings_hash: str = ""
+    weights_hash: str = ""
+    time: float = dataclasses.field(default_factory=time.time)
+    """Seconds since 1970."""
+
+    @property
+    def pair(self) -> Pair:
+        """What the line is about."""
+        return Pair(self.content, self.style, self.variant)
+
+
+class Manifest(AppendedLines):
+    """Appends entries to the manifest of an output folder, a path or a URL; use it in a `with` block.
+
+    On a disk every entry is there to stay when `record` returns. An object store cannot append: there a
+    driver that is killed loses the last lines, and the next start does those pairs again.
+    """
+
+    def __init__(self, folder: Folder, seconds_between_writes: float = 30.0) -> None:
+        super().__init__(
+            folder,
+            MANIFEST_NAME,
+            remedy="free some space, then start again",
+            is_durable=True,
+            seconds_between_writes=seconds_between_writes,
+        )
+
+    def record(self, entry: Entry) -> None:
+        """Add one entry at the end.
+
+        Raises: WriteError when the disk is full or the like; what was there before is intact.
+        """
+        self.append(_to_line(entry))
+
+
+def read_manifest(folder: Folder) -> dict[Pair, Entry]:
+    """The last entry of each pair; none when there is no manifest.
+
+    Raises: ConfigError when it is there and cannot be read.
+    """
+    return {entry.pair: entry for entry in _parse(folder.read(MANIFEST_NAME) or b"")}
+
+
+@contextlib.contextmanager
+def locked(folder: Folder) -> Iterator[None]:
+    """Keep other batches out of an output folder on a disk within the block; a URL cannot be locked.
+
+    A killed process lets go of the lock.
+
+    Raises: ConfigError when another batch is at work there, or the folder cannot be written.
+    """
+    if not folder.is_local:
+        yield
+        return
+    root = Path(folder.location)
+    require(not root.exists() or root.is_dir(), f"{root} is a file; name a folder for the results")
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        lock = filelock.FileLock(root / _LOCK_NAME, timeout=0)
+        lock.acquire()
+    except filelock.Timeout:
+        raise ConfigError(
+            f"{root} is being written by another batch; wait until it ends or choose another folder"
+        ) from None
+    except OSError as error:
+        raise WriteError(
+            f"{root} cannot be written: {error.strerror or error}; choose a folder with write permission"
+        ) from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _to_line(entry: Entry) -> bytes:
+    fields = _finite({field.name: getattr(entry, field.name) for field in dataclasses.fields(entry)})
+    # ASCII: names that are no UTF-8 come back as they were
+    return json.dumps(fields, allow_nan=False, separators=(",", ":")).encode() + b"\n"
+
+
+def _parse(content: bytes) -> Iterator[Entry]:
+    known = {field.name for field in dataclasses.fields(Entry)}
+    for line in content.split(b"\n"):
+        # a torn line is no JSON, or lacks fields; what a newer version added is ignored
+        with contextlib.suppress(ValueError, TypeError, KeyError, AttributeError):
+            fields = {name: value for name, value in json.loads(line).items() if name in known}
+            fields["notes"] = tuple(fields.get("notes", ()))
+            if fields.get("size_px"):
+                width, height = fields["size_px"]
+                fields["size_px"] = (width, height)
+            entry = Entry(**fields)
+            is_sound = all(isinstance(name, str) for name in entry.pair) and is_inside(entry.output)
+            if entry.state in ("done", "failed") and is_sound:
+                yield entry
+
+
+def _finite(value: Any) -> Any:
+    # JSON has no NaN; NumPy's scalars become Python's
+    if isinstance(value, Mapping):
+        return {str(key): _finite(inner) for key, inner in value.items()}
+    value = value.item() if hasattr(value, "item") else value
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -1,0 +1,158 @@
+"""Pairs read from a CSV file and checked against the pictures there are; nothing is opened here."""
+
+import csv
+import difflib
+import io
+import unicodedata
+from collections.abc import Mapping, Sequence
+from pathlib import Path, PurePosixPath
+
+from common.errors import ConfigError, require
+from styletransfer.planning.output_names import THUMBS_FOLDER, name_key, shown
+from styletransfer.planning.pairs import Pair
+
+_COLUMNS = ("content", "style", "output")
+_MAX_OUTPUT_BYTES = 200
+
+
+def read_pairs(
+    path: Path, contents: Sequence[str], styles: Sequence[str], suffixes: Sequence[str]
+) -> tuple[list[Pair], dict[Pair, str]]:
+    """Pairs of a CSV file with the columns content, style and, if wanted, output, in its order.
+
+    `contents` and `styles` are the names that a line may use. `suffixes` are the endings that an output may
+    have, such as `.png`. Returns the pairs, and the outputs of those that name one.
+
+    Raises: ConfigError with the line's number for whatever does not fit.
+    """
+    rows = _rows(path)
+    pairs: list[Pair] = []
+    outputs: dict[Pair, str] = {}
+    lines: dict[Pair, int] = {}
+    known_contents, known_styles = _by_normal_form(contents), _by_normal_form(styles)
+    for line, row in rows:
+        where = f"{path} line {line}"
+        pair = Pair(
+            _known(known_contents, row["content"], f"{where}: content"),
+            _known(known_styles, row["style"], f"{where}: style"),
+        )
+        require(
+            pair not in lines,
+            f"{where} is the same pair as line {lines.get(pair)}; remove one of the two lines",
+        )
+        lines[pair] = line
+        pairs.append(pair)
+        if row.get("output"):
+            outputs[pair] = _checked_output(row["output"], suffixes, where)
+    require(bool(pairs), f"{path} holds no pairs; add a line with a content and a style")
+    _check_apart(outputs, lines, path)
+    return pairs, outputs
+
+
+def _rows(path: Path) -> list[tuple[int, dict[str, str]]]:
+    try:
+        require(path.is_file(), f"{path} is no file; give a CSV file with the columns content,style")
+        # utf-8-sig: Excel begins with a mark
+        text = path.read_bytes().decode("utf-8-sig")
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be read ({error.strerror}); check its access rights") from None
+    except UnicodeDecodeError:
+        raise ConfigError(f"{path} is not UTF-8; save it as CSV UTF-8") from None
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    rows: list[tuple[int, dict[str, str]]] = []
+    header: list[str] | None = None
+    try:
+        for cells in reader:
+            cells = [cell.strip() for cell in cells]
+            if not any(cells):
+                continue
+            if header is None:
+                header = cells
+                _check_header(header, path)
+                continue
+            where = f"{path} line {reader.line_num}"
+            require(
+                len(cells) == len(header),
+                f"{where} has {len(cells)} cells under {len(header)} columns; quote names with commas",
+            )
+            rows.append((reader.line_num, dict(zip(header, cells, strict=True))))
+    except csv.Error as error:
+        raise ConfigError(f"{path} line {reader.line_num} is no CSV ({error}); correct the line") from None
+    require(header is not None, f"{path} is empty; begin it with the line content,style")
+    return rows
+
+
+def _check_header(header: list[str], path: Path) -> None:
+    known = ", ".join(_COLUMNS)
+    if len(header) == 1 and ";" in header[0]:
+        raise ConfigError(f"{path} has semicolons between its columns; save it with commas")
+    for column in header:
+        require(
+            column in _COLUMNS, f"{path} has the unknown column {shown(column)!r}; the columns are {known}"
+        )
+    require(len(set(header)) == len(header), f"{path} names a column twice; the columns are {known}")
+    for column in _COLUMNS[:2]:
+        require(column in header, f"{path} has no column {column}; begin it with the line content,style")
+
+
+def _by_normal_form(names: Sequence[str]) -> dict[str, str]:
+    # a spreadsheet writes é as one character where a disk may hold two; the exact name wins
+    composed = {unicodedata.normalize("NFC", name): name for name in names}
+    return composed | {name: name for name in names}
+
+
+def _known(names: Mapping[str, str], asked: str, where: str) -> str:
+    asked = asked.removeprefix("./")
+    require(bool(asked), f"{where} is empty; name a picture")
+    found = names.get(asked) or names.get(unicodedata.normalize("NFC", asked))
+    if found is None:
+        near = difflib.get_close_matches(asked, names, n=1)
+        hint = f"did you mean {shown(near[0])}?" if near else "names are relative to the folder given"
+        raise ConfigError(
+            f"{where} {shown(asked)} is not among the {len(set(names.values()))} pictures; {hint}"
+        )
+    return found
+
+
+def _checked_output(output: str, suffixes: Sequence[str], where: str) -> str:
+    name = unicodedata.normalize("NFC", output)
+    parts = name.split("/")
+    # Windows drops dots and spaces at the end of a name
+    is_sound = all(part and part == part.rstrip(" .") for part in parts) and not set(name) & set('\\:*?"<>|')
+    require(
+        is_sound and name.isprintable(),
+        f"{where}: output {shown(output)} must be a path inside the output folder; "
+        'give one such as a/b.png, without \\ : * ? " < > |',
+    )
+    require(
+        PurePosixPath(name).suffix.lower() in suffixes,
+        f"{where}: output {shown(output)} must end in one of {' '.join(suffixes)}; add the ending",
+    )
+    require(
+        name_key(parts[0]) != THUMBS_FOLDER and not any(part.startswith(".") for part in parts),
+        f"{where}: output {shown(output)} must not be hidden or in {THUMBS_FOLDER}/; choose another",
+    )
+    require(
+        len(name.encode()) <= _MAX_OUTPUT_BYTES,
+        f"{where}: output has {len(name.encode())} bytes, over the limit of {_MAX_OUTPUT_BYTES}; shorten it",
+    )
+    return name
+
+
+def _check_apart(outputs: Mapping[Pair, str], lines: Mapping[Pair, int], path: Path) -> None:
+    """Refuse outputs that would be one file, or one a file and one a folder, on some disk."""
+    files: dict[str, int] = {}
+    for pair, output in outputs.items():
+        key, line = name_key(output), lines[pair]
+        if key in files:
+            raise ConfigError(
+                f"{path} line {line}: output {shown(output)} is that of line {files[key]}; choose another"
+            )
+        files[key] = line
+    for pair, output in outputs.items():
+        for folder in PurePosixPath(name_key(output)).parents:
+            if str(folder) in files:
+                raise ConfigError(
+                    f"{path} line {lines[pair]}: output {shown(output)} lies in a folder that is the picture "
+                    f"of line {files[str(folder)]}; choose another name"
+                )

@@ -1,0 +1,1 @@
+"""The contact sheet and what the terminal shows."""

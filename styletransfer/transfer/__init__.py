@@ -1,0 +1,1 @@
+"""From pictures to a stylized picture: objective, optimizers, scales, tiles."""

@@ -1,0 +1,119 @@
+"""What a network sees in a picture, whole or tile by tile; what is made of it, others say."""
+
+from collections.abc import Iterable, Sequence
+from typing import Protocol
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from common.device import has_fast_bf16
+from common.errors import require
+from styletransfer.config import Precision
+from styletransfer.transfer.statistics import Moments, moments
+from styletransfer.transfer.tiles import Tile, reach, stride_of, tiles_of
+
+Features = dict[str, Tensor]
+"""Activations (N, C, h, w) by tap."""
+
+
+class Network(Protocol):
+    """A frozen feature network, as `perceptual.loading.load_network` gives it."""
+
+    @property
+    def taps(self) -> Sequence[str]:
+        """Names of its activations, in order, one a convolution."""
+
+    def __call__(self, images: Tensor, taps: Iterable[str]) -> Features:
+        """Activations for images (N, 3, H, W) in [0, 1]."""
+
+
+class Reader:
+    """Reads a picture's features at some taps, in tiles of `tile_px` pixels a side or whole for 0.
+
+    Pictures are (N, 1 or 3, H, W) in [0, 1]; grey is read as RGB with three equal channels. One that is
+    smaller than a position of the deepest tap is continued by its border pixels.
+
+    Raises: ConfigError for a tap that the network does not have.
+    """
+
+    def __init__(
+        self, network: Network, taps: Iterable[str], *, precision: Precision, tile_px: int = 0
+    ) -> None:
+        self._network, self._precision, self._tile_px = network, precision, tile_px
+        self.taps = tuple(taps)
+        for tap in self.taps:
+            require(
+                tap in network.taps,
+                f"{tap} is no layer of the network; choose among {', '.join(network.taps)}",
+            )
+        self._stride = max(stride_of(tap) for tap in self.taps)
+        self._margin = reach(network.taps, self.taps)
+
+    def padded(self, pictures: Tensor) -> Tensor:
+        """Pictures as the network is given them, large enough for every tap."""
+        height, width = pictures.shape[2:]
+        below, right = max(0, self._stride - height), max(0, self._stride - width)
+        return F.pad(pictures, (0, right, 0, below), mode="replicate") if below or right else pictures
+
+    def tiles(self, padded: Tensor) -> list[Tile]:
+        """The tiles of padded pictures."""
+        height, width = padded.shape[2:]
+        return tiles_of(height, width, self._tile_px, margin=self._margin, stride=self._stride)
+
+    def read(self, seen: Tensor, tile: Tile) -> Features:
+        """The tile's own features from what it must see, cut out of padded pictures."""
+        device = seen.device
+        dtype = autocast_dtype(self._precision, device)
+        with torch.autocast(device.type, dtype, enabled=dtype is not None):
+            found = self._network(seen.expand(-1, 3, -1, -1), self.taps)
+        return {tap: _own(found[tap], tile, stride_of(tap)) for tap in self.taps}
+
+    @torch.no_grad()
+    def features(self, pictures: Tensor) -> Features:
+        """The features of whole pictures."""
+        padded = self.padded(pictures)
+        found: Features = {}
+        for tile in self.tiles(padded):
+            for tap, part in self.read(cut(padded, tile), tile).items():
+                if tap not in found:
+                    height, width = (side // stride_of(tap) for side in padded.shape[2:])
+                    found[tap] = part.new_empty(*part.shape[:2], height, width)
+                rows, columns = places(tile, tap)
+                found[tap][:, :, rows, columns] = part
+        return found
+
+    @torch.no_grad()
+    def moments(self, pictures: Tensor) -> dict[str, Moments]:
+        """The unweighted moments of whole pictures by tap, K = 1."""
+        padded = self.padded(pictures)
+        found: dict[str, Moments] = {}
+        for tile in self.tiles(padded):
+            for tap, part in self.read(cut(padded, tile), tile).items():
+                height, width = (side // stride_of(tap) for side in padded.shape[2:])
+                share = moments(part, 1 / (height * width))
+                found[tap] = found[tap] + share if tap in found else share
+        return found
+
+
+def cut(padded: Tensor, tile: Tile) -> Tensor:
+    """What the tile must see."""
+    return padded[:, :, slice(*tile.seen_rows), slice(*tile.seen_columns)]
+
+
+def places(tile: Tile, tap: str) -> tuple[slice, slice]:
+    """Where the tile's own features lie in those of the whole picture."""
+    stride = stride_of(tap)
+    return slice(*tile.rows.over(stride)), slice(*tile.columns.over(stride))
+
+
+def autocast_dtype(precision: Precision, device: torch.device) -> torch.dtype | None:
+    """What convolutions are computed in, None for float32."""
+    fast = precision == "bf16" or (precision == "auto" and has_fast_bf16(device))
+    return torch.bfloat16 if fast else None
+
+
+def _own(features: Tensor, tile: Tile, stride: int) -> Tensor:
+    rows = tile.rows.over(stride).within(tile.seen_rows.over(stride))
+    columns = tile.columns.over(stride).within(tile.seen_columns.over(stride))
+    return features[:, :, rows, columns]

@@ -1,0 +1,91 @@
+"""Everything that is told of a generator, on features whose truth is known."""
+
+import math
+
+import pytest
+import torch
+
+from common.errors import ConfigError
+from gan.metrics.evaluation import Evaluation, RealFeatures, evaluate
+
+CLASSES = 4
+
+Labelled = tuple[torch.Tensor, torch.Tensor]
+
+
+def _sample(count: int, seed: int, classes: tuple[int, ...] = (0, 1, 2, 3)) -> Labelled:
+    """Features around one corner a class, far apart, and the labels."""
+    random = torch.Generator().manual_seed(seed)
+    labels = torch.tensor(classes)[torch.arange(count) % len(classes)]
+    return 8 * torch.eye(CLASSES, 6)[labels] + torch.randn(count, 6, generator=random), labels
+
+
+TRAIN, TRAIN_LABELS = _sample(400, 1)
+HELD_OUT, HELD_OUT_LABELS = _sample(200, 2)
+
+
+def _real(network: str = "compact", labelled: bool = True) -> RealFeatures:
+    return RealFeatures(
+        train=TRAIN,
+        held_out=HELD_OUT,
+        train_labels=TRAIN_LABELS if labelled else None,
+        held_out_labels=HELD_OUT_LABELS if labelled else None,
+        num_classes=CLASSES,
+        network=network,
+    )
+
+
+def _evaluated(generated: torch.Tensor, real: RealFeatures | None = None) -> Evaluation:
+    return evaluate(generated, real or _real(), seed=0)
+
+
+def _told(generated: torch.Tensor, network: str = "compact") -> dict[str, float]:
+    return {each.name: each.value for each in _evaluated(generated, _real(network)).measures}
+
+
+def test_a_generator_as_good_as_the_data_gets_what_real_images_get() -> None:
+    found = _evaluated(_sample(200, 3)[0])
+    told = {each.name: each for each in found.measures}
+    assert found.probe_accuracy == 1
+    assert told["modes_compact_200"].value == told["modes_compact_200"].real == CLASSES
+    assert told["kl_compact_200"].value == pytest.approx(0, abs=1e-12)
+    for name in ("precision", "recall", "density", "coverage"):
+        measure = told[f"{name}_compact_200"]
+        assert measure.value == pytest.approx(measure.real, abs=0.12) and measure.value > 0.8
+    assert told["fd_compact_200"].value == pytest.approx(told["fd_compact_200"].real, abs=0.5)
+    kid = told["kid_compact_200"]
+    assert kid.standard_error is not None and abs(kid.value) < 4 * kid.standard_error
+    assert told["memorization_compact_200"].value == pytest.approx(1, abs=0.15)
+    assert told["memorization_compact_200"].real == pytest.approx(1, abs=0.15)
+    assert told["duplicates_compact_200"].value < 0.06
+
+
+def test_missing_classes_are_seen() -> None:
+    told = _told(_sample(200, 3, classes=(0,))[0])
+    assert told["modes_compact_200"] == 1
+    assert told["kl_compact_200"] == pytest.approx(math.log(CLASSES))
+    assert told["coverage_compact_200"] < 0.3 and told["recall_compact_200"] < 0.35
+    assert told["fd_compact_200"] > 20
+
+
+def test_copies_of_training_images_and_of_each_other_are_seen() -> None:
+    copies = _told(TRAIN[:200])
+    assert copies["memorization_compact_200"] == 0
+    assert _told(HELD_OUT[:1].repeat(200, 1))["duplicates_compact_200"] == 1
+
+
+def test_without_labels_no_modes_are_counted() -> None:
+    found = _evaluated(_sample(50, 3)[0], _real(labelled=False))
+    assert found.probe_accuracy is None
+    assert not any(each.name.startswith(("modes", "kl_")) for each in found.measures)
+
+
+def test_inceptions_distance_is_to_the_training_images() -> None:
+    told = _told(TRAIN, network="inception")
+    assert told["fid_inception_400"] == pytest.approx(0, abs=1e-6)
+    assert _told(HELD_OUT)["fd_compact_200"] == pytest.approx(0, abs=1e-6)
+
+
+def test_too_few_images_are_refused() -> None:
+    with pytest.raises(ConfigError, match="--images must be at least 16, not 15"):
+        _evaluated(_sample(15, 3)[0])

@@ -1,0 +1,195 @@
+"""Distances between features as a run uses them: protocol names, cache, ranks, wrong input."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import scipy.linalg
+import scipy.ndimage
+import torch
+import torch.distributed
+import torch.multiprocessing
+
+from common.errors import ConfigError
+from gan.config import EvaluationConfig, MetricName
+from gan.distributed import Ranks
+from gan.metrics import feature_distance, registry
+from gan.metrics.registry import Metric, build_metric
+from perceptual.embedding import Embedder
+
+
+def _images(count: int, seed: int, side: int = 16, channels: int = 3) -> np.ndarray:
+    noise = np.random.default_rng(seed).normal(size=(count, side, side, channels))
+    smooth = scipy.ndimage.gaussian_filter(noise, (0, 1, 1, 0), mode="wrap")
+    return (128 + 45 * smooth / smooth.std()).clip(0, 255).astype(np.uint8)
+
+
+HELD_OUT, TRAIN, GENERATED = _images(48, 1), _images(90, 2), _images(40, 3)
+BLURRED = scipy.ndimage.gaussian_filter(GENERATED, (0, 1, 1, 0))
+
+
+class MeanColour:
+    """An embedder whose vectors can be computed by hand."""
+
+    name, length = "compact", 3
+
+    def __init__(self, key: str = "mean-colour") -> None:
+        self.key, self.embedded = key, 0
+
+    def named(self, name: str) -> "MeanColour":
+        """Itself in another network's place."""
+        self.name = name
+        return self
+
+    def embed(self, images: torch.Tensor) -> torch.Tensor:
+        """Mean of each channel."""
+        self.embedded += len(images)
+        return images.float().mean(dim=(1, 2))
+
+
+def _metric(
+    metric: MetricName = "fd_compact",
+    num_images: int = 40,
+    held_out: np.ndarray = HELD_OUT,
+    train: np.ndarray = TRAIN,
+    ranks: Ranks = Ranks(),  # noqa: B008 - frozen
+    key: str | None = None,
+    cache: Path | None = None,
+) -> Metric:
+    config = EvaluationConfig(metric=metric, metric_images=num_images)
+    return build_metric(config, held_out=held_out, train=train, seed=0, ranks=ranks, key=key, cache=cache)
+
+
+@pytest.fixture
+def mean_colour(monkeypatch: pytest.MonkeyPatch) -> MeanColour:
+    """Takes the place of every network."""
+    embedder: MeanColour = MeanColour()
+    monkeypatch.setattr(feature_distance, "load_embedder", lambda name, **_: embedder.named(name))
+    monkeypatch.setattr(registry, "_prepared", type(registry._prepared)())
+    return embedder
+
+
+def _frechet(first: np.ndarray, second: np.ndarray) -> float:
+    """As published, with SciPy's matrix square root."""
+    a, b = (images.astype(np.float64).mean(axis=(1, 2)) for images in (first, second))
+    root = scipy.linalg.sqrtm(np.cov(a.T) @ np.cov(b.T)).real
+    return float(((a.mean(0) - b.mean(0)) ** 2).sum() + np.trace(np.cov(a.T) + np.cov(b.T) - 2 * root))
+
+
+def test_names_carry_the_protocol() -> None:
+    assert EvaluationConfig().key().startswith(EvaluationConfig().metric)
+    assert EvaluationConfig(metric="fd_compact", metric_images=5000).key() == "fd_compact_5k"
+    assert EvaluationConfig(metric="fid_inception", metric_images=50_000).key() == "fid_inception_50k"
+    assert EvaluationConfig(metric="kid_compact", metric_images=1024).key() == "kid_compact_1024"
+    assert EvaluationConfig(metric="swd", metric_images=1024).key() == "swd"
+
+
+@pytest.mark.usefixtures("mean_colour")
+def test_the_inception_distance_is_to_the_training_images_and_its_noise_the_held_out_ones() -> None:
+    metric = _metric("fid_inception")
+    measured = metric.measure(torch.from_numpy(GENERATED))
+    assert set(measured) == {"fid_inception_40", "fid_inception_40_noise"}
+    assert measured["fid_inception_40"] == pytest.approx(_frechet(TRAIN, GENERATED), rel=1e-5)
+    assert measured["fid_inception_40_noise"] == pytest.approx(_frechet(TRAIN, HELD_OUT), rel=1e-5)
+
+
+@pytest.mark.parametrize("name", ["fd_compact", "kid_compact"])
+def test_damage_is_seen_and_real_images_are_the_noise(name: MetricName) -> None:
+    metric = _metric(name)
+    key = f"{name}_40"
+    assert (metric.name, metric.num_images, metric.lower_is_better) == (key, 40, True)
+    found, damaged = (metric.measure(torch.from_numpy(images)) for images in (GENERATED, BLURRED))
+    assert found[f"{key}_noise"] == metric.noise
+    assert damaged[key] > 3 * abs(found[key])
+    assert damaged["recall_compact_40"] < found["recall_compact_40"] <= 1
+    assert {f"{kind}_compact_40{end}" for kind in ("recall", "coverage") for end in ("", "_noise")} <= set(
+        found
+    )
+
+
+def test_the_held_out_images_themselves_are_at_zero() -> None:
+    metric = _metric(num_images=48)
+    measured = metric.measure(torch.from_numpy(HELD_OUT))
+    assert measured["fd_compact_48"] == pytest.approx(0, abs=1e-6 * metric.noise)
+    assert measured["recall_compact_48"] == measured["coverage_compact_48"] == 1
+
+
+def test_grey_images_are_taken() -> None:
+    grey = [images[..., :1] for images in (HELD_OUT, TRAIN, GENERATED)]
+    measured = _metric(held_out=grey[0], train=grey[1]).measure(torch.from_numpy(grey[2]))
+    assert 0 < measured["fd_compact_40"] < np.inf
+
+
+def test_features_of_real_images_are_kept_by_content_network_and_count(
+    mean_colour: MeanColour, tmp_path: Path
+) -> None:
+    def embedded(**changes: object) -> int:
+        before = mean_colour.embedded
+        registry._prepared.clear()
+        _metric(**{"key": "data", "cache": tmp_path} | changes)  # type: ignore[arg-type]
+        return mean_colour.embedded - before
+
+    assert embedded() == len(HELD_OUT) + 40
+    assert embedded() == 0
+    assert embedded(key="other data") > 0
+    assert embedded(num_images=30) > 0
+    mean_colour.key = "other weights"
+    assert embedded() > 0
+    for path in tmp_path.rglob("*.safetensors"):
+        path.write_bytes(path.read_bytes()[:100])
+    assert embedded() == len(HELD_OUT) + 40
+    assert embedded(key=None) > 0
+    assert embedded(cache=tmp_path / "not" / "made") > 0
+
+
+def test_a_cache_that_cannot_be_written_costs_only_time(mean_colour: MeanColour, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    metric = _metric(key="data", cache=tmp_path / "file")
+    assert metric.measure(torch.from_numpy(GENERATED))[metric.name] > 0
+
+
+def _measure_as_rank(rank: int, rendezvous: str, out: str) -> None:
+    torch.set_num_threads(1)
+    torch.distributed.init_process_group("gloo", init_method=rendezvous, rank=rank, world_size=2)
+    metric = _metric(num_images=39, ranks=Ranks(rank, 2))
+    measured = metric.measure(torch.from_numpy(GENERATED[:39][metric.share]))
+    np.save(Path(out) / f"{rank}.npy", list(measured.values()))
+    torch.distributed.destroy_process_group()
+
+
+def test_two_ranks_that_embed_a_part_each_find_what_one_finds(tmp_path: Path) -> None:
+    rendezvous = (tmp_path / "rendezvous").as_uri()
+    torch.multiprocessing.spawn(_measure_as_rank, (rendezvous, str(tmp_path)), nprocs=2)
+    first, second = (np.load(tmp_path / f"{rank}.npy") for rank in range(2))
+    alone = _metric(num_images=39).measure(torch.from_numpy(GENERATED[:39]))
+    np.testing.assert_array_equal(first, second)
+    np.testing.assert_allclose(first, list(alone.values()), rtol=1e-2)
+
+
+@pytest.mark.usefixtures("mean_colour")
+@pytest.mark.parametrize("name", ["fd_compact", "kid_compact", "fid_inception"])
+def test_wrong_input_is_refused_in_one_line(name: MetricName) -> None:
+    for few in ({"held_out": HELD_OUT[:15]}, {"train": TRAIN[:15]}):
+        with pytest.raises(
+            ConfigError, match=r"needs at least 16 images held out and 16 to train on"
+        ) as caught:
+            _metric(name, **few)
+        assert "\n" not in str(caught.value)
+    with pytest.raises(ConfigError, match="takes 40 from rank 0 of 1, not 39"):
+        _metric(name).measure(torch.from_numpy(GENERATED[:39]))
+
+
+def test_float_images_are_refused() -> None:
+    with pytest.raises(ConfigError, match="uint8"):
+        _metric().measure(torch.from_numpy(GENERATED).float())
+
+
+def test_our_embedders_satisfy_the_protocol() -> None:
+    embedder: Embedder = MeanColour()
+    assert embedder.length == embedder.embed(torch.from_numpy(GENERATED)).shape[1]
+
+
+@pytest.mark.usefixtures("mean_colour")
+def test_the_frechet_distance_is_to_the_held_out_images() -> None:
+    measured = _metric().measure(torch.from_numpy(GENERATED))
+    assert measured["fd_compact_40"] == pytest.approx(_frechet(HELD_OUT, GENERATED), rel=1e-5)

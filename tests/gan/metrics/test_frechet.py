@@ -1,0 +1,242 @@
+"""Fréchet and kernel distances against SciPy, closed forms, loops over all pairs, and torch-fidelity."""
+
+import itertools
+import math
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+import scipy.linalg
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch_fidelity.metric_kid import kid_features_to_metric
+
+from common.errors import ConfigError
+from gan.metrics import frechet
+from gan.metrics.frechet import GaussianStatistics, frechet_distance, kernel_distance
+from gan.metrics.kid import kernel_set
+from perceptual import feature_vectors
+
+Array = npt.NDArray[np.float64]
+
+
+def normal(count: int, length: int, seed: int, *, scale: float = 1.0, shift: float = 0.0) -> torch.Tensor:
+    """Correlated features whose directions differ in spread by three orders of magnitude."""
+    random = torch.Generator().manual_seed(seed)
+    mixed = torch.randn(count, length, generator=random) * torch.logspace(0, -3, length)
+    return (mixed @ torch.linalg.qr(torch.randn(length, length, generator=random)).Q + shift) * scale
+
+
+def statistics(features: torch.Tensor) -> GaussianStatistics:
+    return GaussianStatistics.from_features(features)
+
+
+def distance(first: torch.Tensor, second: torch.Tensor) -> float:
+    return frechet_distance(statistics(first), statistics(second))
+
+
+def published(first: torch.Tensor, second: torch.Tensor) -> float:
+    """The formula as Heusel et al. compute it."""
+    a, b = first.double().numpy(), second.double().numpy()
+    of_a, of_b = np.cov(a, rowvar=False), np.cov(b, rowvar=False)
+    root = scipy.linalg.sqrtm(of_a @ of_b)
+    apart = a.mean(axis=0) - b.mean(axis=0)
+    return float(apart @ apart + np.trace(of_a) + np.trace(of_b) - 2 * np.trace(root).real)
+
+
+def from_vectors(first: torch.Tensor, second: torch.Tensor) -> float:
+    """The same without any covariance: tr (C C')^(1/2) is the nuclear norm of the vectors' products."""
+    a, b = first.double().numpy(), second.double().numpy()
+    centred = [(x - x.mean(axis=0)) / math.sqrt(len(x) - 1) for x in (a, b)]
+    apart = a.mean(axis=0) - b.mean(axis=0)
+    squares = sum(float((x * x).sum()) for x in centred)
+    return float(apart @ apart + squares - 2 * np.linalg.norm(centred[0] @ centred[1].T, "nuc"))
+
+
+@pytest.mark.parametrize("scale", [1e-12, 1.0, 1e12])
+@pytest.mark.parametrize("counts", [(300, 200), (60, 50), (25, 200), (2, 3)])
+def test_frechet_is_what_scipys_square_root_gives_also_with_fewer_vectors_than_dimensions(
+    counts: tuple[int, int], scale: float
+) -> None:
+    first, second = normal(counts[0], 40, 1, scale=scale), normal(counts[1], 40, 2, scale=scale, shift=0.1)
+    assert distance(first, second) == pytest.approx(published(first, second), rel=1e-6, abs=0)
+    assert distance(first, second) == pytest.approx(from_vectors(first, second), rel=1e-9, abs=0)
+
+
+def test_frechet_of_one_dimension_is_the_closed_form() -> None:
+    first, second = normal(50, 1, 1, scale=3), normal(80, 1, 2, shift=5)
+    by_hand = (first.double().mean() - second.double().mean()) ** 2
+    by_hand += (first.double().std() - second.double().std()) ** 2
+    assert distance(first, second) == pytest.approx(float(by_hand), rel=1e-12)
+
+
+@pytest.mark.parametrize("scale", [1e-12, 1.0, 1e12])
+@pytest.mark.parametrize("count", [200, 20])
+def test_a_set_is_at_zero_of_itself_and_never_below(count: int, scale: float) -> None:
+    x = normal(count, 40, 1, scale=scale)
+    assert 0 <= distance(x, x) <= 1e-13 * float(statistics(x).covariance.trace())
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(2, 12), st.integers(2, 12), st.integers(1, 8), st.integers(0, 2**20))
+def test_frechet_is_symmetric_and_blind_to_order(n: int, m: int, length: int, seed: int) -> None:
+    first, second = normal(n, length, seed), normal(m, length, seed + 1)
+    value = distance(first, second)
+    shuffled = first[torch.randperm(n, generator=torch.Generator().manual_seed(seed))]
+    assert value >= 0
+    assert distance(second, first) == pytest.approx(value, rel=1e-9, abs=1e-12)
+    assert distance(shuffled, second) == pytest.approx(value, rel=1e-9, abs=1e-12)
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.lists(st.integers(-64, 64), min_size=6, max_size=6), st.integers(3, 12))
+def test_a_shift_by_v_raises_frechet_by_its_squared_length(shift: list[int], count: int) -> None:
+    x = normal(count, 6, 3).mul(2**10).round().div(2**10)  # so that float32 sums are exact
+    moved = x + torch.tensor(shift, dtype=torch.float32)
+    assert distance(x, moved) == pytest.approx(sum(step * step for step in shift), rel=1e-12, abs=1e-12)
+
+
+def test_constant_features_have_a_distance_like_any_others() -> None:
+    constant, x = torch.full((9, 5), 0.3), normal(30, 5, 1)
+    apart = x.double().mean(dim=0) - constant[0].double()
+    expected = float(apart.square().sum() + x.double().var(dim=0).sum())
+    assert distance(constant, x) == pytest.approx(expected, rel=1e-12)
+    assert distance(constant, constant) == 0
+    assert distance(constant, constant + 1) == pytest.approx(5, rel=1e-6)
+
+
+def test_statistics_are_numpys_whatever_the_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    x = normal(50, 6, 1, shift=100)
+    for block in (1, 7, 49, 2048):
+        monkeypatch.setattr(frechet, "BLOCK", block)
+        found = statistics(x)
+        assert found.count == 50
+        np.testing.assert_allclose(found.mean.numpy(), x.double().numpy().mean(axis=0), rtol=1e-14)
+        expected = np.cov(x.double().numpy(), rowvar=False)
+        np.testing.assert_allclose(found.covariance.numpy(), expected, rtol=1e-9, atol=1e-14)
+
+
+def test_statistics_of_batches_and_sums_over_ranks_are_those_of_the_whole() -> None:
+    x = normal(60, 5, 1, shift=10)
+    parts = [statistics(part) for part in x.split([1, 20, 39])]
+    centre = statistics(normal(40, 5, 2, shift=10)).mean
+    summed = torch.stack([part.to_sums(centre) for part in parts]).sum(dim=0)
+    for found in (GaussianStatistics.merged(iter(parts)), GaussianStatistics.from_sums(summed, centre)):
+        assert found.count == 60
+        torch.testing.assert_close(found.mean, statistics(x).mean, rtol=1e-14, atol=0)
+        torch.testing.assert_close(found.covariance, statistics(x).covariance, rtol=1e-10, atol=1e-14)
+
+
+def test_statistics_survive_a_file_and_a_damaged_one_is_refused() -> None:
+    whole = statistics(normal(20, 4, 1)).to_tensors()
+    back = GaussianStatistics.from_tensors(whole)
+    assert back.count == 20 and torch.equal(back.covariance, whole["covariance"])
+    with pytest.raises(ConfigError, match="lack 'mean'; compute them anew"):
+        GaussianStatistics.from_tensors({"count": whole["count"], "covariance": whole["covariance"]})
+    for name, broken in [
+        ("count", torch.tensor([0])),
+        ("count", torch.tensor([20.0])),
+        ("count", torch.tensor([20, 20])),
+        ("mean", torch.zeros(5, dtype=torch.float64)),
+        ("mean", torch.tensor(0.0, dtype=torch.float64)),
+        ("covariance", whole["covariance"].float()),
+        ("covariance", whole["covariance"] * torch.nan),
+    ]:
+        with pytest.raises(ConfigError, match="must be a count and finite float64"):
+            GaussianStatistics.from_tensors({**whole, name: broken})
+
+
+def test_too_few_or_other_vectors_have_no_frechet_distance() -> None:
+    two = statistics(torch.zeros(2, 3))
+    with pytest.raises(ConfigError, match="at least 2 vectors a set, not 1; take more images"):
+        frechet_distance(statistics(torch.zeros(1, 3)), two)
+    with pytest.raises(ConfigError, match="equally long, not 4 and 3"):
+        frechet_distance(statistics(torch.zeros(2, 4)), two)
+    with pytest.raises(ConfigError, match="equally long"):
+        GaussianStatistics.merged([two, statistics(torch.zeros(2, 4))])
+    with pytest.raises(ConfigError, match="at least 1 feature vector, not 0"):
+        GaussianStatistics.merged([])
+    with pytest.raises(ConfigError, match="1 of 2 hold NaN"):
+        statistics(torch.tensor([[1.0], [torch.nan]]))
+
+
+def kernel(x: Array, y: Array) -> float:
+    return float((x @ y / len(x) + 1) ** 3)
+
+
+def by_loops(first: torch.Tensor, second: torch.Tensor) -> float:
+    a, b = list(first.double().numpy()), list(second.double().numpy())
+    within = [np.mean([kernel(x, y) for x, y in itertools.permutations(each, 2)]) for each in (a, b)]
+    return float(sum(within) - 2 * np.mean([kernel(x, y) for x in a for y in b]))
+
+
+@pytest.mark.parametrize("counts", [(30, 30), (9, 31), (4, 4)])
+def test_kernel_distance_is_the_mean_over_all_pairs(
+    counts: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = normal(counts[0], 5, 1, shift=1), normal(counts[1], 5, 2, shift=1.3)
+    in_one_block = kernel_distance(first, second)
+    monkeypatch.setattr(feature_vectors, "BLOCK", 8)
+    found = kernel_distance(first, second)
+    assert found == pytest.approx(in_one_block, rel=1e-9)
+    assert found.value == pytest.approx(by_loops(first, second), rel=1e-9, abs=1e-12)
+    assert kernel_distance(kernel_set(first), kernel_set(second)) == found
+    mirrored = kernel_distance(second, first)
+    assert mirrored == pytest.approx(found, rel=1e-9)
+    shuffled = kernel_distance(first.flip(0), second)
+    assert shuffled == pytest.approx(found, rel=1e-9)
+
+
+def test_kernel_distance_is_torch_fidelitys_of_one_subset_of_all() -> None:
+    first, second = normal(80, 20, 1).double(), normal(80, 20, 2, shift=0.2).double()
+    theirs = kid_features_to_metric(
+        first, second, kid_subsets=1, kid_subset_size=80, rng_seed=0, verbose=False
+    )
+    ours = kernel_distance(first, second).value
+    assert ours == pytest.approx(theirs["kernel_inception_distance_mean"], rel=1e-9)
+
+
+def expected_kernel(length: int, a: float, b: float) -> float:
+    """E (x.y / D + 1)^3 for x ~ N(a, 1) and y ~ N(b, 1) in each of D dimensions."""
+    first = a * b
+    second = (1 + a**2 + b**2) / length + first**2
+    third = first**3 + 3 * first * (1 + a**2 + b**2) / length + 6 * first / length**2
+    return 1 + 3 * first + 3 * second + third
+
+
+@pytest.mark.parametrize(("counts", "shift"), [((60, 60), 0.0), ((50, 120), 0.0), ((80, 40), 0.5)])
+def test_the_mean_over_draws_is_the_true_distance_and_their_spread_the_standard_error(
+    counts: tuple[int, int], shift: float
+) -> None:
+    random, length, draws = torch.Generator().manual_seed(7), 12, 400
+
+    def drawn() -> frechet.KernelDistance:
+        first, second = (torch.randn(count, length, generator=random) for count in counts)
+        return kernel_distance(first, second + shift)
+
+    values, errors = np.array([drawn() for _ in range(draws)]).T
+    spread = values.std(ddof=1)
+    within = expected_kernel(length, 0, 0) + expected_kernel(length, shift, shift)
+    true = within - 2 * expected_kernel(length, 0, shift)
+    assert values.mean() == pytest.approx(true, abs=4 * spread / math.sqrt(draws))
+    assert 0.9 * spread < math.sqrt((errors**2).mean()) < 1.2 * spread
+
+
+def test_constant_features_have_a_kernel_distance() -> None:
+    constant = torch.full((6, 5), 2.0)
+    assert kernel_distance(constant, constant) == pytest.approx((0, 0), abs=1e-12)
+    apart = kernel_distance(constant, constant - 1)
+    assert apart == pytest.approx((5**3 + 2**3 - 2 * 3**3, 0), abs=1e-9)
+
+
+def test_too_few_other_or_huge_vectors_have_no_kernel_distance() -> None:
+    four = torch.zeros(4, 3)
+    with pytest.raises(ConfigError, match="real features for the kernel distance must be at least 4, not 3"):
+        kernel_distance(torch.zeros(3, 3), four)
+    with pytest.raises(ConfigError, match="1 of 4 hold NaN"):
+        kernel_distance(four, four.index_fill(0, torch.tensor([2]), torch.nan))
+    with pytest.raises(ConfigError, match="equally long, not 3 and 2"):
+        kernel_distance(four, torch.zeros(4, 2))
+    with pytest.raises(ConfigError, match="too large for the kernel distance"):
+        kernel_distance(four, torch.full((4, 3), 1e30))

@@ -1,0 +1,115 @@
+"""Runs under a real Ray on this machine, held against the same run driven without Ray."""
+
+import os
+import signal
+from pathlib import Path
+
+import pytest
+import ray
+import ray.util.state
+import safetensors.torch
+import torch
+
+from common.cluster.placement import Resources
+from common.storage.folder import Folder
+from gan import checkpoint
+from gan.config import GanConfig
+from gan.data.images import load_images
+from gan.raytrain import worker
+from gan.raytrain.broadcast import Spread
+from gan.raytrain.events import Begun, Ended, Event, Ticked
+from gan.run_folder import LAST, Row, RunFolder
+
+pytestmark = [
+    pytest.mark.usefixtures("shared_ray"),
+    # ray.train 2.60 meets them in ray.data when it copies its own settings
+    pytest.mark.filterwarnings(r"ignore:`use_\w+` is deprecated:DeprecationWarning"),
+]
+ONE_WORKER = Resources(workers=1, cpus=1, gpu=False)
+CLOCKS = {"train_s", "evaluate_s", "images_per_s"}
+
+
+def numbers(rows: list[Row]) -> list[Row]:
+    """The rows without what a clock decides."""
+    return [{name: value for name, value in row.items() if name not in CLOCKS} for row in rows]
+
+
+def tensors(folder: Folder) -> dict[str, torch.Tensor]:
+    data = folder.read(LAST)
+    assert data is not None
+    return safetensors.torch.load(data)
+
+
+def spread_of(config: GanConfig) -> Spread:
+    return Spread(load_images(config.data).fingerprint)
+
+
+def kill_a_worker() -> None:
+    """SIGKILL a training worker of the Ray that this process has started."""
+    filters = [("class_name", "=", "RayTrainWorker"), ("state", "=", "ALIVE")]
+    address = ray.get_runtime_context().gcs_address  # there may be another Ray on this machine
+    [actor] = ray.util.state.list_actors(address=address, filters=filters, detail=True)
+    os.kill(actor.pid, signal.SIGKILL)
+
+
+def test_a_killed_worker_changes_no_number_of_the_run(
+    tiny_config: GanConfig, plain_run: tuple[Folder, list[Row]], tmp_path: Path
+) -> None:
+    folder, events, was_killed = Folder(str(tmp_path / "run")), list[Event](), False
+    for event in worker.train(tiny_config, folder, ONE_WORKER, spread_of(tiny_config)):
+        events.append(event)
+        if isinstance(event, Ticked) and not was_killed:
+            kill_a_worker()  # a tick is saved, the next one is on its way
+            was_killed = True
+
+    assert events[-1] == Ended("finished", "")
+    begun = [event.images_seen for event in events if isinstance(event, Begun)]
+    assert len(begun) == 2 and 0 == begun[0] < begun[1] < tiny_config.images
+    rows = RunFolder(folder).history()
+    plain_folder, plain_rows = plain_run
+    assert numbers(rows) == numbers(plain_rows)
+    ours, plain = tensors(folder), tensors(plain_folder)
+    assert ours.keys() == plain.keys()
+    assert all(torch.equal(ours[name], plain[name]) for name in plain)
+
+
+def test_two_workers_leave_all_files_of_a_run(tiny_config: GanConfig, tmp_path: Path) -> None:
+    config = tiny_config.with_values({"images": 1024, "images_per_tick": 512})
+    folder = Folder(str(tmp_path / "run"))
+    events = list(worker.train(config, folder, Resources(workers=2, cpus=1, gpu=False), spread_of(config)))
+    rows = [event.row for event in events if isinstance(event, Ticked)]
+    assert [type(events[0]), events[-1]] == [Begun, Ended("finished", "")]
+    assert [row["images_seen"] for row in rows] == [512, 1024]
+    assert numbers(RunFolder(folder).history()) == numbers(rows)
+    left = {path.name for path in (tmp_path / "run").rglob("*") if path.is_file() and path.name[0] != "."}
+    grids = {"000000512.png", "000001024.png"}
+    assert left == {"history.csv", "last.safetensors", "best.safetensors", "generator.safetensors"} | grids
+
+
+def test_a_run_that_diverges_says_so_and_keeps_the_state_before(
+    tiny_config: GanConfig, plain_run: tuple[Folder, list[Row]], tmp_path: Path
+) -> None:
+    state = RunFolder(plain_run[0]).last_state()
+    assert state is not None
+    poisoned = next(name for name in state.tensors if name.startswith("generator.") and "weight" in name)
+    state.tensors[poisoned].fill_(float("nan"))
+    folder = Folder(str(tmp_path / "run"))
+    saved = checkpoint.to_bytes(state)
+    folder.write(LAST, saved)
+    more = tiny_config.with_values({"images": tiny_config.images + 512})
+    begun, *_, ended = worker.train(more, folder, ONE_WORKER, spread_of(more))
+    assert begun == Begun(tiny_config.images)
+    assert isinstance(ended, Ended) and ended.outcome == "diverged"
+    assert "nan" in ended.reason or "not finite" in ended.reason
+    assert folder.read(LAST) == saved
+
+
+@pytest.mark.slow
+def test_a_folder_that_cannot_be_written_ends_the_run_with_one_line(
+    tiny_config: GanConfig, tmp_path: Path
+) -> None:
+    folder = Folder(str(tmp_path / "run"))
+    folder.write("samples", b"a file where the folder of grids should be")
+    *_, last = worker.train(tiny_config, folder, ONE_WORKER, spread_of(tiny_config))
+    assert isinstance(last, Ended) and last.outcome == "failed"
+    assert "000000512.png cannot be written" in last.reason and "\n" not in last.reason

@@ -1,0 +1,62 @@
+"""Latents and walks between them, against closed forms; loading refuses what is no generator."""
+
+import math
+from pathlib import Path
+
+import pytest
+import torch
+
+from common.errors import ConfigError
+from gan.checkpoint import GeneratorState, save_generator
+from gan.config import GanConfig, NetworkConfig
+from gan.generation import draw, load_trained, random_latents, walk
+from gan.networks import build_generator
+
+CONFIG = GanConfig(network=NetworkConfig(width=4, latent_size=6), precision="fp32")
+
+
+def save_untrained(path: Path, config: GanConfig = CONFIG) -> None:
+    generator = build_generator(CONFIG.network, resolution=32, channels=3, seed=1)
+    save_generator(GeneratorState(generator.state_dict(), 3, config.to_dict()), path)
+
+
+def test_a_walk_from_one_axis_to_another_goes_along_the_circle() -> None:
+    frames = walk(2 * torch.eye(2), frames_between=4)
+    angles = torch.arange(4) * math.pi / 8
+    quarter = 2 * torch.stack([angles.cos(), angles.sin()], dim=1)
+    assert torch.allclose(frames[:4], quarter, atol=1e-6)
+    assert torch.allclose(frames[4:], quarter.flip(1), atol=1e-6)
+
+
+def test_a_walk_between_equal_latents_stands_still() -> None:
+    assert torch.allclose(walk(torch.ones(2, 3), frames_between=3), torch.ones(6, 3))
+
+
+def test_more_latents_begin_with_the_fewer_ones_and_another_seed_has_others() -> None:
+    generator = build_generator(CONFIG.network, resolution=32, channels=3)
+    few, many = random_latents(generator, 2, seed=5), random_latents(generator, 4, seed=5)
+    assert torch.equal(few, many[:2])
+    assert not torch.equal(few, random_latents(generator, 2, seed=6))
+    assert len(torch.unique(many)) == many.numel()
+
+
+def test_pictures_come_from_the_saved_weights(tmp_path: Path) -> None:
+    save_untrained(tmp_path / "generator.safetensors")
+    generator, config = load_trained(str(tmp_path))
+    assert config == CONFIG
+    latents = torch.randn(3, 6, generator=torch.Generator().manual_seed(0))
+    original = build_generator(CONFIG.network, resolution=32, channels=3, seed=1).eval()
+    with torch.no_grad():
+        expected = (original(latents) + 1) * 127.5
+    drawn = torch.from_numpy(draw(generator, latents, config)).permute(0, 3, 1, 2)
+    assert drawn.shape == (3, 3, 32, 32)
+    assert (drawn - expected).abs().max() <= 0.5 + 1e-3
+
+
+def test_what_is_no_generator_is_refused_in_one_line(tmp_path: Path) -> None:
+    save_untrained(tmp_path / "other.safetensors", CONFIG.with_values({"network.width": 8}))
+    (tmp_path / "text.safetensors").write_text("hello")
+    for location in (tmp_path, tmp_path / "other.safetensors", tmp_path / "text.safetensors"):
+        with pytest.raises(ConfigError) as caught:
+            load_trained(str(location))
+        assert str(location) in str(caught.value) and "\n" not in str(caught.value)

@@ -1,0 +1,76 @@
+"""Grids are checked against pixels put in place one by one, files against Pillow's reading."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from common.errors import ConfigError
+from gan.image_grid import GAP_PX, grid, write_gif, write_png
+
+
+def _images(count: int, side: int, channels: int) -> np.ndarray:
+    return np.random.default_rng(0).integers(256, size=(count, side, side, channels), dtype=np.uint8)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_every_pixel_becomes_a_square_at_its_place_with_gaps_between(channels: int) -> None:
+    images = _images(5, 16, channels)
+    picture = grid(images)
+    factor, columns = 8, 3
+    cell = 16 * factor + GAP_PX
+    assert picture.shape == (2 * cell - GAP_PX, columns * cell - GAP_PX, channels)
+    expected = np.full_like(picture, 255)
+    for n in range(5):
+        for y in range(16):
+            for x in range(16):
+                top, left = n // columns * cell + y * factor, n % columns * cell + x * factor
+                expected[top : top + factor, left : left + factor] = images[n, y, x]
+    np.testing.assert_array_equal(picture, expected)
+
+
+@pytest.mark.parametrize("count", [16, 36, 64, 100])
+def test_a_grid_of_small_images_is_comfortable_to_look_at(count: int) -> None:
+    assert 600 <= grid(_images(count, 32, 3)).shape[1] <= 1030
+
+
+def test_large_images_are_not_enlarged_and_columns_can_be_asked_for() -> None:
+    assert grid(_images(64, 128, 1)).shape == (8 * 130 - 2, 8 * 130 - 2, 1)
+    assert grid(_images(6, 128, 1), columns=6).shape == (128, 6 * 130 - 2, 1)
+    assert grid(_images(2, 128, 1), columns=9).shape[1] < 1000
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_a_png_holds_the_pixels_exactly_and_nothing_is_left_beside_it(channels: int, tmp_path: Path) -> None:
+    image = _images(1, 20, channels)[0]
+    write_png(tmp_path / "new" / "a.png", image)
+    with Image.open(tmp_path / "new" / "a.png") as read:
+        assert read.mode == {1: "L", 3: "RGB"}[channels]
+        np.testing.assert_array_equal(np.asarray(read).reshape(image.shape), image)
+    assert [file.name for file in (tmp_path / "new").iterdir()] == ["a.png"]
+
+
+def test_a_gif_plays_all_frames_for_ever(tmp_path: Path) -> None:
+    frames = [np.full((20, 20, 1), level, np.uint8) for level in (0, 90, 180)]
+    write_gif(tmp_path / "a.gif", frames, frame_ms=50)
+    with Image.open(tmp_path / "a.gif") as read:
+        assert (read.n_frames, read.info["loop"], read.info["duration"]) == (3, 0, 50)  # type: ignore[attr-defined]
+        for number, frame in enumerate(frames):
+            read.seek(number)
+            np.testing.assert_array_equal(np.asarray(read.convert("L")), frame[:, :, 0])
+
+
+def test_what_is_no_picture_is_refused(tmp_path: Path) -> None:
+    for wrong in (
+        _images(0, 16, 3),
+        _images(2, 16, 2),
+        _images(2, 16, 3).astype(float),
+        _images(2, 16, 3)[0],
+    ):
+        with pytest.raises(ConfigError, match="pictures must be uint8"):
+            grid(wrong)
+    with pytest.raises(ConfigError, match="at least 1 column"):
+        grid(_images(2, 16, 3), columns=0)
+    with pytest.raises(ConfigError, match="at least 1 frame"):
+        write_gif(tmp_path / "a.gif", [])

@@ -1,0 +1,63 @@
+"""How many workers draw: a table of machines and of what was asked for."""
+
+from typing import Any
+
+import pytest
+
+from common.errors import ConfigError
+from styletransfer.execution.placement import Crew, choose_crew, free_memory_bytes
+
+GIB = 2**30
+
+
+def crew(nodes: list[dict[str, float]], **options: Any) -> Crew:
+    defaults: dict[str, Any] = {"wanted": None, "gpu": None, "most": 1000, "bytes_each": GIB}
+    return choose_crew(nodes, **defaults | options)
+
+
+@pytest.mark.parametrize(
+    ("nodes", "options", "workers", "cpus", "gpu"),
+    [
+        ([{"CPU": 2}], {}, 2, 1, False),
+        ([{"CPU": 8}], {"most": 3}, 3, 2, False),
+        ([{"CPU": 8}], {"most": 1}, 1, 8, False),
+        ([{"CPU": 8}], {"wanted": 2}, 2, 4, False),
+        ([{"CPU": 8, "memory": 3.4 * GIB}], {}, 3, 2, False),
+        ([{"CPU": 8, "memory": 0.5 * GIB}], {}, 1, 8, False),
+        ([{"CPU": 4}, {"CPU": 2}, {}], {}, 6, 1, False),
+        ([{"CPU": 4}, {"CPU": 2}], {"wanted": 2}, 2, 2, False),
+        ([{"CPU": 8, "GPU": 2}], {}, 2, 4, True),
+        ([{"CPU": 8, "GPU": 2}], {"gpu": False}, 8, 1, False),
+        ([{"CPU": 8, "GPU": 2, "memory": 0.1 * GIB}], {}, 2, 4, True),
+        ([{"CPU": 8, "GPU": 2}], {"wanted": 3}, 3, 2, False),
+        ([{"CPU": 8, "GPU": 1}, {"CPU": 8}], {"gpu": True}, 1, 8, True),
+    ],
+)
+def test_a_crew_fits_what_there_is(
+    nodes: list[dict[str, float]], options: dict[str, object], workers: int, cpus: int, gpu: bool
+) -> None:
+    found = crew(nodes, **options)
+    assert (found.workers, found.cpus, found.gpu) == (workers, cpus, gpu)
+
+
+@pytest.mark.parametrize(
+    ("nodes", "options", "message"),
+    [
+        ([{"CPU": 2}], {"wanted": 3}, "--workers 3 needs a CPU each, and there are 2; try --workers 2"),
+        ([{"CPU": 2}], {"gpu": True}, "--gpu needs a GPU and there is none here"),
+        ([{"CPU": 2, "GPU": 1}], {"gpu": True, "wanted": 2}, "--workers 2 needs a GPU each, and there are 1"),
+        ([{"CPU": 0}], {}, "1 workers need a CPU each, and there are 0"),
+    ],
+)
+def test_a_crew_that_has_no_place_is_refused(
+    nodes: list[dict[str, float]], options: dict[str, object], message: str
+) -> None:
+    with pytest.raises(ConfigError, match=message):
+        crew(nodes, **options)
+
+
+def test_want_of_memory_is_told() -> None:
+    assert crew([{"CPU": 4, "memory": 2.5 * GIB}]).is_short_of_memory
+    assert crew([{"CPU": 4, "memory": 2.5 * GIB}], wanted=4).is_short_of_memory
+    assert not crew([{"CPU": 4, "memory": 9 * GIB}]).is_short_of_memory
+    assert 2**26 < free_memory_bytes() < 2**50

@@ -1,0 +1,76 @@
+"""What a sweep says in a terminal and elsewhere."""
+
+import io
+
+from rich.console import Console
+
+from tests.tune.sweeps import RATE, rates
+from tune.display.view import SweepView
+from tune.records.events import Event, Tick, TrialEnded, TrialStarted
+from tune.records.trial_records import Trial, collect
+
+
+def tick(number: int, images: int, swd: float) -> Tick:
+    numbers = {"swd": swd, "swd_noise": 5.0}
+    return Tick(number=number, trial_id=f"t{number}", images_seen=images, numbers=numbers)
+
+
+def trials(*events: Event) -> dict[int, Trial]:
+    starts = [TrialStarted(number=number, trial_id=f"t{number}", values={RATE: 1e-4}) for number in range(3)]
+    return collect([*starts, *events])
+
+
+def shown(known: dict[int, Trial], *, refresh: bool = False) -> str:
+    out = io.StringIO()
+    view = SweepView(Console(file=out, width=100), rates(), "swd", num_trials=4)
+    with view.live():
+        if refresh:
+            view.refresh(known)
+            view.refresh(known)
+    view.finish(known)
+    return out.getvalue()
+
+
+def test_elsewhere_each_trial_that_ends_is_told_once_with_its_best_and_its_reason() -> None:
+    known = trials(
+        tick(0, 64, 9.0),
+        tick(0, 128, 7.0),
+        TrialEnded(number=0, state="completed"),
+        TrialEnded(number=1, state="failed", reason="a loss is nan"),
+    )
+    lines = shown(known, refresh=True).splitlines()
+    assert lines.count("trial 0 completed swd 7") == 1
+    assert lines.count("trial 1 failed: a loss is nan") == 1
+    assert not any(line.startswith("trial 2") for line in lines)
+
+
+def test_the_summary_counts_states_and_names_the_noise() -> None:
+    known = trials(tick(0, 64, 9.0), TrialEnded(number=0, state="pruned"), tick(1, 32, 8.0))
+    last = shown(known).splitlines()[-1]
+    assert last.startswith("3 of 4 trials: 1 pruned, 2 running; ")
+    assert "noise of swd (real against real) 5" in last and "left" in last
+
+
+def test_elsewhere_a_line_a_minute_tells_how_far_the_sweep_is_when_something_has_been_trained() -> None:
+    out, now_s = io.StringIO(), 0.0
+    view = SweepView(Console(file=out, width=100), rates(), "swd", num_trials=4, clock=lambda: now_s)
+    known = trials(tick(0, 64, 9.0))
+
+    def said_at(seconds: float) -> list[str]:
+        nonlocal now_s
+        now_s = seconds
+        out.seek(0)
+        out.truncate()
+        view.refresh(known)
+        return out.getvalue().splitlines()
+
+    with view.live():
+        assert said_at(0.0) == said_at(59.0) == []
+        known = trials(tick(0, 64, 9.0), tick(0, 1264, 7.0), tick(1, 64, 8.0))
+        (line,) = said_at(61.0)
+        assert line.startswith("3 of 4 trials: 3 running; 1 min 1 s, 21 images/s; ")
+        assert line.endswith("; best swd 7 of trial 0")
+        assert said_at(90.0) == said_at(130.0) == []
+        known = trials(tick(0, 1264, 7.0), tick(1, 64, 8.0), tick(2, 1264, 6.0))
+        (line,) = said_at(190.0)
+        assert line.endswith("; best swd 6 of trial 2")

@@ -1,0 +1,136 @@
+"""Whole sweeps on a real Ray: what ends how, what is left on the disk, what goes on after a stop."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import optuna
+import pandas as pd
+import pytest
+import torch
+
+from gan.data.images import load_images
+from gan.training.run import GanRun
+from tests.tune.sweeps import CRASH, POISON, RATE, rates, sweep, tiny_gan
+from tune.records.trial_records import Trial
+from tune.space.space import Float, Space
+
+pytestmark = [pytest.mark.usefixtures("shared_ray", "cache"), pytest.mark.timeout(300)]
+
+
+def swd_by_images(trial: Trial) -> list[tuple[int, float]]:
+    return [(tick.images_seen, tick.numbers["swd"]) for tick in trial.valid_ticks()]
+
+
+def alone(**settings: float) -> list[tuple[int, float]]:
+    """The same run in this process, without Ray, on as many threads as a worker has."""
+    config = tiny_gan().with_values({key.replace("__", "."): value for key, value in settings.items()})
+    run, numbers, threads = GanRun(config, load_images(config.data)), [], torch.get_num_threads()
+    torch.set_num_threads(1)
+    while not run.is_finished:
+        row = run.tick()
+        numbers.append((int(row["images_seen"]), row["swd"]))
+    torch.set_num_threads(threads)
+    return numbers
+
+
+def test_a_trial_has_the_same_numbers_first_or_last_in_a_gang_and_alone(tmp_path: Path) -> None:
+    trials = sweep(tmp_path, rates(2e-4, 1e-3), trials=6, scheduler="none", search="random")
+    assert [trial.state for trial in trials.values()] == ["completed"] * 6
+    for rate in (2e-4, 1e-3):
+        expected = alone(optimizer__generator_lr=rate)
+        same = [trial for trial in trials.values() if trial.values[RATE] == rate]
+        assert same, "the search proposed every rate"
+        for trial in same:
+            assert swd_by_images(trial) == expected
+
+
+def test_failures_end_their_trial_with_the_reason_and_the_sweep_goes_on(
+    tmp_path: Path, sabotage: None
+) -> None:
+    trials = sweep(tmp_path, rates(2e-4, POISON, CRASH), trials=7, scheduler="none", search="random")
+    by_rate = {rate: [t for t in trials.values() if t.values[RATE] == rate] for rate in (2e-4, POISON, CRASH)}
+    assert all(by_rate.values()), "the search proposed every rate"
+
+    assert {trial.state for trial in by_rate[2e-4]} == {"completed"}
+    for trial in by_rate[POISON]:
+        assert trial.state == "failed"
+        assert trial.reason is not None and "is nan" in trial.reason
+        assert [tick.images_seen for tick in trial.valid_ticks()] == [64]
+        kept = trial.last_checkpoint()
+        assert kept is not None and (tmp_path / "sweep" / kept.path / "state.safetensors").exists()
+    for trial in by_rate[CRASH]:
+        assert trial.state == "failed" and trial.reason == "RuntimeError: the device is on fire"
+        assert trial.valid_ticks() == []
+
+    table = pd.read_csv(tmp_path / "sweep" / "trials.csv")
+    assert sorted(table["number"]) == list(range(7))
+    assert set(table.loc[table["state"] == "failed", RATE]) == {POISON, CRASH}
+    study = optuna.load_study(
+        study_name="sweep",
+        storage=optuna.storages.JournalStorage(
+            optuna.storages.journal.JournalFileBackend(str(tmp_path / "sweep" / "study.journal"))
+        ),
+    )
+    assert [trial.state.name for trial in study.trials] == [
+        {"completed": "COMPLETE", "failed": "FAIL"}[trials[number].state] for number in range(7)
+    ]
+
+
+def test_asha_stops_the_worse_and_the_best_tick_of_all_is_exported(tmp_path: Path) -> None:
+    trials = sweep(
+        tmp_path, rates(), trials=9, grace_ticks=1, reduction=3, gan=tiny_gan(images=576), search="random"
+    )
+    states = [trial.state for trial in trials.values()]
+    assert set(states) == {"completed", "pruned"}
+    folder = tmp_path / "sweep"
+    table = pd.read_parquet(folder / "trials.parquet")
+    assert table["state"].tolist() == states
+    assert (table.loc[table["state"] == "pruned", "images_seen"] < 576).all()
+
+    history = pd.read_parquet(folder / "history.parquet")
+    best = history.loc[history["swd"].idxmin()]
+    origin = json.loads((folder / "best" / "trial.json").read_text())
+    assert (origin["trial"], origin["images_seen"]) == (best["number"], best["images_seen"])
+    assert origin["value"] == pytest.approx(table["best"].min(), rel=1e-12)
+    assert (folder / "best" / "grid.png").stat().st_size > 1000
+    for trial in trials.values():
+        for saved in (trial.last_checkpoint(), trial.best_checkpoint()):
+            assert saved is not None and (folder / saved.path / "state.safetensors").exists()
+
+
+def test_a_population_larger_than_its_gangs_trains_on_and_exploits(tmp_path: Path) -> None:
+    trials = sweep(
+        tmp_path,
+        Space({RATE: Float(low=1e-5, high=1e-2, log=True)}),
+        trials=4,
+        concurrent=2,
+        scheduler="pbt",
+        perturb_ticks=1,
+        gan=tiny_gan(images=960),
+    )
+    assert [trial.state for trial in trials.values()] == ["completed"] * 4
+    assert all(trial.valid_ticks()[-1].images_seen == 960 for trial in trials.values())
+    history = pd.read_parquet(tmp_path / "sweep" / "history.parquet")
+    changed = history.groupby("number")[RATE].nunique()
+    assert changed.max() > 1, "some trial took over another's settings"
+    assert history[RATE].between(1e-5, 1e-2).all()
+
+
+def test_two_workers_share_a_trial_and_agree_with_two_ranks_elsewhere(tmp_path: Path) -> None:
+    trials = sweep(tmp_path, rates(2e-4), trials=2, workers_per_trial=2, scheduler="none")
+    first, second = (np.array([swd for _, swd in swd_by_images(trial)]) for trial in trials.values())
+    assert np.array_equal(first, second)
+    assert len(first) == 4
+
+
+def test_a_finished_sweep_takes_more_trials_and_keeps_the_earlier_ones(tmp_path: Path) -> None:
+    before = sweep(tmp_path, rates(), trials=2, scheduler="none")
+    after = sweep(tmp_path, rates(), trials=4, scheduler="none", resume=True)
+    assert list(after) == [0, 1, 2, 3]
+    for number, trial in before.items():
+        assert after[number].trial_id == trial.trial_id
+        assert swd_by_images(after[number]) == swd_by_images(trial)
+    assert len({trial.values[RATE] for trial in after.values()}) == 4
+    sessions = json.loads((tmp_path / "sweep" / "sweep.json").read_text())["sessions"]
+    assert len(sessions) == 2

@@ -1,0 +1,82 @@
+"""What Tune does to a trial's actor, and what becomes of the trial's state meanwhile."""
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import ray
+from ray.tune.result import TRIAL_INFO
+
+from tests.tune.sweeps import tiny_gan
+from tune.worker_groups.pool import Pool
+from tune.worker_groups.trainable import STATE_FILE, GanTrial
+
+pytestmark = pytest.mark.usefixtures("shared_ray")
+
+
+@pytest.fixture
+def pool() -> Any:
+    return ray.remote(Pool).options(num_cpus=0).remote(["gang-0"])
+
+
+def trial_of(pool: Any, trial_id: str, *, location: Path | str = "", **config: str) -> GanTrial:
+    """An actor for a trial, as Tune makes one, but in this process."""
+
+    class Bound(GanTrial):
+        def setup(self, config: dict[str, Any]) -> None:
+            base = tiny_gan().to_dict()
+            super().setup(config, pool=pool, base=base, location=str(location), ticks_per_save=1)
+
+    return Bound(config={TRIAL_INFO: SimpleNamespace(trial_id=trial_id), **config})
+
+
+def folder_with(state: bytes, folder: Path) -> str:
+    folder.mkdir()
+    (folder / STATE_FILE).write_bytes(state)
+    return str(folder)
+
+
+def saved_by(trial: GanTrial, folder: Path) -> bytes:
+    folder.mkdir()
+    trial.save_checkpoint(str(folder))
+    return (folder / STATE_FILE).read_bytes()
+
+
+def test_a_spare_actor_that_tune_builds_for_a_trial_does_not_forget_its_state(
+    tmp_path: Path, pool: Any
+) -> None:
+    trial = trial_of(pool, "a")
+    trial.load_checkpoint(folder_with(b"state", tmp_path / "before"))
+    spare = trial_of(pool, "a")
+    assert saved_by(trial, tmp_path / "after") == b"state"
+    spare.cleanup()
+    assert saved_by(trial, tmp_path / "later") == b"state"
+
+
+def test_an_actor_that_becomes_another_trial_leaves_the_first_one_behind(tmp_path: Path, pool: Any) -> None:
+    trial = trial_of(pool, "a")
+    trial.load_checkpoint(folder_with(b"first", tmp_path / "before"))
+    assert trial.reset({TRIAL_INFO: SimpleNamespace(trial_id="b")})
+    other = trial_of(pool, "a")
+    other.load_checkpoint(folder_with(b"elsewhere", tmp_path / "elsewhere"))
+    trial.load_checkpoint(folder_with(b"second", tmp_path / "next"))
+    assert saved_by(trial, tmp_path / "after") == b"second"
+    assert saved_by(other, tmp_path / "other") == b"elsewhere"
+
+
+def test_the_state_that_a_trial_goes_on_from_is_read_from_the_sweeps_folder(
+    tmp_path: Path, pool: Any
+) -> None:
+    folder_with(b"kept", tmp_path / "checkpoint")
+    trial = trial_of(pool, "a", location=tmp_path, restore="checkpoint")
+    assert saved_by(trial, tmp_path / "after") == b"kept"
+
+
+def test_a_later_checkpoint_counts_more_than_the_one_that_a_trial_went_on_from(
+    tmp_path: Path, pool: Any
+) -> None:
+    folder_with(b"old", tmp_path / "checkpoint")
+    trial = trial_of(pool, "a", location=tmp_path, restore="checkpoint")
+    trial.load_checkpoint(folder_with(b"new", tmp_path / "later"))
+    assert saved_by(trial, tmp_path / "after") == b"new"

@@ -1,0 +1,1 @@
+"""Runs a sweep from its settings to its results."""

@@ -1,0 +1,182 @@
+"""RAY: one sweep from its settings to its results, and how it goes on after a death; not what Tune is told.
+
+Resuming does not use `Tuner.restore`, which unpickles what lies on the disk. A sweep's truth is its event log
+and its study; a resumed sweep is a new Tuner whose searcher first hands out the unfinished trials.
+"""
+
+import contextlib
+import dataclasses
+import math
+from collections.abc import Iterator
+
+import ray
+import ray.exceptions
+
+from common.cli.signals import deferred
+from common.cluster.session import cluster_nodes, local_nodes, start_ray
+from common.cluster.shared_storage import check_seen_by_all
+from common.storage.atomic import WriteError
+from gan.config import GanConfig
+from gan.data.images import Images, load_images
+from gan.metrics.registry import prepare_metric
+from gan.raytrain.broadcast import spread_images
+from tune.display.view import SweepView
+from tune.driver.artifacts import Keeper
+from tune.driver.event_callback import Recorder
+from tune.driver.plan import SweepPlan
+from tune.driver.stopping import Growth, SweepError, TimeBudgetReached, Watch
+from tune.driver.tuner import build_scheduler, build_tuner, prepare_environment
+from tune.records.events import EventLog, SweepStarted, read_events
+from tune.records.trial_records import Trial, collect
+from tune.search.searcher import OptunaSearcher
+from tune.search.study import SweepStudy
+from tune.space.space import Space, baseline
+from tune.worker_groups import capacity
+from tune.worker_groups.launcher import GangConfig, Gangs
+
+START_TIMEOUT_S = 300.0
+
+
+def run_sweep(plan: SweepPlan, view: SweepView) -> dict[int, Trial]:
+    """Run the sweep to its end and return its trials; results lie in the plan's folder.
+
+    Raises: ConfigError before anything is started, SweepError when it cannot go on, Interrupted after a
+    signal; what is finished then is saved, and the tables and `best/` are up to date.
+    """
+    config = plan.config
+    if config.address is None:
+        capacity.plan(config, local_nodes())
+    with view.reading() as on_progress:
+        images = load_images(config.gan.data, on_progress=on_progress)
+    _check_images(images, config.gan, plan.space)
+    view.say_skipped(images)
+    plan.folder.check_writable()
+    prepare_environment()
+    with _ray(config.address):
+        nodes = local_nodes() if config.address is None else cluster_nodes()
+        plan = dataclasses.replace(plan, cluster_capacity=capacity.plan(config, nodes))
+        check_seen_by_all(plan.folder.files)
+        plan.folder.begin(config, plan.space, is_resumed=plan.is_resumed)
+        events = read_events(plan.folder.location) if plan.is_resumed else []
+        trials = collect(events)
+        with EventLog(plan.folder.location) as log:
+            study = _open_study(plan, trials if plan.is_resumed else None)
+            for event in study.unlogged:
+                log.record(event)
+            log.record(SweepStarted(resumed=plan.is_resumed, trials=config.trials))
+            trials = collect(read_events(plan.folder.location))
+            with _gangs(plan, images, view) as gangs:
+                _tune(plan, gangs, log, trials, study, view)
+        return dict(sorted(trials.items()))
+
+
+def _tune(
+    plan: SweepPlan, gangs: Gangs, log: EventLog, trials: dict[int, Trial], study: SweepStudy, view: SweepView
+) -> None:
+    config, metric = plan.config, plan.config.gan.evaluation.key()
+    searcher = OptunaSearcher(
+        study,
+        config.gan,
+        metric=metric,
+        mode="min",
+        # a population is under way as a whole and takes turns
+        at_once=gangs.count if config.scheduler != "pbt" else lambda: math.inf,
+    )
+    scheduler = build_scheduler(plan)
+    keeper = Keeper(plan, log, trials, study, scheduler)
+    with deferred() as raise_if_interrupted:
+        watch = Watch(searcher, gangs, config.time_budget_s(), raise_if_interrupted)
+        growth = Growth(plan, gangs)
+
+        def on_step() -> None:
+            if not watch.has_begun and any(
+                trial.trial_id for trial in trials.values() if trial.state == "running"
+            ):
+                watch.begin()
+            watch.check()
+            growth.follow()
+            keeper.tidy()
+            view.refresh(trials)
+
+        recorder = Recorder(
+            log,
+            trials,
+            searcher,
+            plan.space,
+            relative=plan.folder.relative,
+            metric=metric,
+            images_of=lambda values: config.gan.with_values(values).total_images(),
+            on_save=keeper.note_saved,
+            on_change=keeper.write,
+            on_step=on_step,
+        )
+        try:
+            with view.live(), contextlib.suppress(TimeBudgetReached):
+                build_tuner(plan, gangs.pool, searcher, scheduler, recorder).fit()
+        except BaseException as error:
+            with contextlib.suppress(WriteError):  # on a full disk, what ended the sweep says more
+                keeper.close(recorder)
+            if recorder.broken is not None:
+                raise recorder.broken from error
+            raise
+        keeper.close(recorder)
+
+
+def _open_study(plan: SweepPlan, known: dict[int, Trial] | None) -> SweepStudy:
+    config = plan.config
+    return SweepStudy(
+        plan.space,
+        metric=config.gan.evaluation.key(),
+        mode="min",
+        name=plan.folder.name,
+        location=plan.folder.location,
+        num_trials=config.trials,
+        # a population is proposed at once, so there is nothing to learn from
+        search="random" if config.scheduler == "pbt" else config.search,
+        seed=config.gan.seed,
+        storage_url=config.study,
+        points_to_evaluate=[baseline(plan.space, config.gan)],
+        known=known,
+    )
+
+
+@contextlib.contextmanager
+def _gangs(plan: SweepPlan, images: Images, view: SweepView) -> Iterator[Gangs]:
+    assert plan.cluster_capacity is not None
+    spread, said = spread_images(plan.config.gan.data, images)
+    view.say(said)
+    gangs = Gangs(
+        GangConfig(
+            capacity=plan.cluster_capacity,
+            base=plan.config.gan,
+            spread=spread,
+            storage_path=plan.folder.storage_path,
+            name=plan.folder.name,
+        )
+    )
+    try:
+        with view.starting() as on_wait:
+            gangs.wait_until_one_is_ready(on_wait, START_TIMEOUT_S)
+        yield gangs
+    finally:
+        gangs.stop()
+
+
+@contextlib.contextmanager
+def _ray(address: str | None) -> Iterator[None]:
+    is_ours = not ray.is_initialized()  # a caller's Ray is left running
+    start_ray(address)
+    try:
+        yield
+    except ray.exceptions.RayError as error:
+        said = [line.strip() for line in str(error).splitlines() if line.strip()]
+        raise SweepError(f"Ray has failed: {said[0] if said else type(error).__name__}") from error
+    finally:
+        if is_ours:
+            ray.shutdown()
+
+
+def _check_images(images: Images, config: GanConfig, space: Space) -> None:
+    batches = space["batch"].extremes() if "batch" in space else [config.batch]
+    images.check_batch(int(max(batches)))
+    prepare_metric(config, images)

@@ -1,0 +1,95 @@
+"""RAY: what Tune is told of a sweep: its Tuner, scheduler and environment; not what is done with them."""
+
+import logging
+import os
+from typing import Any
+
+import ray.tune
+from ray.tune import Callback, CheckpointConfig, FailureConfig, RunConfig, TuneConfig, Tuner
+from ray.tune.schedulers import ASHAScheduler, FIFOScheduler, MedianStoppingRule, TrialScheduler
+
+from tune.driver.plan import SweepPlan
+from tune.search.pbt import Population
+from tune.search.searcher import OptunaSearcher
+from tune.worker_groups.trainable import GanTrial
+
+
+def build_tuner(
+    plan: SweepPlan, pool: Any, searcher: OptunaSearcher, scheduler: TrialScheduler, recorder: Callback
+) -> Tuner:
+    """The Tuner of a sweep whose trials ask `pool` for their ticks."""
+    config, metric = plan.config, plan.config.gan.evaluation.key()
+    assert plan.cluster_capacity is not None
+    trainable = ray.tune.with_parameters(
+        GanTrial,
+        pool=pool,
+        base=config.gan.to_dict(),
+        location=plan.folder.location,
+        ticks_per_save=config.ticks_per_save,
+    )
+    session = plan.folder.session()
+    return Tuner(
+        # a byte of memory: Tune wants a trial to reserve something, and the CPUs belong to the gangs
+        ray.tune.with_resources(trainable, {"memory": 1}),
+        tune_config=TuneConfig(
+            metric=metric,
+            mode="min",
+            num_samples=-1,  # the searcher says when it is finished
+            search_alg=searcher,
+            scheduler=scheduler,
+            reuse_actors=True,
+            trial_dirname_creator=lambda trial: f"trial_{searcher.number_of(trial.trial_id):04d}{session}",
+            trial_name_creator=lambda trial: f"trial_{searcher.number_of(trial.trial_id):04d}",
+        ),
+        run_config=RunConfig(
+            name=plan.folder.name,
+            storage_path=plan.folder.storage_path,
+            verbose=0,
+            callbacks=[recorder],
+            failure_config=FailureConfig(max_failures=config.max_failures),
+            checkpoint_config=CheckpointConfig(
+                # All: Tune would remove some before a log in an object store names newer ones, and write down
+                # the whole experiment each time. The sweep removes them itself (`keeper.Keeper`).
+                num_to_keep=None,
+                checkpoint_at_end=False,  # a tick says itself whether it is saved; one that failed is not
+            ),
+        ),
+    )
+
+
+def build_scheduler(plan: SweepPlan) -> TrialScheduler:
+    """The scheduler that the settings name, counting images."""
+    config = plan.config
+    tick = config.gan.steps_per_tick() * config.gan.batch
+    # images, not Tune's iterations: those start again when a trial is retried
+    time_attr = "images_seen"
+    if config.scheduler == "asha":
+        return ASHAScheduler(
+            time_attr=time_attr,
+            max_t=max(config.gan.total_images(), tick * config.grace_ticks),
+            grace_period=tick * config.grace_ticks,
+            reduction_factor=config.reduction,
+        )
+    if config.scheduler == "median":
+        return MedianStoppingRule(time_attr=time_attr, grace_period=tick * config.grace_ticks)
+    if config.scheduler == "pbt":
+        return Population(plan.space, interval=tick * config.perturb_ticks, seed=config.gan.seed)
+    return FIFOScheduler()
+
+
+def prepare_environment() -> None:
+    """What Tune reads from the environment; set before Ray starts, for its workers too."""
+    os.environ["RAY_AIR_NEW_OUTPUT"] = "0"  # the new one prints a banner whatever the verbosity
+    os.environ["TUNE_DISABLE_AUTO_CALLBACK_LOGGERS"] = "1"  # the event log has it all, once
+    os.environ["TUNE_DISABLE_STRICT_METRIC_CHECKING"] = "1"  # a failed trial has no metric to report
+    os.environ["TUNE_DISABLE_SIGINT_HANDLER"] = "1"  # ours ends Tune's loop between two of its steps
+    # Tune's own state of the experiment: nobody reads it, and it costs more with every trial that there was
+    os.environ["TUNE_GLOBAL_CHECKPOINT_S"] = str(24 * 3600)
+    # of the results of earlier checkpoints Tune would keep all, which nobody reads either
+    os.environ["TUNE_ONLY_STORE_CHECKPOINT_SCORE_ATTRIBUTE"] = "1"
+    os.environ.setdefault("RAY_TRAIN_HEALTH_CHECK_INTERVAL_S", "0.5")
+    # Ray Train 2.60 ends a gang at the deadline of a drained machine without a word to the pool, so that the
+    # trial would wait until there is another machine; what dies there is noticed as any other death is
+    os.environ["RAY_TRAIN_ENABLE_PREEMPTION_WATCHER"] = "0"
+    logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
+    logging.getLogger("ray.train").setLevel(logging.CRITICAL)

@@ -1,0 +1,1 @@
+"""The event log of a sweep and what is derived from it: trials, tables, the best generator."""

@@ -1,0 +1,117 @@
+"""The folder of a sweep: where it lies, the settings that it was started with, and which session writes."""
+
+import importlib.metadata
+import json
+import subprocess
+import time
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from common.errors import ConfigError, require
+from common.storage.atomic import WriteError
+from common.storage.folder import Folder, parse_json
+from tune.config import SweepConfig
+from tune.space.space import Space
+from tune.space.toml import parse_space, to_toml
+
+SWEEP_FILE = "sweep.json"
+
+
+class SweepFolder:
+    """`<storage>/<name>`, on a disk or behind a URL."""
+
+    def __init__(self, storage: str, name: str) -> None:
+        self.files = Folder(storage).child(name)
+        self.location = self.files.location
+        self.storage_path = self.location.rpartition("/")[0]
+        self.name = name
+
+    @classmethod
+    def at(cls, location: str) -> "SweepFolder":
+        """The folder at a path or URL that a user gave.
+
+        Raises: ConfigError when no sweep was begun there.
+        """
+        storage, _, name = Folder(location.rstrip("/")).location.rpartition("/")
+        folder = cls(storage or "/", name)
+        require(folder.exists(), f"{location} holds no sweep: {SWEEP_FILE} is missing; give a sweep's folder")
+        return folder
+
+    def exists(self) -> bool:
+        """Whether a sweep was begun here."""
+        return self.files.read(SWEEP_FILE) is not None
+
+    def relative(self, path: str) -> str:
+        """A path below this folder, as pyarrow's file systems name it, relative to it: it may move."""
+        return str(PurePosixPath(path).relative_to(self.files.filesystem_path))
+
+    def check_writable(self) -> None:
+        """Raise `ConfigError` unless files can be written here; leaves the empty marker that Ray leaves."""
+        try:
+            self.files.write(".validate_storage_marker", b"")
+        except WriteError as error:
+            raise ConfigError(f"--storage: {error}") from None
+
+    def begin(self, config: SweepConfig, space: Space, *, is_resumed: bool) -> None:
+        """Write the whole configuration, versions and git commit; a resumed sweep adds a session.
+
+        Raises: WriteError when the folder cannot be written.
+        """
+        sessions = (self._read()["sessions"] if is_resumed else []) + [_session()]
+        record = {"config": config.to_dict(), "space": to_toml(space), "sessions": sessions}
+        self.files.write(SWEEP_FILE, (json.dumps(record, indent=2) + "\n").encode())
+
+    def config(self) -> SweepConfig:
+        """The settings as they were last.
+
+        Raises: ConfigError when they are broken.
+        """
+        return SweepConfig.from_dict(self._read()["config"])
+
+    def space(self, config: SweepConfig) -> Space:
+        """The search space.
+
+        Raises: ConfigError when it is broken.
+        """
+        return parse_space(self._read()["space"], self.files.path(SWEEP_FILE), config.gan)
+
+    def session(self) -> str:
+        """What tells this session's trial folders from earlier ones': nothing, then .r1, .r2 and on."""
+        earlier = len(self._read()["sessions"]) - 1
+        return f".r{earlier}" if earlier else ""
+
+    def _read(self) -> dict[str, Any]:
+        data = self.files.read(SWEEP_FILE)
+        if data is None:
+            raise ConfigError(f"{self.location} holds no sweep: {SWEEP_FILE} is missing")
+        record = parse_json(data, self.files.path(SWEEP_FILE))
+        missing = {"config", "space", "sessions"} - set(record)
+        require(
+            not missing, f"{self.files.path(SWEEP_FILE)} lacks {', '.join(sorted(missing))}; is it a sweep's?"
+        )
+        return record
+
+
+def _session() -> dict[str, Any]:
+    packages = ("artsweep", "ray", "torch", "optuna", "numpy", "pandas")
+    return {
+        "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        "versions": {package: importlib.metadata.version(package) for package in packages},
+        "git_commit": _git_commit(),
+    }
+
+
+def _git_commit() -> str | None:
+    """The commit of the checkout that this code runs from, None outside of one."""
+    here = Path(__file__).parent
+    try:
+        answer = subprocess.run(
+            ["git", "-C", str(here), "rev-parse", "HEAD"],
+            capture_output=True,
+            text=True,
+            timeout=10,
+            check=True,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return answer.stdout.strip()

@@ -1,0 +1,164 @@
+"""The tables of a sweep, derived from what its event log says: one row a trial, one row a tick; no Ray.
+
+How a ranking looks in a terminal is in `leaderboard.py`.
+"""
+
+import io
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from common.storage.folder import Folder
+from tune.records.trial_records import Trial, best_of
+from tune.space.domains import Choice, Domain, Float, Int
+from tune.space.space import Space
+
+_SECONDS = ("train_s", "evaluate_s")
+
+
+def trials_table(
+    trials: Mapping[int, Trial], space: Space, metric: str, *, lower_is_better: bool = True
+) -> pd.DataFrame:
+    """One row a trial, by number, also for trials that failed or never reported.
+
+    Columns: number, trial_id, state, reason, attempt, every searched setting by dotted path, best, last,
+    images_at_best, images_seen, ticks, seconds (of all ticks, lost ones included), started, ended (UTC),
+    checkpoint, best_checkpoint, best_checkpoint_images. `best` counts, where attempts overlap, the last one's
+    value.
+    """
+    rows = [_trial_row(trial, metric, lower_is_better) for _, trial in sorted(trials.items())]
+    dtypes: dict[str, str] = {
+        "number": "int64",
+        "trial_id": "string",
+        "state": "string",
+        "reason": "string",
+        "attempt": "int64",
+        **{path: _dtype(domain) for path, domain in space.items()},
+        "best": "float64",
+        "last": "float64",
+        "images_at_best": "Int64",
+        "images_seen": "int64",
+        "ticks": "int64",
+        "seconds": "float64",
+        "started": "datetime64[ns, UTC]",
+        "ended": "datetime64[ns, UTC]",
+        "checkpoint": "string",
+        "best_checkpoint": "string",
+        "best_checkpoint_images": "Int64",
+    }
+    return _table(rows, dtypes)
+
+
+def history_table(trials: Mapping[int, Trial], space: Space) -> pd.DataFrame:
+    """One row a tick, of every attempt, by number and time.
+
+    Columns: number, trial_id, attempt, time (UTC), images_seen, every number that a tick reported, every
+    searched setting by dotted path with its value at that tick.
+    """
+    rows = [row for _, trial in sorted(trials.items()) for row in _history_rows(trial)]
+    reserved = {"number", "trial_id", "attempt", "time", "images_seen", *space}
+    numbers = dict.fromkeys(name for row in rows for name in row if name not in reserved)
+    dtypes: dict[str, str] = {
+        "number": "int64",
+        "trial_id": "string",
+        "attempt": "int64",
+        "time": "datetime64[ns, UTC]",
+        "images_seen": "int64",
+        **dict.fromkeys(numbers, "float64"),
+        **{path: _dtype(domain) for path, domain in space.items()},
+    }
+    return _table(rows, dtypes)
+
+
+def ranked(trials: pd.DataFrame, *, lower_is_better: bool = True) -> pd.DataFrame:
+    """The trials from best to worst with a column `rank` from 1; those without a value last and unranked."""
+    order = trials.sort_values(
+        ["best", "number"], ascending=[lower_is_better, True], na_position="last", ignore_index=True
+    )
+    ranks = pd.Series(range(1, len(order) + 1), dtype="Int64").where(order["best"].notna())
+    order.insert(0, "rank", ranks)
+    return order
+
+
+def write_tables(location: str | Path, trials: pd.DataFrame, history: pd.DataFrame) -> None:
+    """Put trials.parquet, trials.csv and history.parquet into a folder or URL, each whole or not at all.
+
+    Raises: WriteError in one line when the disk is full or the like; the earlier tables are intact.
+    """
+    folder = Folder(str(location))
+    folder.write("trials.parquet", _parquet(trials))
+    folder.write("trials.csv", trials.to_csv(index=False).encode())
+    folder.write("history.parquet", _parquet(history))
+
+
+def _trial_row(trial: Trial, metric: str, lower_is_better: bool) -> dict[str, Any]:
+    last = trial.ticks[-1][1] if trial.ticks else None
+    best = best_of(((tick.numbers.get(metric), tick) for tick in trial.valid_ticks()), lower_is_better)
+    checkpoint = trial.last_checkpoint()
+    best_checkpoint = trial.best_checkpoint(lower_is_better=lower_is_better)
+    return {
+        "number": trial.number,
+        "trial_id": trial.trial_id,
+        "state": trial.state,
+        "reason": trial.reason,
+        "attempt": trial.attempt,
+        **trial.values,
+        "best": best.numbers[metric] if best else None,
+        "last": last.numbers.get(metric) if last else None,
+        "images_at_best": best.images_seen if best else None,
+        "images_seen": last.images_seen if last else 0,
+        "ticks": len(trial.valid_ticks()),
+        "seconds": sum(tick.numbers.get(name) or 0.0 for _, tick in trial.ticks for name in _SECONDS),
+        "started": trial.started,
+        "ended": trial.ended,
+        "checkpoint": checkpoint.path if checkpoint else None,
+        "best_checkpoint": best_checkpoint.path if best_checkpoint else None,
+        "best_checkpoint_images": best_checkpoint.images_seen if best_checkpoint else None,
+    }
+
+
+def _history_rows(trial: Trial) -> list[dict[str, Any]]:
+    return [
+        {
+            **tick.numbers,
+            **(tick.values or {}),
+            "number": trial.number,
+            "trial_id": tick.trial_id,
+            "attempt": attempt,
+            "time": tick.time,
+            "images_seen": tick.images_seen,
+        }
+        for attempt, tick in trial.ticks
+    ]
+
+
+def _table(rows: list[dict[str, Any]], dtypes: Mapping[str, str]) -> pd.DataFrame:
+    # each column by its own type: pandas would guess object or float for one that is empty
+    return pd.DataFrame(
+        {name: _column([row.get(name) for row in rows], dtype) for name, dtype in dtypes.items()}
+    )
+
+
+def _column(values: list[Any], dtype: str) -> pd.Series:
+    if dtype.startswith("datetime64"):  # of seconds since 1970, NaN where there is no time
+        return pd.Series(pd.to_datetime(values, unit="s", utc=True), dtype=dtype)
+    return pd.Series(values, dtype=dtype)
+
+
+def _dtype(domain: Domain) -> str:
+    if isinstance(domain, Choice):
+        kinds = {type(value) for value in domain.values}
+        if kinds <= {bool}:
+            return "boolean"
+        if kinds <= {int}:
+            return "Int64"
+        return "float64" if kinds <= {int, float} else "string"
+    return {Float: "float64", Int: "Int64"}[type(domain)]
+
+
+def _parquet(table: pd.DataFrame) -> bytes:
+    buffer = io.BytesIO()
+    table.to_parquet(buffer, index=False)
+    return buffer.getvalue()

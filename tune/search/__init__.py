@@ -1,0 +1,1 @@
+"""Optuna proposes the trials and is told how they ended."""

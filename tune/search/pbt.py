@@ -1,0 +1,52 @@
+"""RAY: population based training (Jaderberg et al. 2017) on trials that the study proposed."""
+
+import random
+import types
+from collections.abc import Sequence
+from typing import Any
+
+from ray.train._internal.session import _FutureTrainingResult  # 2.60 has no public name for it
+from ray.tune.schedulers import PopulationBasedTraining
+
+from tune.space.space import Space, clip, to_mutations
+
+
+class Population(PopulationBasedTraining):  # type: ignore[misc]  # ray is untyped here
+    """Tune's scheduler on images seen, kept inside the search space; also with more trials than gangs.
+
+    Args:
+        interval: images between two exploits of a trial.
+    """
+
+    def __init__(self, space: Space, *, interval: int, seed: int) -> None:
+        random.seed(seed)  # which the scheduler draws from
+        super().__init__(
+            time_attr="images_seen",
+            perturbation_interval=interval,
+            hyperparam_mutations=to_mutations(space),
+            # Tune multiplies by 0.8 or 1.2 without a look at the range
+            custom_explore_fn=lambda config: clip(space, config),
+            log_config=False,
+            require_attrs=False,
+        )
+
+    def needed_checkpoints(self, tune_trials: Sequence[Any]) -> set[str]:
+        """Paths of the states from which some of these trials will go on, or that one may copy."""
+        if not tune_trials:
+            return set()
+        waiting = [trial.checkpoint for trial in tune_trials]
+        offered = [_resolved(state.last_checkpoint) for state in self._trial_state.values()]
+        return {checkpoint.path for checkpoint in (*waiting, *offered) if checkpoint is not None}
+
+    def on_trial_add(self, tune_controller: Any, trial: Any) -> None:
+        # Tune refuses every searcher here, since one that learns would be told of values that were changed
+        # on the way. The study's population is drawn at random, so it may: only this check is passed by.
+        super().on_trial_add(types.SimpleNamespace(search_alg=None), trial)
+
+
+def _resolved(checkpoint: Any) -> Any:
+    # a state on its way, as the scheduler keeps it until someone copies it
+    if isinstance(checkpoint, _FutureTrainingResult):
+        result = checkpoint.resolve(block=False)
+        return result.checkpoint if result else None
+    return checkpoint

@@ -1,0 +1,222 @@
+"""A sweep's Optuna study: what is asked, reported and told, also across resumes; no Ray."""
+
+import dataclasses
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import optuna
+from optuna.trial import FrozenTrial, TrialState
+
+from common.errors import ConfigError, require
+from tune.config import Search
+from tune.records.events import EndState, TrialEnded
+from tune.records.trial_records import Trial
+from tune.search.journal import StudyStorage
+from tune.search.samplers import build_sampler
+from tune.space.domains import Value
+from tune.space.space import Space, suggest
+
+REASON_ATTR = "reason"
+TRIAL_ID_ATTR = "tune_trial_id"
+LOST = "lost with its driver"
+_END_STATES: dict[TrialState, EndState] = {
+    TrialState.COMPLETE: "completed",
+    TrialState.PRUNED: "pruned",
+    TrialState.FAIL: "failed",
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Outcome:
+    """How a trial ended, in Optuna's words: COMPLETE with a value, PRUNED, or FAIL with a reason."""
+
+    state: TrialState
+    value: float | None = None
+    reason: str | None = None
+
+
+def judge(*, value: Any, images_seen: int, images: int, failure: str | None = None) -> Outcome:
+    """Decide how a trial ended from its last value and the images seen of those that it was to see.
+
+    One that saw them all is COMPLETE with its last value, not its best: the noise of many ticks would favour
+    trials that were measured more often. One that was stopped before is PRUNED and keeps its intermediate
+    values. One that failed is FAIL with its reason.
+    """
+    if failure is not None:
+        return Outcome(TrialState.FAIL, reason=failure)
+    if images_seen < images:
+        return Outcome(TrialState.PRUNED)
+    number = finite(value)
+    if number is None:
+        return Outcome(TrialState.FAIL, reason="its last value is not finite")
+    return Outcome(TrialState.COMPLETE, value=number)
+
+
+def finite(value: Any) -> float | None:
+    """A finite number as a float, anything else as None."""
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        return None
+    return number if math.isfinite(number) else None
+
+
+class SweepStudy:
+    """The study of one sweep, named after it, in the sweep's folder or at any storage URL of Optuna.
+
+    Args:
+        known: the trials of the event log when the sweep is resumed, None for a new sweep.
+
+    Raises: ConfigError when a new sweep's study exists already or a resumed one's does not, or when one of
+    the first trials lies outside of the space.
+    """
+
+    def __init__(
+        self,
+        space: Space,
+        *,
+        metric: str,
+        mode: str,
+        name: str,
+        location: str | Path,
+        num_trials: int,
+        search: Search = "tpe",
+        seed: int = 0,
+        storage_url: str | None = None,
+        points_to_evaluate: Sequence[Mapping[str, Any]] = (),
+        known: Mapping[int, Trial] | None = None,
+    ) -> None:
+        optuna.logging.set_verbosity(optuna.logging.WARNING)
+        self._space, self._metric, self._num_trials = space, metric, num_trials
+        self._place = StudyStorage(location, storage_url)
+        self._study = _open(self._place.storage, name, mode, is_new=known is None)
+        self._id = self._place.storage.get_study_id_from_name(name)
+        self._steps: dict[int, set[int]] = {}
+        self.returning: list[Trial] = []
+        """Trials that a resumed sweep goes on with before it asks for new ones."""
+        self.unlogged: list[TrialEnded] = []
+        """Ends that a resumed sweep's event log lacks, since the driver died before it wrote them."""
+        if known is None:
+            for point in points_to_evaluate:
+                self._study.enqueue_trial(_checked(space, point))
+        else:
+            self._take_back(known)
+        self._num_asked = sum(map(_counts, self._study.get_trials(deepcopy=False)))
+        self._study.sampler = build_sampler(
+            search, seed=seed, num_trials=num_trials, num_asked=self._num_asked
+        )
+        self.flush()
+
+    def ask(self) -> tuple[int, dict[str, Value]] | None:
+        """Number and settings of a new trial, None when all were asked for."""
+        if self._num_asked >= self._num_trials:
+            return None
+        trial = self._study.ask()
+        self._num_asked += 1
+        return trial.number, suggest(self._space, trial)
+
+    def report(self, number: int, images_seen: int, value: Any) -> None:
+        """Keep the objective at so many images, unless it is not finite or there is one already."""
+        steps, found = self._steps.setdefault(number, set()), finite(value)
+        if found is not None and images_seen not in steps:
+            self._place.storage.set_trial_intermediate_value(self._trial_id(number), images_seen, found)
+            steps.add(images_seen)
+
+    def tell(self, number: int, outcome: Outcome) -> None:
+        """End a trial; one that has ended already stays as it is."""
+        if outcome.reason is not None and not self.is_finished(number):
+            self.annotate(number, REASON_ATTR, outcome.reason)
+        self._study.tell(number, outcome.value, outcome.state, skip_if_finished=True)
+        self.flush()
+
+    def annotate(self, number: int, name: str, value: str) -> None:
+        """Set a user attribute, which optuna-dashboard shows."""
+        self._place.storage.set_trial_user_attr(self._trial_id(number), name, value)
+
+    def is_finished(self, number: int) -> bool:
+        """Whether the trial was told to have ended."""
+        trial: FrozenTrial = self._place.storage.get_trial(self._trial_id(number))
+        return bool(trial.state.is_finished())
+
+    def flush(self) -> None:
+        """Write what an object store does not have yet."""
+        self._place.flush()
+
+    def _trial_id(self, number: int) -> int:
+        return int(self._place.storage.get_trial_id_from_study_id_trial_number(self._id, number))
+
+    def _take_back(self, known: Mapping[int, Trial]) -> None:
+        for frozen in self._study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
+            self._steps[frozen.number] = set(frozen.intermediate_values)
+            trial = known.get(frozen.number)
+            if trial is None:  # the sweep was stopped before it could start
+                if self._is_whole(frozen.params):
+                    self.returning.append(Trial(number=frozen.number, values=dict(frozen.params)))
+                else:  # killed while its settings were drawn
+                    self.tell(frozen.number, Outcome(TrialState.FAIL, reason=LOST))
+                continue
+            for tick in trial.valid_ticks():
+                self.report(frozen.number, tick.images_seen, tick.numbers.get(self._metric))
+            if trial.is_unfinished():
+                self.returning.append(dataclasses.replace(trial, values=trial.values or dict(frozen.params)))
+            else:  # the driver died before it told the study
+                self.tell(frozen.number, _logged_outcome(trial, self._metric))
+        for frozen in self._study.get_trials(deepcopy=False, states=tuple(_END_STATES)):
+            trial = known.get(frozen.number)
+            if trial is None or trial.is_unfinished():
+                reason = frozen.user_attrs.get(REASON_ATTR)
+                self.unlogged.append(
+                    TrialEnded(number=frozen.number, state=_END_STATES[frozen.state], reason=reason)
+                )
+        order = {number: place for place, number in enumerate(known)}
+        self.returning.sort(key=lambda trial: (order.get(trial.number, len(order)), trial.number))
+
+    def _is_whole(self, values: Mapping[str, Any]) -> bool:
+        return all(path in values for path in self._space if self._space.is_active(path, values))
+
+
+def _open(storage: Any, name: str, mode: str, *, is_new: bool) -> optuna.Study:
+    direction: Literal["minimize", "maximize"] = "minimize" if mode == "min" else "maximize"
+    if is_new:
+        try:
+            return optuna.create_study(storage=storage, study_name=name, direction=direction)
+        except optuna.exceptions.DuplicatedStudyError:
+            raise ConfigError(
+                f"the sweep {name} exists already; choose another --name, or go on with python -m tune resume"
+            ) from None
+    try:
+        study = optuna.load_study(study_name=name, storage=storage)
+    except KeyError:
+        raise ConfigError(f"there is no study named {name} to resume; is it the sweep's folder?") from None
+    found = study.direction.name.lower()
+    require(
+        found == direction,
+        f"the study {name} is to {found} its objective, not to {direction}; start a new sweep",
+    )
+    return study
+
+
+def _checked(space: Space, point: Mapping[str, Any]) -> dict[str, Any]:
+    for path, value in point.items():
+        require(path in space, f"the first trial sets {path}, which is not searched; leave it out")
+        nearest = space[path].nearest(value)
+        require(
+            nearest == value or math.isclose(float(nearest), float(value), rel_tol=1e-9),
+            f"the first trial sets {path} = {value}, outside of the search space; the nearest is {nearest}",
+        )
+    return dict(point)
+
+
+def _logged_outcome(trial: Trial, metric: str) -> Outcome:
+    if trial.state == "pruned":
+        return Outcome(TrialState.PRUNED)
+    value = trial.ticks[-1][1].numbers.get(metric) if trial.ticks else None
+    failure = (trial.reason or "failed") if trial.state == "failed" else None
+    return judge(value=value, images_seen=0, images=0, failure=failure)
+
+
+def _counts(trial: FrozenTrial) -> bool:
+    # what was asked for and got lost before it began is asked for again
+    return trial.state != TrialState.WAITING and trial.user_attrs.get(REASON_ATTR) != LOST

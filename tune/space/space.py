@@ -1,0 +1,176 @@
+"""The search space as data: which settings of a GanConfig are searched, and under what condition.
+
+Where one setting may lie is in `domains.py`; how a space is written to a file, in `space_file.py`.
+"""
+
+import dataclasses
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import optuna
+
+from common.errors import ConfigError, require
+from gan.config import GanConfig
+from tune.space.domains import (
+    Choice,
+    Condition,
+    Domain,
+    Float,
+    Int,
+    Value,
+    check_domain,
+    is_among,
+    is_value_of,
+)
+
+__all__ = [
+    "Choice",
+    "Float",
+    "Int",
+    "Space",
+    "baseline",
+    "check_accepts",
+    "clip",
+    "default_space",
+    "suggest",
+    "to_mutations",
+]
+
+# A run that has begun cannot change them: they decide shapes, order of data or how the step was compiled.
+_FIXED_IN_A_RUN = ("network.", "batch", "seed", "precision", "compile")
+
+
+@dataclasses.dataclass(frozen=True)
+class Space(Mapping[str, Domain]):
+    """Searched settings by dotted path; each stands after the settings that its `when` names.
+
+    Raises: ConfigError for an unknown or unsearchable setting, an empty or wrong domain, a `when` that names
+    no searched setting or no value of it, or that leads back to itself.
+    """
+
+    domains: Mapping[str, Domain]
+
+    def __post_init__(self) -> None:
+        require(bool(self.domains), "the search space names no setting; see --print-space for an example")
+        for path, domain in self.domains.items():
+            check_domain(path, domain)
+        for path, domain in self.domains.items():
+            _check_condition(path, domain.when, self.domains)
+        object.__setattr__(self, "domains", {path: self.domains[path] for path in _in_order(self.domains)})
+
+    def __getitem__(self, path: str) -> Domain:
+        return self.domains[path]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.domains)
+
+    def __len__(self) -> int:
+        return len(self.domains)
+
+    def is_active(self, path: str, values: Mapping[str, Any]) -> bool:
+        """Whether a setting is searched, given the values of the settings that stand before it."""
+        return all(values.get(other) in allowed for other, allowed in self[path].when.items())
+
+
+def default_space() -> Space:
+    """What a sweep searches unless told otherwise: both learning rates, the balance of the players, beta1."""
+    return Space(
+        {
+            "optimizer.generator_lr": Float(1e-5, 2e-3, log=True),
+            "optimizer.discriminator_lr": Float(1e-5, 2e-3, log=True),
+            "optimizer.beta1": Float(0.0, 0.9),
+            "balance.policy": Choice(("none", "loss", "accuracy")),
+            "balance.loss_threshold": Float(0.1, 0.7, when={"balance.policy": ("loss",)}),
+            "balance.accuracy_threshold": Float(0.6, 0.95, when={"balance.policy": ("accuracy",)}),
+        }
+    )
+
+
+def suggest(space: Space, trial: optuna.Trial) -> dict[str, Value]:
+    """Ask an Optuna trial for a value of every setting whose condition holds; the others are left out."""
+    values: dict[str, Value] = {}
+    for path, domain in space.items():
+        if space.is_active(path, values):
+            values[path] = domain.suggest(trial, path)
+    return values
+
+
+def baseline(space: Space, base: GanConfig) -> dict[str, Value]:
+    """The base's own values of the searched settings, each moved to the nearest value of the space."""
+    values: dict[str, Value] = {}
+    for path, domain in space.items():
+        if space.is_active(path, values):
+            values[path] = domain.nearest(base.value(path))
+    return values
+
+
+def clip(space: Space, values: Mapping[str, Any]) -> dict[str, Any]:
+    """The same values, each searched one moved to the nearest value of its domain; other keys untouched."""
+    return {key: space[key].nearest(value) if key in space else value for key, value in values.items()}
+
+
+def to_mutations(space: Space) -> dict[str, Callable[[], Value] | list[Value]]:
+    """What population based training may change within a run: unconditional numeric settings.
+
+    Ranges become functions that draw a value, numeric choices sorted lists; pass both to Ray's
+    `hyperparam_mutations`, and `clip` as its `custom_explore_fn`, since it also multiplies by 0.8 or 1.2.
+
+    Raises: ConfigError when there is none.
+    """
+    mutations: dict[str, Callable[[], Value] | list[Value]] = {}
+    for path, domain in space.items():
+        if domain.when or is_among(path, _FIXED_IN_A_RUN):
+            continue
+        if not isinstance(domain, Choice):
+            mutations[path] = domain.sample
+        elif domain.is_numeric():
+            mutations[path] = sorted(domain.values)
+    require(
+        bool(mutations),
+        "--scheduler pbt needs a searched number that may change within a run, without a when; "
+        "add optimizer.generator_lr to the space",
+    )
+    return mutations
+
+
+def check_accepts(space: Space, base: GanConfig, worker_counts: Sequence[int] = (1,)) -> None:
+    """Raise `ConfigError` unless the base accepts the extremes of the space, for these workers a trial."""
+    lows = {path: domain.extremes()[0] for path, domain in space.items()}
+    highs = {path: domain.extremes()[-1] for path, domain in space.items()}
+    single = [{path: value} for path, domain in space.items() for value in domain.extremes()]
+    for values in [*single, lows, highs]:
+        try:
+            config = base.with_values(values)
+            for count in worker_counts:
+                config.check_workers(count)
+        except ConfigError as error:
+            where = ", ".join(f"{path} = {value}" for path, value in values.items())
+            raise ConfigError(f"the search space has {where}, which is refused: {error}") from None
+
+
+def _check_condition(path: str, when: Condition, domains: Mapping[str, Domain]) -> None:
+    for other, allowed in when.items():
+        require(
+            other in domains, f"{path} has when = {other}, which is not searched; add it or drop the when"
+        )
+        domain = domains[other]
+        require(
+            not isinstance(domain, Float),
+            f"{path} has when = {other}, which is a range; a when must name a setting that has values",
+        )
+        require(len(allowed) > 0, f"{path} has an empty when for {other}, so it is never searched; drop it")
+        wrong = [value for value in allowed if not is_value_of(domain, value)]
+        require(not wrong, f"{path} has when {other} = {wrong[:1]}, which is none of its values; correct it")
+
+
+def _in_order(domains: Mapping[str, Domain]) -> list[str]:
+    # stable: as written, but for settings that must wait for the one that their `when` names
+    done: list[str] = []
+    waiting = list(domains)
+    while waiting:
+        ready = next((path for path in waiting if all(other in done for other in domains[path].when)), None)
+        if ready is None:
+            raise ConfigError(f"the when of {' and '.join(waiting)} lead in a circle; drop one of them")
+        waiting.remove(ready)
+        done.append(ready)
+    return done

@@ -1,0 +1,40 @@
+"""One gang as the pool's bookkeeping knows it; who lends it is the pool's affair."""
+
+import asyncio
+from typing import Any, Literal
+
+from tune.worker_groups.messages import Command, GangStatus
+
+
+class Gang:
+    """Which incarnation of its workers is there, what it holds and whether it is busy."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.incarnation = ""
+        self.world_size = 0
+        self.mailboxes: dict[int, asyncio.Queue[Command]] = {}
+        self.resident: str | None = None
+        self.is_busy = False
+        self.pending: asyncio.Future[Any] | None = None
+        self.restarts = -1
+        self.lost_reason: str | None = None
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether all ranks have registered."""
+        return self.world_size > 0 and len(self.mailboxes) == self.world_size and self.lost_reason is None
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether it can be lent."""
+        return self.is_ready and not self.is_busy
+
+    def status(self) -> GangStatus:
+        """As the driver sees it."""
+        if self.lost_reason is not None:
+            return GangStatus(self.name, "lost", max(self.restarts, 0), self.lost_reason)
+        state: Literal["starting", "idle", "busy"] = "starting"
+        if self.is_ready:
+            state = "busy" if self.is_busy else "idle"
+        return GangStatus(self.name, state, max(self.restarts, 0))
