@@ -276,7 +276,7 @@ def test_a_damaged_cache_is_noticed_and_made_anew(file: str, damage: object, cac
 _LOAD = """
 import sys, json, time
 from gan.config import DataConfig
-from gan.data import load_images
+from gan.data.images import load_images
 print("ready", flush=True)
 sys.stdin.readline()
 reports = []

@@ -238,8 +238,8 @@ def test_equal_settings_have_equal_hashes_in_any_process() -> None:
 
 HOLD = """
 import sys
-from common.storage import Folder
-from styletransfer.manifest import locked
+from common.storage.folder import Folder
+from styletransfer.planning.manifest import locked
 with locked(Folder(sys.argv[1])):
     print("held", flush=True)
     sys.stdin.read()
