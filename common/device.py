@@ -1,4 +1,4 @@
-"""What a device is good at, and how this process keeps its memory; not who computes what on it."""
+"""What a device computes fast, and how this process keeps its memory."""
 
 import ctypes
 import functools
@@ -6,6 +6,8 @@ import platform
 from pathlib import Path
 
 import torch
+
+from common.settings import Precision
 
 # without one of these a CPU emulates bf16, which is slower than fp32
 _FAST_BF16_FLAGS = {"avx512_bf16", "amx_bf16", "bf16"}
@@ -16,6 +18,15 @@ def has_fast_bf16(device: torch.device) -> bool:
     if device.type == "cuda":
         return torch.cuda.get_device_capability(device) >= (8, 0)
     return device.type == "cpu" and bool(_cpu_flags() & _FAST_BF16_FLAGS)
+
+
+def autocast_dtype(precision: Precision, device: torch.device) -> torch.dtype | None:
+    """The type that convolutions compute in: bf16, or None for fp32 throughout.
+
+    auto: bf16 where the device multiplies it in hardware.
+    """
+    is_bf16 = precision == "bf16" or (precision == "auto" and has_fast_bf16(device))
+    return torch.bfloat16 if is_bf16 else None
 
 
 def _cpu_flags() -> set[str]:

@@ -16,6 +16,7 @@ import numpy.typing as npt
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from common.errors import ConfigError
+from common.text import one_line
 
 SUFFIXES = frozenset(
     {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".gif", ".bmp", ".dib", ".tif", ".tiff"}
@@ -60,7 +61,7 @@ def opened(source: Path | bytes, max_pixels: int = MAX_PIXELS) -> Iterator[Image
     except UnidentifiedImageError:
         raise UnreadableError("not a picture of a known kind") from None
     except Exception as error:  # decoders of damaged files raise nearly anything, down to struct.error
-        raise UnreadableError(_reason(error)) from error
+        raise UnreadableError(one_line(error, 120)) from error
 
 
 def upright(image: Image.Image) -> Image.Image:
@@ -139,8 +140,3 @@ def _bytes_of(file: Path | bytes) -> bytes:
     if len(file) > MAX_BYTES:
         raise UnreadableError(f"{len(file):,} bytes, over the limit of {MAX_BYTES:,}")
     return file
-
-
-def _reason(error: Exception) -> str:
-    text = " ".join(str(error).split()) or type(error).__name__
-    return text if len(text) <= 120 else text[:119] + "…"

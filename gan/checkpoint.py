@@ -14,6 +14,7 @@ import torch
 
 from common.errors import ConfigError
 from common.storage.atomic import replace_file
+from common.text import one_line, os_reason
 
 FORMAT_VERSION = 1
 _LENGTH_BYTES = 8  # a safetensors blob begins with the length of its JSON header, little-endian
@@ -150,7 +151,7 @@ def _unpack(data: bytes, name: str) -> tuple[str, dict[str, torch.Tensor], dict[
         tensors = safetensors.torch.load(data)
     except (safetensors.SafetensorError, KeyError) as error:
         raise CheckpointError(
-            f"{name} is truncated or no safetensors file ({_one_line(error)}); give another checkpoint"
+            f"{name} is truncated or no safetensors file ({one_line(error)}); give another checkpoint"
         ) from None
     metadata = _metadata(data)
     kind, version = metadata.pop("artsweep_kind", None), metadata.pop("artsweep_version", None)
@@ -170,7 +171,7 @@ def _unpack(data: bytes, name: str) -> tuple[str, dict[str, torch.Tensor], dict[
                 raise TypeError(f"{part} is {values[part]!r}")
     except (KeyError, TypeError, ValueError) as error:
         raise CheckpointError(
-            f"{name} has broken metadata ({_one_line(error)}); give another checkpoint"
+            f"{name} has broken metadata ({one_line(error)}); give another checkpoint"
         ) from None
     return kind, tensors, values
 
@@ -186,14 +187,10 @@ def _below(tensors: dict[str, torch.Tensor], prefix: str) -> dict[str, torch.Ten
     return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
 
 
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())
-
-
 def _read(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
         raise CheckpointError(
-            f"{path} cannot be read: {error.strerror or error}; give the path of a checkpoint"
+            f"{path} cannot be read: {os_reason(error)}; give the path of a checkpoint"
         ) from None

@@ -6,17 +6,18 @@ A `GanConfig` decides one run completely. It is saved beside the run's results a
 
 import dataclasses
 import math
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal
 
-import pydantic
 import tyro
 
-from common.errors import ConfigError, require, require_between
+from common.errors import require, require_between
+from common.settings import Precision, Settings
 
 Policy = Literal["none", "loss", "accuracy", "steps"]
 LossName = Literal["non-saturating", "hinge", "least-squares", "wasserstein"]
 Schedule = Literal["constant", "linear", "cosine", "step", "stall"]
 Resolution = Literal[16, 32, 64, 128]
+NAMED_SOURCES = ("shapes", "mnist", "fashion-mnist", "cifar10", "celeba")
 MetricName = Literal["fd_compact", "kid_compact", "fid_inception", "swd"]
 
 
@@ -193,7 +194,7 @@ class EvaluationConfig:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class GanConfig:
+class GanConfig(Settings):
     """One GAN run, completely."""
 
     data: DataConfig = dataclasses.field(default_factory=DataConfig)
@@ -210,7 +211,7 @@ class GanConfig:
     """Real images shown between two reports; rounded up to whole batches."""
     ema_half_life: int = 2_000
     """Images after which half of the averaged generator is new; 0 turns averaging off."""
-    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    precision: Precision = "auto"
     """auto: bf16 where the device computes it fast, else fp32. Weights and optimizers stay fp32."""
     compile: Literal["auto", "on", "off"] = "auto"
     """torch.compile; auto: where it pays within the run and a compiler is present."""
@@ -251,77 +252,3 @@ class GanConfig:
             f"--batch must be a multiple of the {num_workers} workers with at least 2 images each, "
             f"not {self.batch}; try {below} or {below + num_workers}",
         )
-
-    def to_dict(self) -> dict[str, Any]:
-        """The configuration as nested plain values, ready for JSON."""
-        return dataclasses.asdict(self)
-
-    @classmethod
-    def from_dict(cls, values: dict[str, Any]) -> Self:
-        """Build from nested plain values; missing keys take their defaults.
-
-        Raises: ConfigError for an unknown key, a wrong type or a broken rule, in one line.
-        """
-        _refuse_unknown_keys(cls, values)
-        try:
-            config: Self = pydantic.TypeAdapter(cls).validate_python(values)
-        except pydantic.ValidationError as error:
-            raise ConfigError(_first_problem(error)) from None
-        return config
-
-    def with_values(self, values: dict[str, Any]) -> Self:
-        """A copy with settings replaced by dotted path, e.g. `{"optimizer.beta1": 0.0}`.
-
-        Raises: ConfigError for a path that names no setting, a wrong type or a broken rule.
-        """
-        nested = self.to_dict()
-        for path, value in values.items():
-            *parents, leaf = path.split(".")
-            part = nested
-            for parent in parents:
-                part = part.get(parent) if isinstance(part, dict) else None  # type: ignore[assignment]
-            known = isinstance(part, dict) and leaf in part and not isinstance(part[leaf], dict)
-            require(
-                known, f"{path} is not a setting; the settings are {', '.join(setting_paths(type(self)))}"
-            )
-            part[leaf] = value
-        return type(self).from_dict(nested)
-
-    def value(self, path: str) -> Any:
-        """The setting at a dotted path."""
-        found: Any = self
-        for name in path.split("."):
-            found = getattr(found, name)
-        return found
-
-
-def setting_paths(config_class: type) -> list[str]:
-    """Every setting of a configuration class as a dotted path, in order of definition."""
-    paths: list[str] = []
-    for field in dataclasses.fields(config_class):
-        if dataclasses.is_dataclass(field.type) and isinstance(field.type, type):
-            paths += [f"{field.name}.{path}" for path in setting_paths(field.type)]
-        else:
-            paths.append(field.name)
-    return paths
-
-
-def _refuse_unknown_keys(config_class: type, values: dict[str, Any], prefix: str = "") -> None:
-    # pydantic ignores extra keys of a standard dataclass unless each class carries its setting
-    where = prefix.removesuffix(".") or "the configuration"
-    require(isinstance(values, dict), f"{where} must be a table, not {values!r}")
-    fields = {field.name: field for field in dataclasses.fields(config_class)}
-    for key, value in values.items():
-        require(key in fields, f"{prefix}{key} is not a setting; known here: {', '.join(fields)}")
-        part = fields[key].type
-        if isinstance(part, type) and dataclasses.is_dataclass(part):
-            _refuse_unknown_keys(part, value, f"{prefix}{key}.")
-
-
-def _first_problem(error: pydantic.ValidationError) -> str:
-    problem = error.errors()[0]
-    cause = problem.get("ctx", {}).get("error")
-    if isinstance(cause, ConfigError):
-        return str(cause)
-    where = ".".join(str(part) for part in problem["loc"] if part != "function-after")
-    return f"{where} is wrong: {problem['msg']}, not {problem['input']!r}"

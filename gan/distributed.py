@@ -4,8 +4,10 @@ import dataclasses
 
 import torch
 import torch.distributed as dist
+from torch import Tensor, nn
 
-from gan.training import seeding
+LARGE = 65_536
+"""Elements from which on a tensor is reduced by itself."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -17,7 +19,7 @@ class Ranks:
 
     def share(self, total: int) -> slice:
         """This rank's contiguous part of `total` things; the parts cover all and differ by at most one."""
-        return seeding.share(total, self.rank, self.world_size)
+        return share(total, self.rank, self.world_size)
 
     def summed(self, tensor: torch.Tensor) -> torch.Tensor:
         """The sum of all ranks' tensors, on the CPU, the same bits on every rank."""
@@ -45,3 +47,59 @@ def is_loss_of_a_peer(error: BaseException) -> bool:
         return "process group has not been initialized" in str(error)
     # gloo's errors have no type of their own in torch 2.14, but name its source file
     return isinstance(error, dist.DistError) or (isinstance(error, RuntimeError) and "gloo/" in str(error))
+
+
+def share(total: int, rank: int, world_size: int) -> slice:
+    """The rank's contiguous part of `total` things; the parts cover all and differ by at most one."""
+    return slice(total * rank // world_size, total * (rank + 1) // world_size)
+
+
+class Reduction:
+    """Sums the gradients of a network over ranks, for one backward pass.
+
+    A large gradient is on its way as soon as it is complete, while the pass goes on; all small ones travel as
+    one at the end, with the step's numbers. Every rank's pass completes them in the same order.
+    """
+
+    def __init__(self, network: nn.Module, world_size: int) -> None:
+        self._parameters, self._world_size = list(network.parameters()), world_size
+        self._works: list[dist.Work] = []
+        self._hooks = [
+            parameter.register_post_accumulate_grad_hook(self._send)
+            for parameter in self._parameters
+            if world_size > 1 and parameter.numel() >= LARGE
+        ]
+
+    @torch.no_grad()
+    def _send(self, parameter: Tensor) -> None:
+        assert parameter.grad is not None
+        self._works.append(dist.all_reduce(as_stored(parameter.grad), async_op=True))
+
+    def finish(self, numbers: Tensor) -> Tensor:
+        """Wait for the sums; returns the mean of `numbers` over ranks."""
+        if self._world_size == 1:
+            return numbers
+        for hook in self._hooks:
+            hook.remove()
+        gradients = [parameter.grad for parameter in self._parameters if parameter.grad is not None]
+        small = [gradient for gradient in gradients if gradient.numel() < LARGE]
+        numbers = sum_over_ranks(small, numbers) / self._world_size
+        for work in self._works:
+            work.wait()
+        return numbers
+
+
+def as_stored(tensor: Tensor) -> Tensor:
+    """A dense tensor of any memory format in one dimension, without a copy."""
+    return tensor.as_strided((tensor.numel(),), (1,))
+
+
+@torch.no_grad()
+def sum_over_ranks(tensors: list[Tensor], numbers: Tensor) -> Tensor:
+    """Replace tensors by their sum over ranks in one reduction; returns the numbers' sum."""
+    flat = torch.cat([tensor.reshape(-1) for tensor in (*tensors, numbers)])
+    dist.all_reduce(flat)
+    parts = torch.split(flat, [tensor.numel() for tensor in (*tensors, numbers)])
+    if tensors:
+        torch._foreach_copy_(tensors, [part.view_as(own) for part, own in zip(parts, tensors, strict=False)])
+    return parts[-1].clone()

@@ -6,12 +6,12 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from common.device import autocast_dtype
 from common.errors import ConfigError
 from common.storage.folder import Folder
 from gan import checkpoint
 from gan.checkpoint import CheckpointError
 from gan.config import GanConfig
-from gan.device import autocast_dtype
 from gan.networks import Generator, build_generator
 from gan.run_folder import GENERATOR
 from gan.training import seeding
@@ -53,7 +53,7 @@ def load_trained(location: str) -> tuple[Generator, GanConfig]:
 def draw(generator: Generator, latents: torch.Tensor, config: GanConfig) -> Pixels:
     """latents (N, latent_size) -> uint8 (N, H, W, C), computed as precisely as in the run with `config`."""
     device = next(generator.parameters()).device
-    dtype = autocast_dtype(config, device)
+    dtype = autocast_dtype(config.precision, device)
     parts = latents.to(device).split(BATCH)
     batches = [seeding.to_pixels(generate(generator, part, dtype)).cpu().numpy() for part in parts]
     return np.concatenate(batches)

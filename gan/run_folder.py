@@ -17,8 +17,8 @@ from common.errors import ConfigError
 from common.storage.folder import Folder, parse_json
 from gan import checkpoint
 from gan.checkpoint import RunState
-from gan.cli.flags import CONFIG_FILE
 from gan.config import GanConfig
+from gan.config_file import CONFIG_FILE
 from gan.image_grid import png_bytes
 
 DETAILS, HISTORY = "run.json", "history.csv"

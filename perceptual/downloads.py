@@ -6,6 +6,7 @@ from pathlib import Path, PurePosixPath
 import torch
 
 from common.errors import ConfigError
+from common.text import one_line
 
 
 def hub_path(url: str) -> Path:
@@ -29,7 +30,7 @@ def hub_file(url: str, what: str) -> Path:
         prefix = path.stem.rpartition("-")[2]
         torch.hub.download_url_to_file(url, str(path), hash_prefix=prefix)
     except (OSError, http.client.HTTPException, RuntimeError) as error:
-        reason = " ".join(str(error).split())
+        reason = one_line(error)
         raise ConfigError(
             f"the weights of {what} are not on this machine and cannot be downloaded ({reason}); allow the "
             f"download, or get {url} elsewhere and put it at {path} or name it by --weights (in a GAN's "

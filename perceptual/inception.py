@@ -7,6 +7,7 @@ import torch
 from torch_fidelity.feature_extractor_inceptionv3 import URL_INCEPTION_V3, FeatureExtractorInceptionV3
 
 from common.errors import ConfigError, require
+from common.text import one_line
 from perceptual.downloads import hub_file
 from perceptual.tensors import Tensors, digest_of, read_tensors
 
@@ -65,7 +66,7 @@ def load_inception(weights: str | None = None, device: torch.device | str = "cpu
     try:
         return InceptionEmbedder(extractor, torch.device(device))
     except (RuntimeError, AssertionError) as error:  # PyTorch without CUDA asserts
-        reason = " ".join(str(error).split())
+        reason = one_line(error)
         raise ConfigError(f"the device {device} cannot be used ({reason}); try cpu") from None
 
 
@@ -81,7 +82,7 @@ def _extractor(tensors: Tensors, path: Path) -> FeatureExtractorInceptionV3:
                 "inception-v3-compat", [_LAYER], feature_extractor_weights_path=checked
             )
     except RuntimeError as error:
-        reason = " ".join(str(error).split())
+        reason = one_line(error)
         raise ConfigError(
             f"the weights file {path} is no Inception of torch-fidelity ({reason[:160]}); give another file"
         ) from None

@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from common.errors import ConfigError, require
+from common.text import one_line
 from perceptual.downloads import hub_file
 from perceptual.network import CONVOLUTIONS_PER_STAGE, CompactNetwork, FeatureNetwork, Pooling
 from perceptual.shipped import SHIPPED, newest, read_shipped
@@ -127,5 +128,5 @@ def _placed(network: FeatureNetwork, device: torch.device | str) -> FeatureNetwo
     try:
         return network.to(device)
     except (RuntimeError, AssertionError) as error:  # PyTorch without CUDA asserts
-        reason = " ".join(str(error).split())
+        reason = one_line(error)
         raise ConfigError(f"the device {device} cannot be used ({reason}); try cpu") from None

@@ -4,6 +4,7 @@ import hashlib
 import importlib.resources
 
 from common.errors import ConfigError
+from common.text import os_reason
 from perceptual.tensors import Tensors, parse_safetensors
 
 # SHA-256 of perceptual/weights/<name>.safetensors, oldest first; the last is the default.
@@ -29,7 +30,7 @@ def read_shipped(name: str) -> Tensors:
         data = file.read_bytes()
     except OSError as error:
         raise ConfigError(
-            f"the package lacks its weights {file} ({error.strerror or error}); reinstall artsweep"
+            f"the package lacks its weights {file} ({os_reason(error)}); reinstall artsweep"
         ) from None
     found = hashlib.sha256(data).hexdigest()
     if found != SHIPPED[name]:

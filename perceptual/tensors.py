@@ -11,6 +11,7 @@ import safetensors.torch
 import torch
 
 from common.errors import ConfigError, require
+from common.text import one_line, os_reason
 
 Tensors = dict[str, torch.Tensor]
 
@@ -28,7 +29,7 @@ def read_tensors(path: Path) -> Tensors:
             start = file.read(9)
     except OSError as error:
         raise ConfigError(
-            f"the weights file {path} cannot be read: {error.strerror or error}; give the path of a "
+            f"the weights file {path} cannot be read: {os_reason(error)}; give the path of a "
             ".safetensors or .pth file"
         ) from None
     # a safetensors file begins with the length of its header in 8 bytes; the header is JSON
@@ -50,7 +51,7 @@ def _safely(load: Callable[[], Tensors], name: str) -> Tensors:
         return load()
     except (OSError, safetensors.SafetensorError, KeyError) as error:
         raise ConfigError(
-            f"the weights file {name} is truncated or damaged ({_one_line(error)}); get it anew"
+            f"the weights file {name} is truncated or damaged ({one_line(error, 160)}); get it anew"
         ) from None
 
 
@@ -60,7 +61,7 @@ def _read_pth(path: Path) -> Tensors:
     except Exception as error:  # the reader of foreign bytes raises nearly anything
         raise ConfigError(
             f"the weights file {path} is truncated, damaged or no file of tensors alone "
-            f"({_one_line(error)}); give a .safetensors file or a state dict that torch.save wrote"
+            f"({one_line(error, 160)}); give a .safetensors file or a state dict that torch.save wrote"
         ) from None
     if not isinstance(loaded, dict) or not all(
         isinstance(name, str) and isinstance(tensor, torch.Tensor) for name, tensor in loaded.items()
@@ -109,8 +110,3 @@ def digest_of(tensors: Mapping[str, torch.Tensor], *words: str) -> str:
 def _listed(names: list[str]) -> str:
     shown = ", ".join(itertools.islice(names, 2))
     return shown if len(names) <= 2 else f"{shown} and {len(names) - 2} more"
-
-
-def _one_line(error: Exception, longest: int = 160) -> str:
-    text = " ".join(str(error).split()) or type(error).__name__
-    return text if len(text) <= longest else text[: longest - 1] + "…"

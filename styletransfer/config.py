@@ -9,17 +9,15 @@ import itertools
 import math
 import re
 from collections.abc import Sequence
-from typing import Any, Literal, Self
+from typing import Literal
 
-import pydantic
-
-from common.errors import ConfigError, require, require_between
+from common.errors import require, require_between
+from common.settings import Precision, Settings
 
 OptimizerName = Literal["adam", "lbfgs"]
 StatisticsName = Literal["gram", "wasserstein"]
 VariationName = Literal["l2", "l1", "huber"]
 Colours = Literal["style", "luminance", "lab"]
-Precision = Literal["auto", "fp32", "bf16"]
 
 STARTS = ("content", "noise", "gray")
 LEAST_SIZE_PX, MOST_SIZE_PX = 16, 16_384
@@ -28,7 +26,7 @@ _COARSEST_PX = 64  # below it the deeper taps see a handful of positions
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class StyleConfig:
+class StyleConfig(Settings):
     """One style transfer, completely."""
 
     size: int = 512
@@ -211,31 +209,10 @@ class StyleConfig:
         """The file to start from, None where the start is no file."""
         return None if self.start in STARTS else self.start
 
-    def to_dict(self) -> dict[str, Any]:
-        """The configuration as plain values, ready for JSON."""
-        return dataclasses.asdict(self)
-
-    @classmethod
-    def from_dict(cls, values: dict[str, Any]) -> Self:
-        """Build from plain values; missing keys take their defaults; text is read as the setting's type.
-
-        Raises: ConfigError for an unknown key, a wrong type or a broken rule, in one line.
-        """
-        known = [field.name for field in dataclasses.fields(cls)]
-        for key in values:
-            require(key in known, f"{key} is not a setting; the settings are {', '.join(known)}")
-        try:
-            config: Self = pydantic.TypeAdapter(cls).validate_python(values)
-        except pydantic.ValidationError as error:
-            raise ConfigError(_first_problem(error)) from None
-        return config
-
-    def with_values(self, values: dict[str, Any]) -> Self:
-        """A copy with some settings replaced; text is read as the setting's type.
-
-        Raises: ConfigError for an unknown setting, a wrong type or a broken rule, in one line.
-        """
-        return type(self).from_dict({**self.to_dict(), **values})
+    @staticmethod
+    def name_in_messages(path: str) -> str:
+        """The flag that sets it."""
+        return _flag(path) if path else "the configuration"
 
 
 def _shares(weights: Sequence[float], count: int) -> tuple[float, ...]:
@@ -249,13 +226,3 @@ def _flag(name: str) -> str:
 
 def _listed(values: Sequence[object]) -> str:
     return " ".join(str(value) for value in values) or "none"
-
-
-def _first_problem(error: pydantic.ValidationError) -> str:
-    problem = error.errors()[0]
-    cause = problem.get("ctx", {}).get("error")
-    if isinstance(cause, ConfigError):
-        return str(cause)
-    where = _flag(str(problem["loc"][0])) if problem["loc"] else "the configuration"
-    rule = problem["msg"].partition(", unable to parse")[0].replace("Input should be", "it must be", 1)
-    return f"{where} is wrong: {rule}, not {problem['input']!r}; see --help for its values"

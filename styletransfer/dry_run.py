@@ -3,11 +3,11 @@
 from collections import Counter
 from collections.abc import Iterator
 
+from common.text import duration
 from styletransfer.commands import Batch
 from styletransfer.execution.batch import Options, local_crew
 from styletransfer.planning.estimate import measured_seconds, worker_bytes
 from styletransfer.planning.plan import Plan
-from styletransfer.report.terminal import duration
 
 _SAMPLE = 3
 

@@ -5,10 +5,10 @@ import sys
 from rich.console import Console
 
 from common.cli.signals import Interrupted
+from common.text import printable
 from styletransfer.commands import PROG, Batch
 from styletransfer.execution.result_log import BatchError, write_contact_sheet
 from styletransfer.planning.manifest import locked
-from styletransfer.planning.output_names import shown
 from styletransfer.planning.plan import Plan, Request, make_plan, make_request
 from styletransfer.report.contact_sheet import SHEET_NAME
 from styletransfer.report.terminal import BatchView
@@ -67,4 +67,4 @@ def _say_skipped(request: Request, view: BatchView) -> None:
     skipped = [*request.inputs.contents.skipped, *request.inputs.styles.skipped]
     if skipped:
         name, reason = skipped[0]
-        view.say(f"skipped {len(skipped)}, first {shown(name)}: {reason}")
+        view.say(f"skipped {len(skipped)}, first {printable(name)}: {reason}")

@@ -13,8 +13,8 @@ import tyro
 
 from common.cli.parsing import cluster_of_this_job, parse
 from common.errors import require
-from gan.cli.flags import read_config
 from gan.config import GanConfig
+from gan.config_file import read_config
 from tune.config import SweepConfig
 
 PROG = "python -m tune"

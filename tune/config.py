@@ -3,12 +3,13 @@
 import dataclasses
 import re
 from collections.abc import Sequence
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import tyro
 
 from common.cli.parsing import cluster_of_this_job
-from common.errors import ConfigError, require, require_no_password
+from common.errors import require, require_no_password
+from common.settings import Settings
 from gan.config import GanConfig
 
 Search = Literal["tpe", "gp", "random"]
@@ -18,7 +19,7 @@ _UNIT_SECONDS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class SweepConfig:
+class SweepConfig(Settings):
     """One sweep, completely, but for its search space."""
 
     gan: Annotated[GanConfig, tyro.conf.OmitArgPrefixes] = dataclasses.field(default_factory=GanConfig)
@@ -123,22 +124,3 @@ class SweepConfig:
         seconds = float(match[1]) * _UNIT_SECONDS[match[2]] if match else 0.0
         require(seconds > 0, f"--time-budget must be a time such as 90s, 30m or 2h, not {self.time_budget!r}")
         return seconds
-
-    def to_dict(self) -> dict[str, Any]:
-        """The configuration as nested plain values, ready for JSON."""
-        return dataclasses.asdict(self)
-
-    @classmethod
-    def from_dict(cls, values: dict[str, Any]) -> "SweepConfig":
-        """Build from what `to_dict` gave.
-
-        Raises: ConfigError for an unknown key or a broken rule.
-        """
-        known = {field.name for field in dataclasses.fields(cls)}
-        unknown = sorted(set(values) - known)
-        require(not unknown, f"{', '.join(unknown)} is no setting of a sweep; is it a newer version's?")
-        plain = {key: value for key, value in values.items() if key != "gan"}
-        try:
-            return cls(gan=GanConfig.from_dict(values.get("gan", {})), **plain)
-        except TypeError as error:  # a value of a wrong type breaks a comparison above
-            raise ConfigError(f"a setting of the sweep has a wrong type: {error}") from None

@@ -8,6 +8,8 @@ import ray
 import ray.exceptions
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
+from common.text import last_line
+
 TIMEOUT_S = 60.0
 
 
@@ -45,4 +47,4 @@ def _answer(call: ray.ObjectRef) -> Answer:
     try:
         return Answer(ray.get(call))
     except ray.exceptions.RayError as error:  # a machine that has just gone, or lacks this code
-        return Answer(failure=str(error).strip().splitlines()[-1])
+        return Answer(failure=last_line(error))

@@ -17,6 +17,7 @@ from ray._private import services
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from common.errors import ConfigError, require
+from common.text import one_line
 
 ADDRESS_VARIABLE = "RAY_ADDRESS"
 
@@ -73,7 +74,7 @@ def _start_here(num_cpus: int) -> None:
             _init("local", f"{host}:{port}", num_cpus=num_cpus)
     except Exception as error:  # 2.60 raises just that where a process of its own does not come up in time
         ray.shutdown()
-        reason = " ".join(str(error).split()) or type(error).__name__
+        reason = one_line(error)
         raise ConfigError(
             f"Ray could not be started here ({reason}); the machine is busy or out of memory: try again"
         ) from error
@@ -113,7 +114,7 @@ def _join(address: str) -> None:
             _knock(address)  # Ray itself would try for more than a minute
         _init(address, known)
     except (OSError, ValueError, RuntimeError) as error:
-        reason = " ".join(str(error).split())
+        reason = one_line(error)
         raise ConfigError(
             f"--address {address} is no Ray cluster that can be reached ({reason}); see `ray status`, "
             "set RAY_AUTH_MODE=token if it asks for a token, or leave --address out to start Ray here"

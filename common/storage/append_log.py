@@ -8,6 +8,7 @@ from typing import Self
 
 from common.storage.atomic import WriteError
 from common.storage.folder import Folder
+from common.text import os_reason
 
 
 class AppendedLines:
@@ -100,7 +101,7 @@ class _AppendedFile:
         os.close(self._descriptor)
 
     def _error(self, error: OSError) -> WriteError:
-        return WriteError(f"{self._path} cannot be written: {error.strerror or error}; {self._remedy}")
+        return WriteError(f"{self._path} cannot be written: {os_reason(error)}; {self._remedy}")
 
 
 def _missing_newline(content: bytes) -> bytes:

@@ -6,6 +6,7 @@ import secrets
 from pathlib import Path
 
 from common.errors import ConfigError
+from common.text import os_reason
 
 
 class WriteError(ConfigError):
@@ -31,9 +32,8 @@ def replace_file(path: Path, data: bytes | memoryview) -> None:
     except OSError as error:
         with contextlib.suppress(OSError):
             beside.unlink(missing_ok=True)
-        reason = error.strerror or str(error)
         raise WriteError(
-            f"{path} cannot be written: {reason}; free some space or choose another folder"
+            f"{path} cannot be written: {os_reason(error)}; free some space or choose another folder"
         ) from error
 
 

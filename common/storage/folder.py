@@ -16,6 +16,7 @@ import pyarrow.fs
 
 from common.errors import ConfigError, require, require_no_password
 from common.storage.atomic import WriteError, replace_file
+from common.text import one_line
 
 
 @dataclasses.dataclass(frozen=True, order=True)
@@ -83,7 +84,7 @@ class Folder:
                 stream.write(data)
         except OSError as error:
             raise WriteError(
-                f"{self.path(name)} cannot be written: {_one_line(error)}; check the URL and access rights"
+                f"{self.path(name)} cannot be written: {one_line(error)}; check the URL and access rights"
             ) from error
 
     def remove_folder(self, name: str) -> None:
@@ -111,7 +112,7 @@ class Folder:
             return None
         except OSError as error:
             raise ConfigError(
-                f"{self.path(name)} cannot be read: {_one_line(error)}; check its path and access rights"
+                f"{self.path(name)} cannot be read: {one_line(error)}; check its path and access rights"
             ) from None
 
     def status(self, name: str) -> FileStatus | None:
@@ -165,7 +166,7 @@ class Folder:
 
     def _unlistable(self, name: str, error: OSError) -> ConfigError:
         path = self.path(name).rstrip("/")
-        return ConfigError(f"{path} cannot be listed: {_one_line(error)}; check its path and access rights")
+        return ConfigError(f"{path} cannot be listed: {one_line(error)}; check its path and access rights")
 
 
 def is_inside(name: object) -> bool:
@@ -207,11 +208,7 @@ def _resolve(url: str, flag: str) -> tuple[pyarrow.fs.FileSystem, str]:
             handler, root = fsspec.core.url_to_fs(url)
         except (ValueError, ImportError) as error:
             raise ConfigError(
-                f"{flag} {url} cannot be used: {_one_line(error)}; give a folder or an s3:// URL"
+                f"{flag} {url} cannot be used: {one_line(error)}; give a folder or an s3:// URL"
             ) from None
         files = pyarrow.fs.PyFileSystem(pyarrow.fs.FSSpecHandler(handler))
     return files, root.rstrip("/")
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())

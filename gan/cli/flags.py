@@ -12,12 +12,11 @@ from typing import Annotated, Literal
 import tyro
 
 from common.cli.parsing import cluster_of_this_job, parse
-from common.errors import ConfigError, require
-from common.storage.folder import Folder, parse_json
+from common.errors import require
 from gan.config import GanConfig
+from gan.config_file import CONFIG_FILE, read_config
 
 PROG = "python -m gan"
-CONFIG_FILE = "config.json"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -164,17 +163,3 @@ def _base_config(args: Sequence[str]) -> GanConfig:
     if known.config:
         return read_config(known.config, "--config")
     return GanConfig()
-
-
-def read_config(location: str, flag: str) -> GanConfig:
-    """The settings in a JSON file, local or at a URL; `flag` named it.
-
-    Raises: ConfigError when it cannot be read or breaks a rule.
-    """
-    folder, _, name = location.rpartition("/")
-    data = Folder(folder or ".").read(name)
-    if data is None:
-        raise ConfigError(
-            f"{flag} needs {location}, which does not exist; give what a run or a sweep has saved"
-        )
-    return GanConfig.from_dict(parse_json(data, location))

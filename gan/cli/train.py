@@ -17,11 +17,12 @@ from common.cluster.placement import share_resources
 from common.cluster.session import cluster_nodes, local_nodes, start_ray, stop_ray
 from common.cluster.shared_storage import check_seen_by_all
 from common.errors import require
+from common.settings import setting_paths
 from common.storage.folder import Folder
 from gan.cli.display import RunDisplay, objective, say_skipped
-from gan.cli.flags import CONFIG_FILE, Train
-from gan.config import GanConfig, setting_paths
-from gan.config_file import with_absolute_paths
+from gan.cli.flags import Train
+from gan.config import GanConfig
+from gan.config_file import CONFIG_FILE, with_absolute_paths
 from gan.data.images import Images, load_images
 from gan.metrics.registry import prepare_metric
 from gan.raytrain import worker

@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from common.errors import ConfigError, require
 from common.image_files import MAX_BYTES, SUFFIXES, UnreadableError
+from common.text import one_line
 from gan.data import decode
 
 Square = npt.NDArray[np.uint8]
@@ -107,7 +108,7 @@ def _read_or_reason(get: Callable[[str], Path | bytes], name: str, resolution: i
     except UnreadableError as error:
         return str(error)
     except Exception as error:  # a damaged or encrypted zip member, a file that may not be read
-        return " ".join(str(error).split()) or type(error).__name__
+        return one_line(error)
 
 
 def _is_picture(name: str) -> bool:

@@ -4,12 +4,10 @@ import zipfile
 from pathlib import Path
 
 from common.errors import require
-from gan.config import DataConfig
+from gan.config import NAMED_SOURCES, DataConfig
 from gan.data import shapes
 from gan.data.folders import Pictures, Source, Square, folder_source, zip_source
 from gan.data.torchvision_sets import celeba_source, cifar10_source, idx_source
-
-NAMED = ("shapes", "mnist", "fashion-mnist", "cifar10", "celeba")
 
 
 def find_source(config: DataConfig, cache: Path) -> Source:
@@ -36,7 +34,7 @@ def find_source(config: DataConfig, cache: Path) -> Source:
         is_there, reason = False, f"cannot be reached ({error.strerror})"
     require(
         is_there,
-        f"--data must be {', '.join(NAMED)}, or a folder or zip of pictures, but {path} {reason}; "
+        f"--data must be {', '.join(NAMED_SOURCES)}, or a folder or zip of pictures, but {path} {reason}; "
         "check the path",
     )
     if path.is_dir():

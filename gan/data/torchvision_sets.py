@@ -14,6 +14,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from common.errors import ConfigError, require
+from common.text import one_line
 from gan.config import DataConfig
 from gan.data import decode
 from gan.data.folders import Pictures, Source, Square, chosen, folder_source
@@ -106,7 +107,7 @@ def _download(config: DataConfig, root: Path, name: str, options: dict[str, Any]
         root.mkdir(parents=True, exist_ok=True)
         getattr(datasets, name)(str(root), download=True, **options)
     except (RuntimeError, OSError, ImportError) as error:  # no network, no room, gdown missing
-        reason = " ".join(str(error).split())
+        reason = one_line(error)
         raise ConfigError(
             f"--data {config.source} could not be downloaded ({reason}); put it into {root} by hand"
         ) from None

@@ -9,10 +9,10 @@ import numpy.typing as npt
 
 from common.errors import ConfigError, require
 from common.storage.folder import is_inside
-from gan.config import DataConfig
+from gan.config import NAMED_SOURCES, DataConfig
 from gan.data.array_store import open_store
 from gan.data.images import Images, cache_folder, keep_store, load_images, locked_cache
-from gan.data.sources import NAMED, find_source
+from gan.data.sources import find_source
 
 MAX_BYTES = 1_000_000_000
 
@@ -71,7 +71,7 @@ def has_source(config: DataConfig) -> bool:
     if config.source == "shapes" or config.download:
         return True
     try:
-        if config.source not in NAMED:
+        if config.source not in NAMED_SOURCES:
             return Path(config.source).expanduser().exists()
         find_source(config, cache_folder(config))
     except (ConfigError, OSError):  # a folder above it may not be entered, say

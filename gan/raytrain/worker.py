@@ -25,6 +25,7 @@ from common.cluster.session import beside_driver, worker_env
 from common.errors import ConfigError
 from common.storage.atomic import WriteError
 from common.storage.folder import Folder
+from common.text import type_and_last_line
 from gan.config import GanConfig
 from gan.raytrain.broadcast import Spread
 from gan.raytrain.events import Begun, Ended, Event, Stepped, Ticked
@@ -205,5 +206,4 @@ class Teller:
 def _reason(error: BaseException) -> str:
     failures = getattr(error, "worker_failures", None)
     root = next(iter(failures.values())) if failures else error
-    lines = [line.strip() for line in str(root).splitlines() if line.strip()]
-    return f"{type(root).__name__}: {lines[-1]}" if lines else type(root).__name__
+    return type_and_last_line(root)

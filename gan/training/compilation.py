@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 
+from common.text import first_line
 from gan.config import GanConfig
 from gan.training.step import UNCOMPILED, Passes
 
@@ -51,7 +52,7 @@ def _compiler_problem() -> str:
 
         get_cpp_compiler()
     except Exception as error:
-        return f"no C++ compiler ({_first_line(error)}); install g++ to train faster"
+        return f"no C++ compiler ({first_line(error)}); install g++ to train faster"
     return ""
 
 
@@ -72,13 +73,8 @@ def _with_fallback(function: Callable[..., Any], backend: str | Callable[..., An
         except Exception as error:
             if state["run"] is function:
                 raise
-            log.warning("%s goes on uncompiled: %s", function.__name__, _first_line(error))
+            log.warning("%s goes on uncompiled: %s", function.__name__, first_line(error))
             state["run"] = function
             return function(*args)
 
     return run
-
-
-def _first_line(error: Exception) -> str:
-    lines = str(error).strip().splitlines()
-    return lines[0] if lines else type(error).__name__

@@ -21,7 +21,7 @@ from common.device import keep_freed_memory
 from gan.checkpoint import CheckpointError, RunState
 from gan.config import GanConfig
 from gan.data.images import Images
-from gan.distributed import Ranks
+from gan.distributed import Ranks, share
 from gan.image_grid import grid
 from gan.metrics.registry import metric_of_run
 from gan.training import lr_schedule, seeding
@@ -197,7 +197,7 @@ class GanRun:
 
     def _inputs(self) -> tuple[Tensor, Tensor, Tensor | None]:
         """This rank's share of the step's images, latents and, for a gradient penalty, random shares."""
-        config, mine = self.config, seeding.share(self.config.batch, self.rank, self.world_size)
+        config, mine = self.config, share(self.config.batch, self.rank, self.world_size)
         order = seeding.image_indices(
             config.seed, self.step, batch=config.batch, num_images=len(self.images.train)
         )

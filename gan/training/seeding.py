@@ -31,11 +31,6 @@ def derived_seed(seed: int, purpose: Purpose, step: int = 0) -> int:
     return int(sequence.generate_state(1, np.uint64)[0] >> np.uint64(1))
 
 
-def share(total: int, rank: int, world_size: int) -> slice:
-    """The rank's contiguous part of `total` things; the parts cover all and differ by at most one."""
-    return slice(total * rank // world_size, total * (rank + 1) // world_size)
-
-
 def image_indices(seed: int, step: int, *, batch: int, num_images: int) -> npt.NDArray[np.int64]:
     """The training images of a step's global batch, (batch,): each once an epoch, in a new order."""
     positions = np.arange(step * batch, (step + 1) * batch)

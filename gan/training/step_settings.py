@@ -6,8 +6,8 @@ import math
 import torch
 from torch import Tensor
 
+from common.device import autocast_dtype
 from gan.config import GanConfig, LossName
-from gan.device import autocast_dtype
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -34,6 +34,6 @@ def recipe_for(config: GanConfig, *, device: torch.device, world_size: int) -> R
         label_smoothing=torch.tensor(config.loss.label_smoothing, device=device),
         gradient_penalty=config.loss.gradient_penalty if config.loss.name == "wasserstein" else 0.0,
         ema_decay=0.5**half_lives_a_step,
-        autocast_dtype=autocast_dtype(config, device),
+        autocast_dtype=autocast_dtype(config.precision, device),
         world_size=world_size,
     )

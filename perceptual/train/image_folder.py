@@ -14,6 +14,7 @@ from PIL import Image, ImageOps
 from torchvision.datasets import ImageFolder
 
 from common.errors import ConfigError, require
+from common.text import one_line
 
 MAX_BROKEN = 0.05  # share of unreadable pictures that are skipped
 
@@ -100,7 +101,7 @@ def _read(
                     ImageOps.fit(picture.convert("RGB"), (side, side), Image.Resampling.BICUBIC)
                 )
         except Exception as error:  # decoders of damaged files raise nearly anything, down to struct.error
-            return " ".join(str(error).split()) or type(error).__name__
+            return one_line(error)
         return ""
 
     reasons: list[str] = []

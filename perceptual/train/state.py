@@ -10,6 +10,7 @@ import safetensors.torch
 
 from common.errors import ConfigError, require
 from common.storage.atomic import replace_file
+from common.text import one_line
 from perceptual.train.classifier import Epoch, Training
 
 _KIND = "artsweep compact training 1"
@@ -67,5 +68,5 @@ def _require_equal(before: dict[str, Any], now: dict[str, Any]) -> None:
 
 
 def _unusable(path: Path, error: Exception) -> ConfigError:
-    reason = " ".join(str(error).split())[:160]
+    reason = one_line(error, 160)
     return ConfigError(f"--resume cannot use {path} ({reason}); remove it and begin anew")

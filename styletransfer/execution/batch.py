@@ -13,6 +13,7 @@ from common.cli.signals import deferred
 from common.cluster.session import cluster_nodes, local_nodes, start_ray, stop_ray
 from common.storage.atomic import WriteError
 from common.storage.folder import Folder
+from common.text import first_line
 from styletransfer.execution.coordinator import Foreman
 from styletransfer.execution.messages import Setup
 from styletransfer.execution.placement import Crew, choose_crew, free_memory_bytes
@@ -126,8 +127,7 @@ def _ray(address: str | None) -> Iterator[None]:
             start_ray(address)
         yield
     except ray.exceptions.RayError as error:
-        said = [line.strip() for line in str(error).splitlines() if line.strip()]
-        raise BatchError(f"Ray has failed: {said[0] if said else type(error).__name__}") from error
+        raise BatchError(f"Ray has failed: {first_line(error)}") from error
     finally:
         if is_ours:
             stop_ray()

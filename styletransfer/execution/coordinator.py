@@ -21,8 +21,8 @@ from styletransfer.execution.worker_pool import (
     Ready,
     Worker,
 )
-from styletransfer.planning.inputs import Kind
 from styletransfer.planning.keys import prepared_key
+from styletransfer.planning.pairs import Kind
 from styletransfer.planning.plan import Plan
 from styletransfer.report.terminal import BatchView
 

@@ -10,9 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from styletransfer.execution.tasks import Draw, Input, Prepare, Task, Waiting, deadly
-from styletransfer.planning.inputs import Kind
-from styletransfer.planning.pairs import Pair
-from styletransfer.planning.plan import Need
+from styletransfer.planning.pairs import Kind, Need, Pair
 
 _MOST_LOSSES = 3
 

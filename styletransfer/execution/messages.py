@@ -5,8 +5,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from styletransfer.config import StyleConfig
-from styletransfer.planning.inputs import Kind
-from styletransfer.planning.pairs import Pair
+from styletransfer.planning.pairs import Kind, Pair
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -12,9 +12,9 @@ from common.storage.atomic import WriteError
 from common.storage.folder import Folder
 from styletransfer.execution.messages import Drawn, Order, Setup
 from styletransfer.execution.prepare import Content
+from styletransfer.pictures.thumbnails import thumbnail
 from styletransfer.pictures.writing import encode_picture, format_of
 from styletransfer.planning.output_names import output_thumb
-from styletransfer.report.contact_sheet import thumbnail
 from styletransfer.transfer.stylize import Stylized
 
 

@@ -10,8 +10,8 @@ from common.device import keep_freed_memory
 from perceptual.network import FeatureNetwork
 from styletransfer.execution.messages import Drawn, Order, Prepared, Setup
 from styletransfer.execution.renderer import Studio
-from styletransfer.planning.inputs import Kind
 from styletransfer.planning.keys import NetworkKey
+from styletransfer.planning.pairs import Kind
 
 
 class Painter:

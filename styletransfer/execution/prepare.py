@@ -8,7 +8,7 @@ from PIL import Image
 
 from styletransfer.config import StyleConfig
 from styletransfer.pictures.reading import Pixels, read_picture
-from styletransfer.report.contact_sheet import thumbnail
+from styletransfer.pictures.thumbnails import thumbnail
 from styletransfer.transfer.features import Network
 from styletransfer.transfer.statistics import Moments
 from styletransfer.transfer.targets import ContentTargets, StyleTargets, content_targets, style_targets

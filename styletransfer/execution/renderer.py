@@ -9,13 +9,14 @@ import numpy as np
 import torch
 
 from common.errors import ConfigError
+from common.text import one_line, type_and_last_line
 from styletransfer.config import StyleConfig
 from styletransfer.execution import prepare
 from styletransfer.execution.messages import Drawn, Order, Prepared, Setup
 from styletransfer.execution.output_writer import Delivery
-from styletransfer.planning.inputs import Kind
 from styletransfer.planning.keys import NetworkKey, network_key
 from styletransfer.planning.output_names import heading_thumb
+from styletransfer.planning.pairs import Kind
 from styletransfer.transfer.features import Network
 from styletransfer.transfer.request import Job
 from styletransfer.transfer.stylize import Stylized, stylize_together
@@ -178,7 +179,4 @@ def smaller_tiles(tile_px: int, long_side_px: int) -> list[int]:
 
 def _reason(error: Exception) -> str:
     """One line; of an error that nobody foresaw, its kind too."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    if isinstance(error, ConfigError) and lines:
-        return " ".join(lines)
-    return f"{type(error).__name__}: {lines[-1]}" if lines else type(error).__name__
+    return one_line(error) if isinstance(error, ConfigError) else type_and_last_line(error)

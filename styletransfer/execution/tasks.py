@@ -3,9 +3,7 @@
 import dataclasses
 from typing import Any
 
-from styletransfer.planning.inputs import Kind
-from styletransfer.planning.pairs import Pair
-from styletransfer.planning.plan import Need
+from styletransfer.planning.pairs import Kind, Need, Pair
 
 MOST_DEATHS = 2
 MOST_MACHINES = 6  # machines are lost for other reasons, but not so often at the same picture

@@ -11,6 +11,7 @@ import ray
 import ray.exceptions
 
 from common.cluster.session import is_alive, worker_env
+from common.text import last_line
 from perceptual.network import FeatureNetwork
 from styletransfer.execution.messages import Drawn, Order, Prepared, Setup
 from styletransfer.execution.painter import Painter
@@ -193,7 +194,7 @@ class Painters:
             if isinstance(error, ray.exceptions.ObjectLostError) and isinstance(task, Draw):
                 return InputLost(task)
             cause = getattr(error, "cause", None) or error  # Ray's own text is a traceback
-            return Broken(task, f"{type(cause).__name__}: {_last_line(cause)}")
+            return Broken(task, f"{type(cause).__name__}: {last_line(cause)}")
         worker.last_answer_at = time.monotonic()
         if worker.ready_since is None:
             worker.node_id, worker.ready_since = value, worker.last_answer_at
@@ -209,15 +210,10 @@ class Painters:
         if worker.ready_since is not None:
             self._seconds += time.monotonic() - worker.ready_since
         is_machine_lost = isinstance(error, _OUT_OF_REACH) or not is_alive(worker.node_id)
-        return Died([given.task for given in worker.given], _last_line(error), is_machine_lost)
+        return Died([given.task for given in worker.given], last_line(error), is_machine_lost)
 
     def dismiss(self) -> None:
         """End all workers, whatever they do."""
         for worker in self._workers:
             with contextlib.suppress(Exception):  # Ray itself may be gone
                 ray.kill(worker.actor)
-
-
-def _last_line(error: BaseException) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[-1] if lines else type(error).__name__

@@ -10,8 +10,8 @@ from common.errors import ConfigError, require
 from common.image_files import MAX_BYTES, SUFFIXES
 from common.storage.content_hash import digest_each, digest_remote
 from common.storage.folder import FileStatus, Folder
+from common.text import printable
 from styletransfer.pictures.reading import PictureError
-from styletransfer.planning.output_names import shown
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,13 +65,13 @@ def list_pictures(location: str, *, flag: str, leave_out: Iterable[str] = ()) ->
     others = [Folder(other) for other in leave_out]
     require(
         folder.location not in {other.location for other in others},
-        f"{flag} {shown(location)} is the output's folder too; write to another folder",
+        f"{flag} {printable(location)} is the output's folder too; write to another folder",
     )
     listed = _list_local(folder, flag, others) if folder.is_local else _list_url(folder, flag, others)
-    reason = f", {listed.skipped[0][1]}: {shown(listed.skipped[0][0])}" if listed.skipped else ""
+    reason = f", {listed.skipped[0][1]}: {printable(listed.skipped[0][0])}" if listed.skipped else ""
     require(
         bool(listed.names),
-        f"{flag} {shown(location)} holds no pictures ({' '.join(sorted(SUFFIXES))}){reason}; "
+        f"{flag} {printable(location)} holds no pictures ({' '.join(sorted(SUFFIXES))}){reason}; "
         "give a folder that holds some, hidden files are not read",
     )
     return listed
@@ -90,7 +90,7 @@ def _list_local(folder: Folder, flag: str, leave_out: list[Folder]) -> Listing:
         os.scandir(root).close()
     except OSError as error:
         raise ConfigError(
-            f"{flag} {shown(str(root))} cannot be read ({error.strerror}); check path and access rights"
+            f"{flag} {printable(str(root))} cannot be read ({error.strerror}); check path and access rights"
         ) from None
     passed_over = {Path(other.location).resolve() for other in leave_out if other.is_local}
     names: list[str] = []

@@ -25,8 +25,8 @@ from common.image_files import (
     opened,
     upright,
 )
+from common.text import printable
 from styletransfer.pictures.resizing import fitted_size, on_white, resize
-from styletransfer.planning.output_names import shown
 
 Pixels = npt.NDArray[np.uint8]
 
@@ -42,7 +42,7 @@ class PictureError(ConfigError):
         self.reason = reason
 
     def __str__(self) -> str:
-        return f"{shown(self.args[0])} cannot be read: {self.reason}; replace it or move it away"
+        return f"{printable(self.args[0])} cannot be read: {self.reason}; replace it or move it away"
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

@@ -13,9 +13,9 @@ from PIL import Image, PngImagePlugin
 from common.errors import ConfigError, require, require_between
 from common.image_files import LARGEST_MAX_PIXELS
 from common.storage.folder import Folder
+from common.text import printable
 from styletransfer.pictures.reading import Pixels, opened_picture
 from styletransfer.pictures.resizing import on_white
-from styletransfer.planning.output_names import shown
 
 Format = Literal["png", "jpeg", "webp", "tiff"]
 
@@ -56,7 +56,8 @@ def format_of(name: str) -> Format:
     """
     suffix = PurePosixPath(name).suffix.lower()
     require(
-        suffix in _FORMAT_OF_SUFFIX, f"{shown(name)} must end in one of {' '.join(SUFFIXES)}; add the ending"
+        suffix in _FORMAT_OF_SUFFIX,
+        f"{printable(name)} must end in one of {' '.join(SUFFIXES)}; add the ending",
     )
     return _FORMAT_OF_SUFFIX[suffix]
 
@@ -141,7 +142,7 @@ def read_settings(source: Path | str | bytes, *, name: str | None = None) -> dic
         if not isinstance(record, dict):
             raise ValueError("no table")
     except (ValueError, TypeError, KeyError):
-        label = shown(name or (str(source) if not isinstance(source, bytes) else "the picture"))
+        label = printable(name or (str(source) if not isinstance(source, bytes) else "the picture"))
         raise ConfigError(f"{label} holds no settings; give a picture that styletransfer made") from None
     return record
 

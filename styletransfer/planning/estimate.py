@@ -6,9 +6,9 @@ import statistics
 import numpy as np
 import torch
 
+from common.device import autocast_dtype
 from perceptual.loading import FeatureNetwork
 from styletransfer.config import StyleConfig
-from styletransfer.transfer.features import autocast_dtype
 from styletransfer.transfer.stylize import stylize
 from styletransfer.transfer.tiles import reach, stride_of
 

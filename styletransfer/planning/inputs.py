@@ -5,20 +5,17 @@ import hashlib
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
-from typing import Literal
 
 from common.errors import ConfigError, require
 from common.image_files import MAX_BYTES
 from common.storage.content_hash import digest_bytes
 from common.storage.folder import Folder
+from common.text import os_reason, printable
 from styletransfer.pictures.listing import Listing, list_pictures
 from styletransfer.pictures.reading import PictureError, read_size
 from styletransfer.pictures.writing import SUFFIXES
-from styletransfer.planning.output_names import shown
-from styletransfer.planning.pairs import Pair, product
+from styletransfer.planning.pairs import Kind, Pair, product
 from styletransfer.planning.pairs_csv import read_pairs
-
-Kind = Literal["content", "style", "mask", "start"]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -60,7 +57,7 @@ class Inputs:
                 raise PictureError(name, f"{size:,} bytes, over the limit of {MAX_BYTES:,}")
             return source.read_bytes()
         except OSError as error:
-            raise PictureError(name, error.strerror or str(error)) from None
+            raise PictureError(name, os_reason(error)) from None
 
     def content_digests(self) -> dict[str, str]:
         """Content -> digest of its file and of its mask, if there is one."""
@@ -129,7 +126,7 @@ def _single(location: str, flag: str) -> Listing:
     listing = list_pictures(location, flag=flag)
     require(
         _is_single(listing, location, flag),
-        f"{flag} {shown(location)} is a folder; name one picture in it",
+        f"{flag} {printable(location)} is a folder; name one picture in it",
     )
     _require_readable(listing, flag)
     return listing
@@ -155,14 +152,14 @@ def _masks(location: str, contents: Iterable[str], out: str) -> tuple[Listing, d
         fitting = [content] if content in named else by_stem.get(str(PurePosixPath(content).with_suffix("")))
         if fitting and len(fitting) > 1:
             raise ConfigError(
-                f"--mask {shown(location)} has {len(fitting)} masks for {shown(content)}, such as "
-                f"{shown(fitting[0])} and {shown(fitting[1])}; move one of them away"
+                f"--mask {printable(location)} has {len(fitting)} masks for {printable(content)}, such as "
+                f"{printable(fitting[0])} and {printable(fitting[1])}; move one of them away"
             )
         if fitting:
             mask_of[content] = fitting[0]
     require(
         bool(mask_of),
-        f"--mask {shown(location)}: none of its {len(listing.names)} pictures is named as a content; "
+        f"--mask {printable(location)}: none of its {len(listing.names)} pictures is named as a content; "
         "rename them, or name one picture for all",
     )
     return listing, mask_of
@@ -176,6 +173,6 @@ def _digests(listing: Listing, names: Iterable[str]) -> dict[str, str]:
         return listing.digests(sorted(names), folder / f"{index}.json")
     except OSError as error:
         raise ConfigError(
-            f"the cache {folder} cannot be written: {error.strerror or error}; free some space, or name "
+            f"the cache {folder} cannot be written: {os_reason(error)}; free some space, or name "
             "another folder by the variable XDG_CACHE_HOME"
         ) from None

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 from styletransfer.config import StyleConfig
 from styletransfer.pictures.writing import Format
-from styletransfer.planning.inputs import Kind
+from styletransfer.planning.pairs import Kind
 from styletransfer.planning.staleness import hash_settings
 
 

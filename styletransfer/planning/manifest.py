@@ -20,6 +20,7 @@ from common.errors import ConfigError, require
 from common.storage.append_log import AppendedLines
 from common.storage.atomic import WriteError
 from common.storage.folder import Folder, is_inside
+from common.text import os_reason
 from styletransfer.planning.pairs import Pair
 
 MANIFEST_NAME = "manifest.jsonl"
@@ -114,7 +115,7 @@ def locked(folder: Folder) -> Iterator[None]:
         ) from None
     except OSError as error:
         raise WriteError(
-            f"{root} cannot be written: {error.strerror or error}; choose a folder with write permission"
+            f"{root} cannot be written: {os_reason(error)}; choose a folder with write permission"
         ) from None
     try:
         yield

@@ -68,11 +68,6 @@ def name_key(name: str) -> str:
     return unicodedata.normalize("NFKD", folded)
 
 
-def shown(name: str) -> str:
-    """A file's name on one line of any terminal: what cannot be printed is escaped."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in name)
-
-
 def heading_thumb(kind: str, name: str) -> str:
     """Relative path of the thumbnail of a content or a style; no two names share one."""
     return f"{THUMBS_FOLDER}/{kind}/{_cut(_slug(PurePosixPath(name).stem))}~{_digest(name)}.jpg"

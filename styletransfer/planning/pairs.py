@@ -1,7 +1,9 @@
 """A pair, which is one picture to make, and the product of contents and styles; names live in `names`."""
 
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from typing import Literal, NamedTuple
+
+Kind = Literal["content", "style", "mask", "start"]
 
 
 class Pair(NamedTuple):
@@ -12,6 +14,14 @@ class Pair(NamedTuple):
     style: str
     variant: str = ""
     """What tells the variants of a sweep apart, such as `style-weight=3`; empty without a sweep."""
+
+
+class Need(NamedTuple):
+    """A picture that a pair is drawn from, as it must be prepared."""
+
+    kind: Kind
+    name: str
+    key: str
 
 
 def product(contents: Iterable[str], styles: Sequence[str], variants: Sequence[str] = ("",)) -> list[Pair]:

@@ -8,7 +8,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
 from common.errors import ConfigError, require
-from styletransfer.planning.output_names import THUMBS_FOLDER, name_key, shown
+from common.text import printable
+from styletransfer.planning.output_names import THUMBS_FOLDER, name_key
 from styletransfer.planning.pairs import Pair
 
 _COLUMNS = ("content", "style", "output")
@@ -88,7 +89,8 @@ def _check_header(header: list[str], path: Path) -> None:
         raise ConfigError(f"{path} has semicolons between its columns; save it with commas")
     for column in header:
         require(
-            column in _COLUMNS, f"{path} has the unknown column {shown(column)!r}; the columns are {known}"
+            column in _COLUMNS,
+            f"{path} has the unknown column {printable(column)!r}; the columns are {known}",
         )
     require(len(set(header)) == len(header), f"{path} names a column twice; the columns are {known}")
     for column in _COLUMNS[:2]:
@@ -107,9 +109,9 @@ def _known(names: Mapping[str, str], asked: str, where: str) -> str:
     found = names.get(asked) or names.get(unicodedata.normalize("NFC", asked))
     if found is None:
         near = difflib.get_close_matches(asked, names, n=1)
-        hint = f"did you mean {shown(near[0])}?" if near else "names are relative to the folder given"
+        hint = f"did you mean {printable(near[0])}?" if near else "names are relative to the folder given"
         raise ConfigError(
-            f"{where} {shown(asked)} is not among the {len(set(names.values()))} pictures; {hint}"
+            f"{where} {printable(asked)} is not among the {len(set(names.values()))} pictures; {hint}"
         )
     return found
 
@@ -121,16 +123,16 @@ def _checked_output(output: str, suffixes: Sequence[str], where: str) -> str:
     is_sound = all(part and part == part.rstrip(" .") for part in parts) and not set(name) & set('\\:*?"<>|')
     require(
         is_sound and name.isprintable(),
-        f"{where}: output {shown(output)} must be a path inside the output folder; "
+        f"{where}: output {printable(output)} must be a path inside the output folder; "
         'give one such as a/b.png, without \\ : * ? " < > |',
     )
     require(
         PurePosixPath(name).suffix.lower() in suffixes,
-        f"{where}: output {shown(output)} must end in one of {' '.join(suffixes)}; add the ending",
+        f"{where}: output {printable(output)} must end in one of {' '.join(suffixes)}; add the ending",
     )
     require(
         name_key(parts[0]) != THUMBS_FOLDER and not any(part.startswith(".") for part in parts),
-        f"{where}: output {shown(output)} must not be hidden or in {THUMBS_FOLDER}/; choose another",
+        f"{where}: output {printable(output)} must not be hidden or in {THUMBS_FOLDER}/; choose another",
     )
     require(
         len(name.encode()) <= _MAX_OUTPUT_BYTES,
@@ -146,13 +148,13 @@ def _check_apart(outputs: Mapping[Pair, str], lines: Mapping[Pair, int], path: P
         key, line = name_key(output), lines[pair]
         if key in files:
             raise ConfigError(
-                f"{path} line {line}: output {shown(output)} is that of line {files[key]}; choose another"
+                f"{path} line {line}: output {printable(output)} is that of line {files[key]}; choose another"
             )
         files[key] = line
     for pair, output in outputs.items():
         for folder in PurePosixPath(name_key(output)).parents:
             if str(folder) in files:
                 raise ConfigError(
-                    f"{path} line {lines[pair]}: output {shown(output)} lies in a folder that is the picture "
-                    f"of line {files[str(folder)]}; choose another name"
+                    f"{path} line {lines[pair]}: output {printable(output)} lies in a folder that is the "
+                    f"picture of line {files[str(folder)]}; choose another name"
                 )

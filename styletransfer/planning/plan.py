@@ -2,20 +2,20 @@
 
 import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
-from typing import NamedTuple
 
 from common.errors import ConfigError, require
 from common.storage.folder import Folder
+from common.text import printable
 from perceptual.loading import FeatureNetwork, load_network
 from styletransfer.commands import PREVIEW_FOLDER, Batch
 from styletransfer.config import StyleConfig
 from styletransfer.pictures.writing import SUFFIX, Format, check_size, format_of, read_settings
 from styletransfer.planning.estimate import style_bytes
-from styletransfer.planning.inputs import Inputs, Kind, find_inputs
+from styletransfer.planning.inputs import Inputs, find_inputs
 from styletransfer.planning.keys import NetworkKey, is_lossy, network_key, prepared_key, settings_hash
 from styletransfer.planning.manifest import Entry, read_manifest
-from styletransfer.planning.output_names import assign_names, shown
-from styletransfer.planning.pairs import Pair
+from styletransfer.planning.output_names import assign_names
+from styletransfer.planning.pairs import Kind, Need, Pair
 from styletransfer.planning.staleness import todo
 from styletransfer.planning.variants import preview_of, variants_of
 from styletransfer.transfer.features import Reader
@@ -40,14 +40,6 @@ class Request:
     def network(self, variant: str) -> FeatureNetwork:
         """What that variant looks through."""
         return self.networks[network_key(self.variants[variant])]
-
-
-class Need(NamedTuple):
-    """A picture that a pair is drawn from, as it must be prepared."""
-
-    kind: Kind
-    name: str
-    key: str
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -205,8 +197,8 @@ def _refuse_strangers(out: Folder, names: Iterable[str]) -> None:
             read_settings(out.read(name) or b"")
         except ConfigError:
             raise ConfigError(
-                f"{out.path(shown(name))} is in the way of a picture and was not made here; move it away or "
-                "name another folder"
+                f"{out.path(printable(name))} is in the way of a picture and was not made here; move it away "
+                "or name another folder"
             ) from None
 
 

@@ -1,34 +1,20 @@
 """The contact sheet of an output folder, `index.html`, and its thumbnails; its looks live in `sheet_page`."""
 
 import html
-import io
 import os
 import urllib.parse
 from collections.abc import Container, Iterable, Iterator, Mapping
 from pathlib import PurePosixPath
 
-from PIL import Image
-
 from common.storage.folder import Folder
-from styletransfer.pictures.reading import Pixels
-from styletransfer.pictures.resizing import fitted_size, on_white, resize
+from common.text import counted, printable
 from styletransfer.planning.manifest import Entry
-from styletransfer.planning.output_names import THUMBS_FOLDER, heading_thumb, output_thumb, shown
+from styletransfer.planning.output_names import THUMBS_FOLDER, heading_thumb, output_thumb
 from styletransfer.planning.pairs import Pair
 from styletransfer.report.contact_sheet_page import PAGE
 
 SHEET_NAME = "index.html"
-THUMB_SIDE_PX = 336  # twice the size on the page, for dense screens
 _FULL_ENOUGH = 0.5
-
-
-def thumbnail(rgb: Pixels, alpha: Pixels | None = None) -> bytes:
-    """A small JPEG of a picture, laid on white."""
-    size = fitted_size((rgb.shape[1], rgb.shape[0]), THUMB_SIDE_PX)
-    rgb, alpha = resize(rgb, alpha, size)
-    file = io.BytesIO()
-    Image.fromarray(rgb if alpha is None else on_white(rgb, alpha)).save(file, "JPEG", quality=82)
-    return file.getvalue()
 
 
 def write_sheet(
@@ -73,9 +59,9 @@ def render(
         table = _product_table(cells, contents, styles)
     else:
         table = _loose_table(cells)
-    shape = f"{_counted(len(contents), 'content')} in {_counted(len(styles), 'style')}"
+    shape = f"{counted(len(contents), 'content')} in {counted(len(styles), 'style')}"
     if variants != [""]:
-        shape += f", {_counted(len(variants), 'variant')}"
+        shape += f", {counted(len(variants), 'variant')}"
     counts = [f"<b>{done:,}</b> of {len(outputs):,} done", shape]
     if cells.failed:
         counts.insert(1, f'<span class="bad">{len(cells.failed):,} failed</span>')
@@ -218,7 +204,7 @@ def _short(name: str) -> str:
 
 
 def _text(text: str) -> str:
-    return html.escape(shown(text))
+    return html.escape(printable(text))
 
 
 def _url(name: str) -> str:
@@ -231,7 +217,3 @@ def _is_state(entry: Entry | None, state: str) -> bool:
 
 def _unique(names: Iterable[str]) -> list[str]:
     return list(dict.fromkeys(names))
-
-
-def _counted(count: int, what: str) -> str:
-    return f"{count:,} {what}{'' if count == 1 else 's'}"

@@ -8,8 +8,8 @@ from rich.console import Console
 from rich.status import Status
 
 from common.cli.progress import progress_bar, say
+from common.text import duration, printable
 from styletransfer.execution.result_log import Ledger
-from styletransfer.planning.output_names import shown
 
 SECONDS_BETWEEN_LINES = 15.0
 
@@ -85,21 +85,11 @@ class BatchView:
             f"{until_last:.1%} up to the last pair of each"
         )
         if ledger.first_error:
-            self.say(f"first failure: {shown(ledger.first_error)}")
+            self.say(f"first failure: {printable(ledger.first_error)}")
 
     def _rate(self, ledger: Ledger) -> str:
         minutes = max(time.monotonic() - self._began, 1e-9) / 60
         return f"{ledger.ended / minutes:.3g} pairs/min"
-
-
-def duration(seconds: float) -> str:
-    """90 -> `1 min 30 s`."""
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    days, hours = divmod(hours, 24)
-    if days:
-        return f"{days} d {hours} h"
-    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s" if minutes else f"{rest} s"
 
 
 def _failures(ledger: Ledger) -> str:

@@ -7,9 +7,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from common.device import has_fast_bf16
+from common.device import autocast_dtype
 from common.errors import require
-from styletransfer.config import Precision
+from common.settings import Precision
 from styletransfer.transfer.statistics import Moments, moments
 from styletransfer.transfer.tiles import Tile, reach, stride_of, tiles_of
 
@@ -105,12 +105,6 @@ def places(tile: Tile, tap: str) -> tuple[slice, slice]:
     """Where the tile's own features lie in those of the whole picture."""
     stride = stride_of(tap)
     return slice(*tile.rows.over(stride)), slice(*tile.columns.over(stride))
-
-
-def autocast_dtype(precision: Precision, device: torch.device) -> torch.dtype | None:
-    """What convolutions are computed in, None for float32."""
-    fast = precision == "bf16" or (precision == "auto" and has_fast_bf16(device))
-    return torch.bfloat16 if fast else None
 
 
 def _own(features: Tensor, tile: Tile, stride: int) -> Tensor:

@@ -10,8 +10,8 @@ from typing import Any
 from perceptual.network import FeatureNetwork
 from styletransfer.execution.messages import Drawn, Order, Prepared, Setup
 from styletransfer.execution.painter import Painter
-from styletransfer.planning.inputs import Kind
 from styletransfer.planning.keys import NetworkKey
+from styletransfer.planning.pairs import Kind
 
 
 class Sabotaged(Painter):

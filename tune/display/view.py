@@ -13,6 +13,7 @@ from rich.status import Status
 from rich.text import Text
 
 from common.cli.progress import counted, say
+from common.text import duration
 from common.throttle import Pace
 from gan.cli.display import say_skipped
 from gan.data.images import Images
@@ -118,7 +119,7 @@ class SweepView:
         noise = next((numbers.get(f"{self._metric}_noise") for numbers in ticks), None)
         parts = [
             f"{len(trials)} of {self._num_trials} trials: {counts or 'none yet'}",
-            f"{_duration(seconds)}, {rate:,.0f} images/s",
+            f"{duration(seconds)}, {rate:,.0f} images/s",
         ]
         if noise is not None:
             parts.append(f"noise of {self._metric} (real against real) {noise:.3g}")
@@ -127,7 +128,7 @@ class SweepView:
             parts.append(f"{evaluate_s / (train_s + evaluate_s):.0%} of the time to measure")
         remaining = self._remaining_s(trials, seconds)
         if remaining is not None and "running" in states:
-            parts.append(f"about {_duration(remaining)} left")
+            parts.append(f"about {duration(remaining)} left")
         return "; ".join(parts)
 
     def _remaining_s(self, trials: dict[int, Trial], seconds: float) -> float | None:
@@ -185,9 +186,3 @@ def _total(ticks: list[Mapping[str, float]], name: str) -> float:
 def _states(gangs: list[GangStatus]) -> str:
     counts = Counter(gang.state for gang in gangs)
     return ", ".join(f"{count} {state}" for state, count in sorted(counts.items()))
-
-
-def _duration(seconds: float) -> str:
-    minutes, rest = divmod(int(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s" if minutes else f"{rest} s"

@@ -15,7 +15,7 @@ from tune.records.tables import history_table, trials_table, write_tables
 from tune.records.trial_records import Trial, surplus_checkpoints
 from tune.search.pbt import Population
 from tune.search.study import SweepStudy
-from tune.worker_groups.trainable import STATE_FILE
+from tune.trial_keys import STATE_FILE
 
 SECONDS_BETWEEN_TABLES = 5.0
 _SHARE_OF_TIME = 0.002  # all tables are written whole: of a large sweep more seldom

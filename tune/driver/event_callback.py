@@ -14,7 +14,7 @@ from tune.records.events import CheckpointSaved, Event, EventLog, Tick, TrialEnd
 from tune.records.trial_records import Trial, apply
 from tune.search.searcher import OptunaSearcher
 from tune.space.space import Space
-from tune.worker_groups.trainable import FAILURE_KEY, NUMBERS_KEY
+from tune.trial_keys import FAILURE_KEY, NUMBERS_KEY
 
 SECONDS_BETWEEN_CHANGES = 5.0
 _SHARE_OF_TIME = 0.05  # a long log takes an object store longer, and is written there less often

@@ -16,6 +16,7 @@ from common.cli.signals import deferred
 from common.cluster.session import cluster_nodes, local_nodes, start_ray
 from common.cluster.shared_storage import check_seen_by_all
 from common.storage.atomic import WriteError
+from common.text import first_line
 from gan.config import GanConfig
 from gan.data.images import Images, load_images
 from gan.metrics.registry import prepare_metric
@@ -169,8 +170,7 @@ def _ray(address: str | None) -> Iterator[None]:
     try:
         yield
     except ray.exceptions.RayError as error:
-        said = [line.strip() for line in str(error).splitlines() if line.strip()]
-        raise SweepError(f"Ray has failed: {said[0] if said else type(error).__name__}") from error
+        raise SweepError(f"Ray has failed: {first_line(error)}") from error
     finally:
         if is_ours:
             ray.shutdown()

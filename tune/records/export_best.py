@@ -9,7 +9,7 @@ from gan.config import GanConfig
 from gan.run_folder import GENERATOR
 from tune.records.sweep_folder import SweepFolder
 from tune.records.trial_records import Checkpoint, Trial
-from tune.worker_groups.trainable import STATE_FILE
+from tune.trial_keys import STATE_FILE
 
 BEST = "best"
 GRID_FILE = "grid.png"

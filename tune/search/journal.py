@@ -13,6 +13,7 @@ from optuna.storages.journal import BaseJournalBackend, JournalFileBackend, Jour
 from common.errors import ConfigError
 from common.storage.atomic import WriteError
 from common.storage.folder import Folder
+from common.text import one_line, os_reason
 
 JOURNAL_NAME = "study.journal"
 # A lock is held for one write; what is older was left by a killed process.
@@ -56,7 +57,7 @@ class FileJournal(JournalFileBackend):
             self._lock.release()
 
     def _error(self, error: OSError) -> WriteError:
-        reason = error.strerror or str(error)
+        reason = os_reason(error)
         return WriteError(
             f"the study {self._file_path} cannot be written: {reason}; free some space, then resume"
         )
@@ -119,5 +120,5 @@ def _open_url(url: str) -> Any:
     try:
         return optuna.storages.get_storage(url)
     except Exception as error:  # each database driver raises its own types
-        problem = " ".join(str(error).split())
+        problem = one_line(error)
         raise ConfigError(f"the study's storage {url} cannot be opened: {problem}; check the URL") from None

@@ -9,7 +9,7 @@ from ray.tune.search import Searcher
 from common.errors import ConfigError
 from gan.config import GanConfig
 from tune.search.study import TRIAL_ID_ATTR, SweepStudy, judge
-from tune.worker_groups.trainable import FAILURE_KEY, NUMBER_KEY, RESTORE_KEY
+from tune.trial_keys import FAILURE_KEY, NUMBER_KEY, RESTORE_KEY
 
 
 class OptunaSearcher(Searcher):  # type: ignore[misc]  # ray is untyped here

@@ -13,7 +13,8 @@ from typing import Any, Literal
 import optuna
 
 from common.errors import require
-from gan.config import GanConfig, setting_paths
+from common.settings import setting_paths
+from gan.config import GanConfig
 
 Value = float | int | str | bool
 Condition = Mapping[str, tuple[Value, ...]]

@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from common.errors import ConfigError, require
-from gan.config import GanConfig, setting_paths
+from common.settings import setting_paths
+from common.text import one_line
+from gan.config import GanConfig
 from tune.space.domains import Choice, Domain, Float, Int, Value, check_setting, setting_type
 from tune.space.space import Space, check_accepts
 
@@ -45,7 +47,7 @@ def parse_space(text: str, source: str, base: GanConfig | None = None) -> Space:
         space = Space({setting: _domain(setting, table) for setting, table in _settings(tables).items()})
         check_accepts(space, base or GanConfig())
     except tomllib.TOMLDecodeError as error:
-        problem = " ".join(str(error).split())
+        problem = one_line(error)
         raise ConfigError(f"{source} is not TOML: {problem}; correct it, see --print-space") from None
     except ConfigError as error:
         raise ConfigError(f"{source}: {error}") from None

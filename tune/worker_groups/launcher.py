@@ -23,6 +23,7 @@ from ray.train.v2.api.config import FailureConfig, LoggingConfig, RunConfig, Sca
 
 from common.cluster.session import beside_driver, worker_env
 from common.errors import ConfigError
+from common.text import type_and_last_line
 from gan import checkpoint
 from gan.config import GanConfig
 from gan.distributed import is_loss_of_a_peer
@@ -91,7 +92,7 @@ class Gangs:
         try:
             build_trainer(config, name, self.pool).fit()
         except Exception as error:  # whatever ends a gang for good is the reason that its trials are given
-            reason = f"{name} is lost: {_last_line(error)}"
+            reason = f"{name} is lost: {type_and_last_line(error)}"
         if not self._is_stopping:
             self._lost[name] = reason  # first: the driver must know before a trial is told
             with contextlib.suppress(ray.exceptions.RayError):  # with Ray itself gone, the driver ends too
@@ -202,14 +203,9 @@ def work(setup: dict[str, Any]) -> None:
         except Exception as error:
             is_alone = world_size == 1
             outcome = Outcome(
-                error=_last_line(error), fatal=not is_alone, is_peer_lost=is_loss_of_a_peer(error)
+                error=type_and_last_line(error), fatal=not is_alone, is_peer_lost=is_loss_of_a_peer(error)
             )
             if not is_alone:  # the peers may hang in a collective: only a restart frees them
                 ray.get(pool.exchange.remote(setup["gang"], incarnation, rank, world_size, outcome))
                 raise
             bench.clear()
-
-
-def _last_line(error: BaseException) -> str:
-    lines = [line for line in str(error).strip().splitlines() if line.strip()]
-    return f"{type(error).__name__}: {lines[-1].strip()}" if lines else type(error).__name__

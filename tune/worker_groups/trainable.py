@@ -9,16 +9,10 @@ from ray.tune import Trainable
 
 from common.errors import ConfigError
 from common.storage.folder import Folder
+from common.text import last_line
 from gan.config import GanConfig
+from tune.trial_keys import FAILURE_KEY, NUMBER_KEY, NUMBERS_KEY, RESTORE_KEY, STATE_FILE
 from tune.worker_groups.messages import TrialFailedError
-
-STATE_FILE = "state.safetensors"
-# Keys of a trial's configuration that are no settings of the GAN.
-NUMBER_KEY = "number"
-RESTORE_KEY = "restore"
-# Keys of a result: the tick's numbers, as pairs, and the reason when the trial failed by its own fault.
-NUMBERS_KEY = "numbers"
-FAILURE_KEY = "failure"
 
 
 class GanTrial(Trainable):  # type: ignore[misc]  # ray is untyped here
@@ -99,4 +93,4 @@ class GanTrial(Trainable):  # type: ignore[misc]  # ray is untyped here
 def _reason(error: BaseException) -> str:
     """The actor's own message, without the traceback that Ray wraps around it."""
     cause = getattr(error, "cause", None)
-    return str(cause if cause is not None else error).strip().splitlines()[-1]
+    return last_line(cause if cause is not None else error)

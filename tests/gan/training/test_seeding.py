@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 import torch
 
+from gan.distributed import share
 from gan.training.seeding import (
     derived_seed,
     image_indices,
     images_on_device,
     normal,
-    share,
     to_pixels,
     uniform,
 )

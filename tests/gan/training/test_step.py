@@ -10,8 +10,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from gan.config import DataConfig, GanConfig, NetworkConfig
+from gan.distributed import LARGE, Reduction
 from gan.training.players import Players, build_players
-from gan.training.step import LARGE, UNCOMPILED, Reduction, average_weights, settle, train_step
+from gan.training.step import UNCOMPILED, average_weights, settle, train_step
 from gan.training.step_settings import Recipe, recipe_for
 from gan.training.step_stats import StepNumbers
 from tests.gan.ranks import on_two_ranks

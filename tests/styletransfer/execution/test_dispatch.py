@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from styletransfer.execution.dispatch import Dispatcher
 from styletransfer.execution.tasks import MOST_MACHINES, Draw, Prepare, Task
-from styletransfer.planning.pairs import Pair, product
-from styletransfer.planning.plan import Need, in_blocks
+from styletransfer.planning.pairs import Need, Pair, product
+from styletransfer.planning.plan import in_blocks
 
 
 def needs(pair: Pair) -> list[Need]:

@@ -8,7 +8,8 @@ from pathlib import PurePosixPath
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from styletransfer.planning.output_names import assign_names, heading_thumb, name_key, output_thumb, shown
+from common.text import printable
+from styletransfer.planning.output_names import assign_names, heading_thumb, name_key, output_thumb
 from styletransfer.planning.pairs import Pair, product
 
 
@@ -156,6 +157,6 @@ def test_thumbnails_have_names_of_their_own(some: list[str]) -> None:
 @given(st.text())
 @example(os.fsdecode(b"\xff\n\x1b[31m"))
 def test_any_name_is_shown_on_one_line(name: str) -> None:
-    line = shown(name)
+    line = printable(name)
     assert line.isprintable() and line.encode() is not None
-    assert shown(line) == line
+    assert printable(line) == line

@@ -23,10 +23,11 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from common.storage.folder import Folder
+from styletransfer.pictures.thumbnails import THUMB_SIDE_PX, thumbnail
 from styletransfer.planning.manifest import Entry
 from styletransfer.planning.output_names import assign_names, heading_thumb, output_thumb
 from styletransfer.planning.pairs import Pair, product
-from styletransfer.report.contact_sheet import SHEET_NAME, THUMB_SIDE_PX, render, thumbnail, write_sheet
+from styletransfer.report.contact_sheet import SHEET_NAME, render, write_sheet
 
 NASTY = [
     'it\'s "a" <img src=x onerror=top.pwned=1>.png',

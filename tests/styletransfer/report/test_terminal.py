@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from styletransfer.report.terminal import BatchView, duration
+from common.text import duration
+from styletransfer.report.terminal import BatchView
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from tune.records.export_best import best_config, export_best
 from tune.records.sweep_folder import SweepFolder
 from tune.records.trial_records import Checkpoint, Trial
 from tune.space.space import default_space
-from tune.worker_groups.trainable import STATE_FILE
+from tune.trial_keys import STATE_FILE
 
 pytestmark = pytest.mark.usefixtures("cache")
 

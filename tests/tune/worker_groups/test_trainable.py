@@ -9,8 +9,9 @@ import ray
 from ray.tune.result import TRIAL_INFO
 
 from tests.tune.sweeps import tiny_gan
+from tune.trial_keys import STATE_FILE
 from tune.worker_groups.pool import Pool
-from tune.worker_groups.trainable import STATE_FILE, GanTrial
+from tune.worker_groups.trainable import GanTrial
 
 pytestmark = pytest.mark.usefixtures("shared_ray")
 

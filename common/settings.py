@@ -1,0 +1,118 @@
+"""Configurations as frozen dataclasses: to plain values and back, and single settings by dotted path."""
+
+import dataclasses
+import functools
+import typing
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any, Literal, Self
+
+import pydantic
+
+from common.errors import ConfigError, require
+
+# what convolutions compute in; auto: bf16 where the device computes it fast
+Precision = Literal["auto", "fp32", "bf16"]
+
+_adapter: Callable[[Any], pydantic.TypeAdapter[Any]] = functools.cache(pydantic.TypeAdapter)
+
+
+class Settings:
+    """What every configuration can do; a base class for frozen, keyword-only dataclasses.
+
+    Rules stand in the `__post_init__` of the dataclass and raise ConfigError. A field may itself be such a
+    dataclass; its settings are addressed by dotted path, `optimizer.beta1`.
+    """
+
+    def to_dict(self) -> dict[str, Any]:
+        """All settings as nested plain values, ready for JSON."""
+        values: dict[str, Any] = dataclasses.asdict(self)  # type: ignore[call-overload]  # subclasses are some
+        return values
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Self:
+        """Build from nested plain values; missing keys take their defaults, text is read as the field's type.
+
+        Raises: ConfigError for an unknown key, a wrong type or a broken rule, in one line.
+        """
+        _refuse_unknown_keys(cls, values)
+        try:
+            config: Self = _adapter(cls).validate_python(values)
+        except pydantic.ValidationError as error:
+            raise ConfigError(cls._first_problem(error)) from None
+        return config
+
+    def with_values(self, values: Mapping[str, Any]) -> Self:
+        """A copy with settings replaced by dotted path, e.g. `{"optimizer.beta1": 0.0}`.
+
+        Raises: ConfigError for a path that names no setting, a wrong type or a broken rule.
+        """
+        known = setting_paths(type(self))
+        nested = self.to_dict()
+        for path, value in values.items():
+            require(path in known, f"{path} is not a setting; the settings are {', '.join(known)}")
+            *parents, leaf = path.split(".")
+            part = nested
+            for parent in parents:
+                part = part[parent]
+            part[leaf] = value
+        return type(self).from_dict(nested)
+
+    def value(self, path: str) -> Any:
+        """The setting at a dotted path."""
+        found: Any = self
+        for name in path.split("."):
+            found = getattr(found, name)
+        return found
+
+    @staticmethod
+    def name_in_messages(path: str) -> str:
+        """What errors call the setting at a dotted path."""
+        return path or "the configuration"
+
+    @classmethod
+    def _first_problem(cls, error: pydantic.ValidationError) -> str:
+        problem = error.errors()[0]
+        cause = problem.get("ctx", {}).get("error")
+        if isinstance(cause, ConfigError):
+            return str(cause)
+        path = ".".join(str(part) for part in problem["loc"] if part in _all_names(cls))
+        rule = problem["msg"].partition(", unable to parse")[0].replace("Input should be", "it must be", 1)
+        return (
+            f"{cls.name_in_messages(path)} is wrong: {rule}, not {problem['input']!r}; "
+            "see --help for its values"
+        )
+
+
+def setting_paths(config_class: type) -> tuple[str, ...]:
+    """Every setting of a configuration class as a dotted path, in order of definition."""
+    paths: list[str] = []
+    for field in dataclasses.fields(config_class):
+        part = _part(field)
+        if part is not None:
+            paths += [f"{field.name}.{path}" for path in setting_paths(part)]
+        else:
+            paths.append(field.name)
+    return tuple(paths)
+
+
+def _all_names(config_class: type) -> set[str]:
+    # pydantic's places also name its own wrappers, such as `function-after`
+    return {name for path in setting_paths(config_class) for name in path.split(".")}
+
+
+def _refuse_unknown_keys(config_class: type, values: Any, prefix: str = "") -> None:
+    # pydantic ignores extra keys of a standard dataclass unless each class carries its setting
+    where = prefix.removesuffix(".") or "the configuration"
+    require(isinstance(values, Mapping), f"{where} must be a table, not {values!r}")
+    fields = {field.name: field for field in dataclasses.fields(config_class)}
+    for key, value in values.items():
+        require(key in fields, f"{prefix}{key} is not a setting; known here: {', '.join(fields)}")
+        part = _part(fields[key])
+        if part is not None:
+            _refuse_unknown_keys(part, value, f"{prefix}{key}.")
+
+
+def _part(field: dataclasses.Field[Any]) -> type | None:
+    """The dataclass that a field holds, None for a plain setting."""
+    kind = typing.get_args(field.type)[0] if typing.get_origin(field.type) is Annotated else field.type
+    return kind if isinstance(kind, type) and dataclasses.is_dataclass(kind) else None
