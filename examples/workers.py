@@ -1,9 +1,9 @@
-"""RAY: ask a cluster's autoscaler for GPUs and wait until they have joined; nothing of what runs on them.
+"""RAY: request GPUs from a cluster's autoscaler and wait until they have joined.
 
-    ray submit cluster.yaml examples/workers.py 4    # before a sweep, which plans for what is there
-    ray submit cluster.yaml examples/workers.py 0    # after it: idle machines may go
+    ray submit cluster.yaml examples/workers.py 4    # before a sweep, which is planned for the machines that are present
+    ray submit cluster.yaml examples/workers.py 0    # after it: idle machines may be released
 
-The request holds, also for machines that are idle, until another one takes its place.
+The request stays in force, also for idle machines, until another request replaces it.
 """
 
 import argparse
@@ -18,15 +18,15 @@ POLL_S = 5.0
 
 
 def count_gpus() -> int:
-    """The GPUs of the machines that are in the cluster now."""
+    """GPUs of the machines that are in the cluster now."""
     return int(sum(node["Resources"].get("GPU", 0) for node in ray.nodes() if node["Alive"]))
 
 
 def main() -> int:
-    """Ask and wait; returns the exit code: 1 when not all have come in time."""
+    """Request and wait; returns the exit code: 1 if not all have joined in time."""
     raw = argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=raw)
-    parser.add_argument("gpus", type=int, help="GPUs in all; 0 gives the request up")
+    parser.add_argument("gpus", type=int, help="GPUs in total; 0 withdraws the request")
     parser.add_argument("--timeout-s", type=float, default=1200, help="spot machines may be sold out")
     args = parser.parse_args()
 
@@ -42,7 +42,7 @@ def main() -> int:
         late = f"only {found} of {args.gpus} GPUs after {args.timeout_s:.0f} s; see `ray status`"
         print(late, file=sys.stderr)
         return 1
-    print(f"{found} GPUs" if args.gpus else "the request is given up")
+    print(f"{found} GPUs" if args.gpus else "the request is withdrawn")
     return 0
 
 
