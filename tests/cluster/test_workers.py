@@ -57,4 +57,4 @@ def test_none_gives_the_request_up(
 ) -> None:
     assert run(monkeypatch, "0") == 0
     assert asked == [[]]
-    assert "given up" in capsys.readouterr().out
+    assert "withdrawn" in capsys.readouterr().out
