@@ -212,6 +212,7 @@ def test_a_spot_machine_listens_for_its_notice_once_and_the_head_does_not(aws: R
     assert order == sorted(order)
     pattern = shlex.split(ended[ended.index("pkill") :])[2]
     assert re.search(pattern, "python -m common.cluster.spot_notice"), "an earlier one ends"
+    assert re.search(pattern, "python -m common.spot_notice"), "also one of version 0.1.0"
     assert not re.search(pattern, ended), "the shell that ends it does not"
     assert not any("spot_notice" in line for line in aws.head.commands)
 
