@@ -2,14 +2,17 @@
 
 import io
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
-from torch_fidelity.feature_extractor_inceptionv3 import URL_INCEPTION_V3, FeatureExtractorInceptionV3
 
 from common.errors import ConfigError, require
 from common.text import one_line
 from perceptual.downloads import hub_file
 from perceptual.tensors import Tensors, digest_of, read_tensors
+
+if TYPE_CHECKING:  # importing it takes a second, which every training worker would spend
+    from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
 
 _VERSION = 1  # of the steps from pixels to vectors; a change makes remembered vectors worthless
 _BATCH = 32  # at 299 x 299 about 0.2 GB
@@ -25,7 +28,7 @@ class InceptionEmbedder:
     name = "inception"
     length = 2048
 
-    def __init__(self, extractor: FeatureExtractorInceptionV3, device: torch.device) -> None:
+    def __init__(self, extractor: "FeatureExtractorInceptionV3", device: torch.device) -> None:
         self._extractor, self._device = extractor.to(device), device
         self.digest = digest_of(extractor.state_dict())
         self.key = f"{self.name}-{self.digest}-v{_VERSION}-fp32"
@@ -61,6 +64,8 @@ def load_inception(weights: str | None = None, device: torch.device | str = "cpu
     Raises: ConfigError when the weights are missing, damaged or of another network, and for a device that
     there is not.
     """
+    from torch_fidelity.feature_extractor_inceptionv3 import URL_INCEPTION_V3
+
     path = Path(weights) if weights is not None else hub_file(URL_INCEPTION_V3, "FID's Inception")
     extractor = _extractor(read_tensors(path), path)
     try:
@@ -70,7 +75,9 @@ def load_inception(weights: str | None = None, device: torch.device | str = "cpu
         raise ConfigError(f"the device {device} cannot be used ({reason}); try cpu") from None
 
 
-def _extractor(tensors: Tensors, path: Path) -> FeatureExtractorInceptionV3:
+def _extractor(tensors: Tensors, path: Path) -> "FeatureExtractorInceptionV3":
+    from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
+
     # The constructor unpickles a file or downloads one. It is given bytes that were written here from tensors
     # alone, so that nothing foreign is unpickled.
     checked = io.BytesIO()

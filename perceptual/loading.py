@@ -12,8 +12,7 @@ from perceptual.downloads import hub_file
 from perceptual.network import CONVOLUTIONS_PER_STAGE, CompactNetwork, FeatureNetwork, Pooling
 from perceptual.shipped import SHIPPED, newest, read_shipped
 from perceptual.tensors import Tensors, check_tensors, read_tensors
-from perceptual.vgg import URL as VGG_URL
-from perceptual.vgg import Vgg19, load_torchvision
+from perceptual.vgg import Vgg19, load_torchvision, weights_url
 
 __all__ = ["FeatureNetwork", "NetworkName", "Pooling", "load_network"]
 
@@ -83,7 +82,7 @@ def _vgg19(weights: str | None, pooling: Pooling | None, last_tap: str | None) -
     seed = _random_seed(weights)
     if seed is not None:
         return _randomized(network, "vgg19", seed)
-    path = hub_file(VGG_URL, "VGG-19") if weights is None else Path(weights)
+    path = hub_file(weights_url(), "VGG-19") if weights is None else Path(weights)
     load_torchvision(network, read_tensors(path), f"the weights file {path} is no VGG-19 of torchvision")
     network.name = "vgg19" if weights is None else "vgg19-file"
     return network

@@ -3,16 +3,21 @@
 from collections.abc import Mapping
 
 import torch
-from torchvision.models import VGG19_Weights
 
 from perceptual.network import FeatureNetwork, Pooling, stage_of, tap_names
 from perceptual.tensors import Tensors, check_tensors
 
 WIDTHS = (64, 128, 256, 512, 512)
 CONVOLUTIONS_PER_STAGE = (2, 2, 4, 4, 4)
-URL: str = VGG19_Weights.IMAGENET1K_V1.url
-
 _FEATURES, _CLASSIFIER = "features.", "classifier."
+
+
+def weights_url() -> str:
+    """Where torchvision publishes the weights trained on ImageNet."""
+    from torchvision.models import VGG19_Weights  # here: its import takes a second, in every worker
+
+    url: str = VGG19_Weights.IMAGENET1K_V1.url
+    return url
 
 
 class Vgg19(FeatureNetwork):
