@@ -1,18 +1,18 @@
-"""How often something costly is done beside other work; it knows neither."""
+"""Throttle: runs a costly task at most every N seconds and in at most a given share of the time."""
 
 import contextlib
 import time
 from collections.abc import Callable, Iterator
 
 
-class Pace:
-    """Lets something be done now and then: not more often than asked, and in a small share of the time.
+class Throttle:
+    """Says when a costly task, such as writing a table beside a training, is due again.
 
     Args:
-        every_s: seconds between two times at least.
-        share: of the time, at most so much; what takes longer is done less often.
-        is_due_at_once: whether the first time is now, else after `every_s`.
-        clock: seconds that only rise.
+        every_s: least number of seconds between the starts of two runs.
+        share: largest share of the time that the task may take; a slow task runs less often.
+        is_due_at_once: whether the first run is due now, else after `every_s`.
+        clock: a clock in seconds that never goes back.
     """
 
     def __init__(
@@ -27,12 +27,12 @@ class Pace:
         self._next_s = clock() + (0.0 if is_due_at_once else every_s)
 
     def is_due(self) -> bool:
-        """Whether it is time again."""
+        """Whether the task may run now."""
         return self._clock() >= self._next_s
 
     @contextlib.contextmanager
-    def taken(self) -> Iterator[None]:
-        """Within the block it is done, however that ends; how long it takes decides when it is due again."""
+    def timed(self) -> Iterator[None]:
+        """Run the task in this block; its duration decides when it is due again, also if it fails."""
         began = self._clock()
         try:
             yield

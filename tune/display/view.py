@@ -14,7 +14,7 @@ from rich.text import Text
 
 from common.cli.progress import counted, say
 from common.text import duration
-from common.throttle import Pace
+from common.throttle import Throttle
 from gan.cli.display import say_skipped
 from gan.data.images import Images
 from tune.display.leaderboard import leaderboard
@@ -45,8 +45,10 @@ class SweepView:
         self._console, self._space, self._metric, self._num_trials = console, space, metric, num_trials
         self._clock = clock
         self._live: Live | None = None
-        self._pace = Pace(SECONDS_BETWEEN_REFRESHES, _SHARE_OF_TIME, clock=clock)
-        self._line_pace = Pace(SECONDS_BETWEEN_LINES, _SHARE_OF_TIME, is_due_at_once=False, clock=clock)
+        self._throttle = Throttle(SECONDS_BETWEEN_REFRESHES, _SHARE_OF_TIME, clock=clock)
+        self._line_throttle = Throttle(
+            SECONDS_BETWEEN_LINES, _SHARE_OF_TIME, is_due_at_once=False, clock=clock
+        )
         self._started = clock()
         self._images_before: int | None = None
         self._images_told = 0
@@ -88,9 +90,9 @@ class SweepView:
 
     def refresh(self, trials: dict[int, Trial]) -> None:
         """Show the trials as they are now; does nothing when called again too soon."""
-        if not self._pace.is_due():
+        if not self._throttle.is_due():
             return
-        with self._pace.taken():
+        with self._throttle.timed():
             if self._images_before is None:
                 self._images_before = self._images_told = _images(trials)
             if self._live is not None:
@@ -158,9 +160,9 @@ class SweepView:
     def _tell_progress(self, trials: dict[int, Trial]) -> None:
         """A line when it is time for one and something has been trained since the last."""
         images = _images(trials)
-        if images == self._images_told or not self._line_pace.is_due():
+        if images == self._images_told or not self._line_throttle.is_due():
             return
-        with self._line_pace.taken():
+        with self._line_throttle.timed():
             self._images_told = images
             line = self._summary(trials)
             bests = ((self._best(trial), trial) for trial in trials.values())

@@ -6,7 +6,7 @@ from typing import Any
 
 from ray.tune.schedulers import TrialScheduler
 
-from common.throttle import Pace
+from common.throttle import Throttle
 from tune.driver.event_callback import Recorder
 from tune.driver.plan import SweepPlan
 from tune.records.events import EventLog
@@ -36,7 +36,7 @@ class Keeper:
         self._scheduler = scheduler
         self._have_saved = set(trials)
         """Trials that may have saved a state since the last look: at first all, for what was left before."""
-        self._pace = Pace(SECONDS_BETWEEN_TABLES, _SHARE_OF_TIME)
+        self._throttle = Throttle(SECONDS_BETWEEN_TABLES, _SHARE_OF_TIME)
         self._are_tables_old = False
         # by earlier sessions, but for what one that was killed has left
         self._removed = set(surplus_checkpoints(trials, set())) - self._present()
@@ -69,13 +69,13 @@ class Keeper:
         self._write_tables_if_due()
 
     def _write_tables_if_due(self) -> None:
-        if self._are_tables_old and self._pace.is_due():
+        if self._are_tables_old and self._throttle.is_due():
             self._write_tables()
 
     def _write_tables(self) -> None:
         self._are_tables_old = False
         space, metric = self._plan.space, self._plan.config.gan.evaluation.key()
-        with self._pace.taken():
+        with self._throttle.timed():
             table = trials_table(self._trials, space, metric)
             write_tables(self._plan.folder.location, table, history_table(self._trials, space))
 

@@ -9,7 +9,7 @@ from typing import Any
 from ray.tune import Callback
 
 from common.storage.atomic import WriteError
-from common.throttle import Pace
+from common.throttle import Throttle
 from tune.records.events import CheckpointSaved, Event, EventLog, Tick, TrialEnded, TrialStarted
 from tune.records.trial_records import Trial, apply
 from tune.search.searcher import OptunaSearcher
@@ -50,7 +50,7 @@ class Recorder(Callback):  # type: ignore[misc]  # ray is untyped here
         self._relative, self._metric, self._images_of = relative, metric, images_of
         self._on_save, self._on_change, self._on_step = on_save, on_change, on_step
         self._running: set[int] = set()
-        self._pace = Pace(SECONDS_BETWEEN_CHANGES, _SHARE_OF_TIME)
+        self._throttle = Throttle(SECONDS_BETWEEN_CHANGES, _SHARE_OF_TIME)
         self._has_changed = False
         self.broken: WriteError | None = None
         """Why nothing more can be written: Tune wraps what some of its callbacks raise beyond recognition."""
@@ -126,9 +126,9 @@ class Recorder(Callback):  # type: ignore[misc]  # ray is untyped here
         if self.broken is not None:
             raise self.broken
         self._on_step()
-        if self._has_changed and self._pace.is_due():
+        if self._has_changed and self._throttle.is_due():
             self._has_changed = False
-            with self._pace.taken():
+            with self._throttle.timed():
                 self._on_change(trials)
 
     def __getstate__(self) -> dict[str, Any]:
