@@ -1,4 +1,4 @@
-"""RAY: one question to every machine of the cluster, and what each answers; not what is asked."""
+"""RAY: calls a function on every node of the cluster and collects the answers."""
 
 import dataclasses
 from collections.abc import Callable
@@ -15,19 +15,19 @@ TIMEOUT_S = 60.0
 
 @dataclasses.dataclass(frozen=True)
 class Answer:
-    """What a machine answered, or in one line why it did not."""
+    """What a node returned, or in one line why it returned nothing."""
 
     value: Any = None
     failure: str | None = None
 
 
-def count_machines() -> int:
-    """Living machines of the cluster, the one of this process included."""
+def count_nodes() -> int:
+    """Number of living nodes of the cluster, this process's own included."""
     return sum(bool(node["Alive"]) for node in ray.nodes())
 
 
-def ask_every_machine(function: Callable[..., Any], *arguments: Any) -> dict[str, Answer]:
-    """Call the function on each living machine at the same time; address -> answer, in order of address."""
+def ask_every_node(function: Callable[..., Any], *arguments: Any) -> dict[str, Answer]:
+    """Call the function on all living nodes at the same time; address -> answer, sorted by address."""
     address_of = {node["NodeID"]: node["NodeManagerAddress"] for node in ray.nodes() if node["Alive"]}
     calls = {_call_on(node, function, arguments): address for node, address in address_of.items()}
     answered, silent = ray.wait(list(calls), num_returns=len(calls), timeout=TIMEOUT_S)
@@ -46,5 +46,5 @@ def _call_on(node_id: str, function: Callable[..., Any], arguments: tuple[Any, .
 def _answer(call: ray.ObjectRef) -> Answer:
     try:
         return Answer(ray.get(call))
-    except ray.exceptions.RayError as error:  # a machine that has just gone, or lacks this code
+    except ray.exceptions.RayError as error:  # the node has just died, or lacks this code
         return Answer(failure=last_line(error))

@@ -6,7 +6,7 @@ import socket
 import ray
 from rich import filesize
 
-from common.cluster.nodes import ask_every_machine, count_machines
+from common.cluster.nodes import ask_every_node, count_nodes
 from common.errors import ConfigError, require
 from gan.config import DataConfig
 from gan.data.images import Images
@@ -44,9 +44,9 @@ def spread_images(config: DataConfig, images: Images) -> tuple[Spread, str | Non
 
     Raises: ConfigError when a machine lacks them and they are too many to be sent.
     """
-    if count_machines() < 2:
+    if count_nodes() < 2:
         return Spread(images.fingerprint), None
-    answers = ask_every_machine(has_source, config)
+    answers = ask_every_node(has_source, config)
     lacking = [address for address, answer in answers.items() if not answer.value]
     if not lacking:
         return Spread(images.fingerprint), (

@@ -1,4 +1,4 @@
-"""Whether machines see one folder: who is named when not, and what is left behind."""
+"""Checks that all nodes see one folder: which nodes a message names, and that no file is left behind."""
 
 from collections.abc import Iterator
 from pathlib import Path

@@ -30,8 +30,8 @@ def machines(monkeypatch: pytest.MonkeyPatch, **has_source: bool) -> list[Any]:
     """Let there be machines that have the source or not; returns what is put into the object store."""
     answers = {name: Answer(value) for name, value in has_source.items()}
     kept: list[Any] = []
-    monkeypatch.setattr(broadcast, "count_machines", lambda: len(answers))
-    monkeypatch.setattr(broadcast, "ask_every_machine", lambda *_: answers)
+    monkeypatch.setattr(broadcast, "count_nodes", lambda: len(answers))
+    monkeypatch.setattr(broadcast, "ask_every_node", lambda *_: answers)
     monkeypatch.setattr(ray, "put", lambda value: kept.append(value) or "reference")
     return kept
 
