@@ -1,4 +1,4 @@
-"""What a device computes fast, and how this process keeps its memory."""
+"""Fast bf16 on a device, and faster reuse of memory that a process frees."""
 
 import ctypes
 import functools
@@ -21,9 +21,9 @@ def has_fast_bf16(device: torch.device) -> bool:
 
 
 def autocast_dtype(precision: Precision, device: torch.device) -> torch.dtype | None:
-    """The type that convolutions compute in: bf16, or None for fp32 throughout.
+    """The dtype that convolutions compute in: bf16, or None for fp32 throughout.
 
-    auto: bf16 where the device multiplies it in hardware.
+    precision: auto is bf16 where the device multiplies it in hardware, else fp32.
     """
     is_bf16 = precision == "bf16" or (precision == "auto" and has_fast_bf16(device))
     return torch.bfloat16 if is_bf16 else None
@@ -45,9 +45,9 @@ _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
 
 @functools.cache
 def keep_freed_memory() -> None:
-    """Let this process keep what it frees instead of giving it back to the kernel, where glibc is in use.
+    """Let this process keep freed memory instead of returning it to the kernel, where the C library is glibc.
 
-    A step frees and asks again for the same few hundred MB; fresh pages cost 3 % of a step on a CPU.
+    A training step frees and allocates the same few hundred MB; fresh pages cost 3 % of a step on a CPU.
     """
     if platform.libc_ver()[0] != "glibc":
         return

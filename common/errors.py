@@ -1,11 +1,11 @@
-"""The one error that stands for wrong input, in one line, and how rules are stated."""
+"""ConfigError, the exception for wrong input, and helpers that check rules and raise it."""
 
 import math
 import re
 
 
 class ConfigError(ValueError):
-    """What comes from outside breaks a rule; the message is one line: what, rule, value, remedy."""
+    """Input breaks a rule; the message is one line that says what, the rule, the value and a remedy."""
 
 
 def require(holds: bool, message: str) -> None:
@@ -15,7 +15,7 @@ def require(holds: bool, message: str) -> None:
 
 
 def require_between(name: str, value: float, low: float, high: float) -> None:
-    """Raise `ConfigError` unless value is finite and within the range, its ends included."""
+    """Raise `ConfigError` unless value is finite and low <= value <= high."""
     require(
         math.isfinite(value) and low <= value <= high,
         f"{name} must lie between {low:g} and {high:g}, not {value:g}; choose a value in that range",
@@ -23,9 +23,9 @@ def require_between(name: str, value: float, low: float, high: float) -> None:
 
 
 def require_no_password(flag: str, url: str, remedy: str) -> None:
-    """Raise `ConfigError`, which does not repeat it, for a URL such as `scheme://user:password@host`.
+    """Raise `ConfigError`, without repeating the password, for a URL such as `scheme://user:password@host`.
 
-    URLs are kept with the results, stand in messages, and travel to every machine.
+    URLs are saved with the results, appear in messages, and are sent to every node.
     """
     scheme, _, rest = url.partition("://")
     has_one = re.match(r"[^/:@]*:[^@]*@", rest) or re.search(
@@ -33,6 +33,6 @@ def require_no_password(flag: str, url: str, remedy: str) -> None:
     )
     require(
         not has_one,
-        f"{flag} must not hold a password, as this {scheme}:// URL does: it would be kept with the results; "
+        f"{flag} must not hold a password, as this {scheme}:// URL does: it would be saved with the results; "
         f"{remedy}",
     )

@@ -1,7 +1,7 @@
-"""Opening a picture file that may be anything, and what both halves do to its pixels first; not its size.
+"""Opens image files from untrusted sources, applies their EXIF orientation and converts deep grey to 8 bits.
 
-Only the decoders of common kinds are offered the bytes, and what is too large to be trusted is refused from
-the header, before any pixel is decoded.
+Only the decoders of common formats see the bytes, and an image that is too large is refused from its header,
+before any pixel is decoded.
 """
 
 import contextlib
@@ -21,13 +21,13 @@ from common.text import one_line
 SUFFIXES = frozenset(
     {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".gif", ".bmp", ".dib", ".tif", ".tiff"}
 )
-# others start programs (EPS) or were never meant for strangers
+# other decoders start programs (EPS) or were not written for untrusted files
 _FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "DIB", "TIFF")
-MAX_PIXELS = 120_000_000  # a 108-megapixel phone's pictures pass; decoded as RGB 360 MB a thread
-LARGEST_MAX_PIXELS = 178_956_970  # above it Pillow itself refuses to open a file
+MAX_PIXELS = 120_000_000  # more than a 108-megapixel phone takes; 360 MB as RGB, in each thread that decodes
+LARGEST_MAX_PIXELS = 178_956_970  # Pillow itself refuses to open larger files
 MAX_BYTES = 512 * 2**20
 DEEP_GREY = ("I", "F", "I;16", "I;16B", "I;16L", "I;16N")
-"""Pillow's modes of grey with more than 8 bits."""
+"""Pillow's modes for grey with more than 8 bits."""
 
 _lock = threading.Lock()
 _inside = 0
@@ -35,14 +35,15 @@ _filters: contextlib.ExitStack | None = None
 
 
 class UnreadableError(ValueError):
-    """A file that is no picture we can read; the message says why in a few words, without a name."""
+    """A file is not a readable image; the message says why in a few words, without the file's name."""
 
 
 @contextlib.contextmanager
 def opened(source: Path | bytes, max_pixels: int = MAX_PIXELS) -> Iterator[Image.Image]:
-    """The picture with its header read and checked; whatever goes wrong in the block is an UnreadableError.
+    """Open an image and check its header; any error within the block becomes an UnreadableError.
 
-    Raises: UnreadableError for what cannot be opened or decoded, is empty, or has more than `max_pixels`.
+    Raises: UnreadableError for a file that cannot be opened or decoded, is empty, or has more than
+    `max_pixels`.
     """
     try:
         with quiet_pillow(), Image.open(io.BytesIO(_bytes_of(source)), formats=_FORMATS) as image:
@@ -65,26 +66,26 @@ def opened(source: Path | bytes, max_pixels: int = MAX_PIXELS) -> Iterator[Image
 
 
 def upright(image: Image.Image) -> Image.Image:
-    """Turned and mirrored as its EXIF orientation says; as it lies when the EXIF data are damaged."""
+    """The image with its EXIF orientation applied; unchanged where the EXIF data are damaged."""
     try:
         return ImageOps.exif_transpose(image)
-    except Exception:  # the picture itself was read well: its metadata must not cost it
+    except Exception:  # damaged metadata must not cost a picture that can be read
         return image
 
 
 def grey_to_8_bits(values: npt.NDArray[np.generic], mode: str) -> npt.NDArray[np.uint8]:
-    """Deep grey as uint8, rounded.
+    """Convert grey with more than 8 bits to uint8, rounded.
 
-    16-bit integers: 65535 is white. 32-bit integers and floats carry no range in the file: white is the first
-    of 1 (floats only), 255 and 65535 that no value exceeds; a picture with larger or negative values is
-    stretched from its own darkest to its brightest.
+    16-bit integers: white is 65535. Files of 32-bit integers and floats do not say their range: white is the
+    smallest of 1 (floats only), 255 and 65535 that is not below any value; an image with larger or negative
+    values is stretched from its minimum to its maximum.
 
-    Raises: UnreadableError for values that are not finite.
+    Raises: UnreadableError for NaN and infinity.
     """
     grey = values.astype(np.float64)
     low, high = float(grey.min()), float(grey.max())
     if not (np.isfinite(low) and np.isfinite(high)):
-        raise UnreadableError("pixels that are not finite numbers")
+        raise UnreadableError("pixels that are NaN or infinite")
     whites = {"F": (1, 255, 65535), "I": (255, 65535)}.get(mode, (65535,))
     fitting = [white for white in whites if low >= 0 and high <= white]
     black, white = (0.0, float(fitting[0])) if fitting else (low, high)
@@ -94,10 +95,10 @@ def grey_to_8_bits(values: npt.NDArray[np.generic], mode: str) -> npt.NDArray[np
 
 @contextlib.contextmanager
 def quiet_pillow() -> Iterator[None]:
-    """Hold back Pillow's warnings about odd files within the block.
+    """Silence Pillow's warnings about odd files within the block, in all threads.
 
-    Python's warning filters are the whole process's: the first thread to come sets them, the last to go puts
-    back what it found. Each thread for itself would leave filters behind.
+    Python's warning filters belong to the process: the first thread that enters sets them, the last that
+    leaves restores them. If each thread did both, some filters would remain.
     """
     _enter()
     try:
@@ -128,7 +129,7 @@ def _leave() -> None:
 def _bytes_of(file: Path | bytes) -> bytes:
     if not isinstance(file, bytes):
         if not file.exists():
-            raise UnreadableError("a link to nowhere" if file.is_symlink() else "no such file")
+            raise UnreadableError("a broken link" if file.is_symlink() else "no such file")
         if not file.is_file():  # a named pipe would wait for ever
             raise UnreadableError("not a regular file")
         size = file.stat().st_size

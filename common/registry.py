@@ -19,14 +19,14 @@ class Registry(Generic[Entry]):
 
     The module `least_squares.py` is the entry `least-squares`, the first line of its docstring is what
     `--help` says of it, and its constant (`LOSS`, `POLICY`, ...) is the entry. Names and summaries are read
-    without importing a module, so that a command line can list them before PyTorch is loaded. Modules whose
-    name begins with an underscore are no entries.
+    without importing a module, so that a command line can list them without loading PyTorch. Modules whose
+    names begin with an underscore are not entries.
 
     Args:
         package: dotted name of the package that holds the modules.
         constant: name of the constant in each module.
         what: what an entry is called in errors, such as `loss`.
-        separator: what stands in a name for the underscore of the file's name.
+        separator: replaces the underscores of the file's name in the entry's name.
     """
 
     def __init__(self, package: str, constant: str, *, what: str, separator: str = "-") -> None:
@@ -48,7 +48,7 @@ class Registry(Generic[Entry]):
     def __getitem__(self, name: str) -> Entry:
         """The entry; its module is imported.
 
-        Raises: ConfigError for a name that is none of `names`.
+        Raises: ConfigError for a name that is not one of `names`.
         """
         entry: Entry = getattr(self.module(name), self._constant)
         return entry
@@ -56,7 +56,7 @@ class Registry(Generic[Entry]):
     def module(self, name: str) -> Any:
         """The module of an entry, imported.
 
-        Raises: ConfigError for a name that is none of `names`.
+        Raises: ConfigError for a name that is not one of `names`.
         """
         if name not in self:
             raise ConfigError(f"{name!r} is not a {self._what}; choose one of {', '.join(self.names)}")

@@ -1,4 +1,4 @@
-"""Configurations as frozen dataclasses: to plain values and back, and single settings by dotted path."""
+"""Base class of configurations: conversion to plain values and back, and settings by dotted path."""
 
 import dataclasses
 import functools
@@ -17,10 +17,10 @@ _adapter: Callable[[Any], pydantic.TypeAdapter[Any]] = functools.cache(pydantic.
 
 
 class Settings:
-    """What every configuration can do; a base class for frozen, keyword-only dataclasses.
+    """Base class for frozen, keyword-only dataclasses that hold a configuration.
 
-    Rules stand in the `__post_init__` of the dataclass and raise ConfigError. A field may itself be such a
-    dataclass; its settings are addressed by dotted path, `optimizer.beta1`.
+    Their `__post_init__` checks the rules and raises ConfigError. A field may itself be such a dataclass; its
+    settings have dotted paths such as `optimizer.beta1`.
     """
 
     def to_dict(self) -> dict[str, Any]:
@@ -96,7 +96,7 @@ def setting_paths(config_class: type) -> tuple[str, ...]:
 
 
 def _all_names(config_class: type) -> set[str]:
-    # pydantic's places also name its own wrappers, such as `function-after`
+    # pydantic's locations also name its own wrappers, such as `function-after`
     return {name for path in setting_paths(config_class) for name in path.split(".")}
 
 

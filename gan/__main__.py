@@ -5,17 +5,17 @@ from collections.abc import Sequence
 
 from rich.console import Console
 
-from common.cli.parsing import obeyed
+from common.cli.parsing import run_command
 from gan.cli.flags import PROG, Command, Sample, Train, parse_command
 
 
 def main(args: Sequence[str] | None = None) -> int:
     """Obey a command line; returns the exit code.
 
-    0 done, 1 the run diverged or failed, 2 the command cannot be obeyed, 130 and 143 stopped by a signal.
+    0 done, 1 the run diverged or failed, 2 the command is wrong, 130 and 143 stopped by a signal.
     """
     words = sys.argv[1:] if args is None else args
-    return obeyed(PROG, lambda: _obey(parse_command(words), Console()))
+    return run_command(PROG, lambda: _obey(parse_command(words), Console()))
 
 
 def _obey(command: Command, console: Console) -> int:

@@ -5,18 +5,18 @@ from collections.abc import Sequence
 
 from rich.console import Console
 
-from common.cli.parsing import obeyed
+from common.cli.parsing import run_command
 from styletransfer.commands import PROG, Batch, parse_command
 
 
 def main(args: Sequence[str] | None = None) -> int:
     """Obey a command line; returns the exit code.
 
-    0 all pairs are done, 2 the command cannot be obeyed, 3 some pairs have failed, 130 and 143 stopped by a
+    0 all pairs are done, 2 the command is wrong, 3 some pairs have failed, 130 and 143 stopped by a
     signal.
     """
     words = sys.argv[1:] if args is None else args
-    return obeyed(PROG, lambda: _obey(parse_command(words), Console()))
+    return run_command(PROG, lambda: _obey(parse_command(words), Console()))
 
 
 def _obey(command: Batch, console: Console) -> int:

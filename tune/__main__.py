@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from common.cli.parsing import address_flag, obeyed
+from common.cli.parsing import address_flag, run_command
 from common.cli.progress import say
 from common.cli.signals import Interrupted
 from common.errors import require
@@ -27,10 +27,10 @@ if TYPE_CHECKING:
 def main(args: Sequence[str] | None = None) -> int:
     """Obey a command line; returns the exit code.
 
-    0 done, 1 the sweep could not go on, 2 the command cannot be obeyed, 130 and 143 stopped by a signal.
+    0 done, 1 the sweep could not go on, 2 the command is wrong, 130 and 143 stopped by a signal.
     """
     words = sys.argv[1:] if args is None else args
-    return obeyed(PROG, lambda: _obey(parse_command(words), Console()))
+    return run_command(PROG, lambda: _obey(parse_command(words), Console()))
 
 
 def _obey(command: Command, console: Console) -> int:

@@ -1,4 +1,4 @@
-"""Reading a command line with tyro, and ending with the right exit code; what the flags are, callers say."""
+"""Parses command lines with tyro and turns exceptions into one-line messages and exit codes."""
 
 import contextlib
 import io
@@ -13,9 +13,9 @@ import tyro
 from common.cli.signals import Interrupted, interruptible
 from common.errors import ConfigError
 
-# the frame, and what tyro draws where the output is not Unicode
+# the frame around tyro's messages, in Unicode and in ASCII
 _SIDES, _RULE = "│|", set("╭╮╰╯─+-")
-# how Python says that a text is no number
+# Python's messages for text that is not a number
 _PHRASES = {
     r"invalid literal for int\(\) with base 10: ('.*?')": r"a whole number is needed, not \1",
     r"could not convert string to float: ('.*?')": r"a number is needed, not \1",
@@ -25,14 +25,14 @@ _JOB_VARIABLE = "RAY_JOB_CONFIG_JSON_ENV_VAR"
 _FOOTER = re.compile(r"For full helptext, (see|run):? *")
 
 
-def obeyed(prog: str, obey: Callable[[], int]) -> int:
-    """What `obey` returns, or the exit code of what it raises, said in one line.
+def run_command(prog: str, run: Callable[[], int]) -> int:
+    """Call `run` and return its exit code; a ConfigError or a signal is printed as one line on stderr.
 
-    2 the command cannot be obeyed (ConfigError), 130 and 143 stopped by Ctrl-C and SIGTERM.
+    Exit codes of errors: 2 for a ConfigError, 130 and 143 for a stop by Ctrl-C and SIGTERM.
     """
     try:
         with interruptible():
-            return obey()
+            return run()
     except ConfigError as error:
         print(f"{prog}: {error}", file=sys.stderr)
         return 2
@@ -42,20 +42,20 @@ def obeyed(prog: str, obey: Callable[[], int]) -> int:
 
 
 def cluster_of_this_job() -> str | None:
-    """What `--address` is by default: auto in a job of `ray job submit`, None elsewhere.
+    """The default of `--address`: auto in a job of `ray job submit`, None elsewhere.
 
-    A job is sent to a cluster to run there; a Ray of its own would train on the head alone.
+    A job should use the cluster that it was submitted to; its own Ray would train on the head node alone.
     """
     return "auto" if _JOB_VARIABLE in os.environ else None
 
 
 def address_flag(address: str | None) -> str:
-    """What a command that goes on where this one stopped needs, so as to run where it ran."""
+    """The flag, with a leading space, that makes a command which continues this one use the same cluster."""
     return "" if address is None else f" --address {address}"
 
 
 def parse(commands: Any, args: Sequence[str], *, prog: str, description: str) -> Any:
-    """The value of type `commands`, a dataclass or a union of subcommands, that `args` spell.
+    """Parse `args` into `commands`, a dataclass or a union of subcommands.
 
     `--help` prints tyro's help and raises SystemExit(0).
 
@@ -72,7 +72,7 @@ def parse(commands: Any, args: Sequence[str], *, prog: str, description: str) ->
 
 
 def _rule_broken(error: BaseException | None) -> str | None:
-    """The message of the ConfigError that a dataclass raised and tyro wrapped, if that is the cause."""
+    """The message of the ConfigError that a dataclass raised and tyro wrapped, None for other errors."""
     while error is not None:
         if isinstance(error, ConfigError):
             return str(error)
@@ -81,7 +81,7 @@ def _rule_broken(error: BaseException | None) -> str | None:
 
 
 def _one_line(box: str) -> str:
-    """tyro's complaint without its frame and its title: what is wrong, and what it suggests."""
+    """tyro's error message on one line, without frame and title: what is wrong, and tyro's suggestion."""
     sections: list[list[str]] = [[]]
     for line in box.splitlines()[1:]:
         text = line.strip().strip(_SIDES).strip()

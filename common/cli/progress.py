@@ -1,4 +1,4 @@
-"""Progress bars and plain lines in a terminal, alike for every command; not what they say."""
+"""Progress bars and plain lines, the same for every command."""
 
 from collections.abc import Callable
 from typing import Any
@@ -8,7 +8,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 
 def progress_bar(console: Console) -> Progress:
-    """A bar with a count and room for text; nothing is drawn when the output is no terminal."""
+    """A bar with a count and a text field; invisible when the output is not a terminal."""
     return Progress(
         TextColumn("{task.description}"),
         BarColumn(bar_width=20),
@@ -21,7 +21,7 @@ def progress_bar(console: Console) -> Progress:
 
 
 def counted(console: Console, what: str) -> tuple[Progress, Callable[[Any], None]]:
-    """A bar for work that tells `done` and `total`, and the callback that moves it."""
+    """A bar, and the callback that moves it; the callback takes an object with `done` and `total`."""
     bar = progress_bar(console)
     task = bar.add_task(what, total=None, text="")
 

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM as one exception with the right exit code; what is saved then, the callers know."""
+"""Ctrl-C and SIGTERM as one exception with the right exit code, and sections that a signal must not cut."""
 
 import contextlib
 import signal
@@ -9,7 +9,7 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class Interrupted(BaseException):
-    """Someone wants the program to stop. No Exception, so that no handler of errors swallows it."""
+    """SIGINT or SIGTERM was received. A BaseException, so that `except Exception` does not swallow it."""
 
     def __init__(self, signum: int) -> None:
         super().__init__(f"stopped by {'Ctrl-C' if signum == signal.SIGINT else signal.Signals(signum).name}")
@@ -18,7 +18,7 @@ class Interrupted(BaseException):
 
 @contextlib.contextmanager
 def interruptible() -> Iterator[None]:
-    """Within the block the first SIGINT or SIGTERM raises `Interrupted`; later ones wait for it to end."""
+    """Within the block the first SIGINT or SIGTERM raises `Interrupted`; further ones are ignored."""
 
     def interrupt(signum: int, _: FrameType | None) -> None:
         _ignore_further_signals()
@@ -30,9 +30,9 @@ def interruptible() -> Iterator[None]:
 
 @contextlib.contextmanager
 def deferred() -> Iterator[Callable[[], None]]:
-    """Within the block a signal only takes effect where the yielded function is called: it then raises.
+    """Within the block a signal takes effect only when the yielded function is called, which then raises.
 
-    For loops that must not be cut in the middle of a write.
+    For loops that must not be interrupted in the middle of a write.
 
     Raises: Interrupted at the end of the block, if the function was not called since the signal.
     """
@@ -52,7 +52,7 @@ def deferred() -> Iterator[Callable[[], None]]:
 
 
 def _ignore_further_signals() -> None:
-    # a second one must not cut short what the first one does
+    # a second signal must not interrupt the clean-up that the first one started
     for each in _SIGNALS:
         signal.signal(each, signal.SIG_IGN)
 

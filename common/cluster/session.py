@@ -1,4 +1,4 @@
-"""RAY: starting Ray on this machine or joining a cluster, alike for a run and a sweep; nothing of GANs."""
+"""RAY: starts Ray on this machine or joins a cluster, and describes the nodes."""
 
 import contextlib
 import functools
@@ -23,24 +23,24 @@ ADDRESS_VARIABLE = "RAY_ADDRESS"
 
 
 def usable_cpus() -> int:
-    """CPUs that this process may use; a container or taskset may leave fewer than the machine has."""
+    """Number of CPUs that this process may use; fewer than the machine has within a container or taskset."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def start_ray(address: str | None, num_cpus: int | None = None) -> None:
     """Join the Ray cluster at `address` (host:port, or auto), or start Ray here when it is None.
 
-    Does nothing when this process is connected already. A Ray started here has `num_cpus` CPUs (default: all
-    that this process may use) and ends with this process, also when that is killed.
+    Does nothing when this process is already connected. A Ray started here has `num_cpus` CPUs (default: all
+    that this process may use) and ends with this process, also when the process is killed.
 
-    Raises: ConfigError when the cluster cannot be reached, or Ray does not come up here.
+    Raises: ConfigError when the cluster cannot be reached, or Ray does not start here.
     """
     if ray.is_initialized():
         return
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    # a raylet warns of more starting processes than four times its CPUs; ours are few, and most of them wait
+    # a raylet warns when more processes start than four times its CPUs; ours are few and mostly wait
     os.environ.setdefault("RAY_worker_maximum_startup_concurrency", "8")
-    # 2.60 warns of the coming default unless it is chosen
+    # Ray 2.60 warns of a coming change of the default unless it is set
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     if address is None:
         _start_here(num_cpus or usable_cpus())
@@ -50,29 +50,29 @@ def start_ray(address: str | None, num_cpus: int | None = None) -> None:
 
 
 def hide_token() -> None:
-    """Leave the token that Ray keeps in ~/.ray to this user alone: who can read it can run code as them."""
-    # 2.60 makes the file readable to all users of the machine
-    with contextlib.suppress(OSError, RuntimeError):  # somebody else's, or a user without a home
+    """Make Ray's token in ~/.ray readable to this user only: whoever reads it can run code as this user."""
+    # Ray 2.60 creates the file readable to all users of the machine
+    with contextlib.suppress(OSError, RuntimeError):  # another user's file, or a user without a home
         (Path.home() / ".ray" / "auth_token").chmod(0o600)
 
 
 def stop_ray() -> None:
-    """Leave the cluster; a Ray that was started here ends."""
+    """Leave the cluster; ends a Ray that was started here."""
     ray.shutdown()
 
 
 def _start_here(num_cpus: int) -> None:
-    # The address is chosen here and handed to every process: Ray Train's cleaner looks its cluster up by it,
-    # and with a second Ray on the host would else find that one and take the workers' resources away.
+    # The address is chosen here and passed to every process: Ray Train's cleaner finds its cluster by it.
+    # Without it, and with a second Ray on the host, it may find that one and take the workers' resources.
     port = _free_port()
     before = os.environ.get("RAY_GCS_SERVER_PORT")
     os.environ["RAY_GCS_SERVER_PORT"] = str(port)
     try:
-        # never include_dashboard=False: Ray Train needs the State API
+        # not include_dashboard=False: Ray Train needs the State API
         host = ray.util.get_node_ip_address()
-        with _groups_of_their_own():
+        with _own_process_groups():
             _init("local", f"{host}:{port}", num_cpus=num_cpus)
-    except Exception as error:  # 2.60 raises just that where a process of its own does not come up in time
+    except Exception as error:  # Ray 2.60 raises just that when a process of its own is late
         ray.shutdown()
         reason = one_line(error)
         raise ConfigError(
@@ -86,11 +86,12 @@ def _start_here(num_cpus: int) -> None:
 
 
 @contextlib.contextmanager
-def _groups_of_their_own() -> Iterator[None]:
-    """Start Ray's processes outside of this process's group.
+def _own_process_groups() -> Iterator[None]:
+    """Start Ray's processes in process groups of their own.
 
-    A shell's `kill %1` and `timeout` signal the whole group: Ray would be gone before the driver could save.
-    They still end with this process. 2.60 has no setting for it; a Ray that starts them otherwise is let be.
+    A shell's `kill %1` and `timeout` signal the whole group of this process: Ray would end before the driver
+    could save. Ray's processes still end with this one. Ray 2.60 has no setting for it; a Ray without
+    `ConsolePopen` is left as it is.
     """
     popen = getattr(services, "ConsolePopen", None)
     if popen is None:
@@ -111,17 +112,17 @@ def _join(address: str) -> None:
     known = os.environ.get(ADDRESS_VARIABLE) if address == "auto" else address
     try:
         if address != "auto":
-            _knock(address)  # Ray itself would try for more than a minute
+            _check_port(address)  # Ray itself would try for more than a minute
         _init(address, known)
     except (OSError, ValueError, RuntimeError) as error:
         reason = one_line(error)
         raise ConfigError(
-            f"--address {address} is no Ray cluster that can be reached ({reason}); see `ray status`, "
+            f"--address {address} is not a Ray cluster that can be reached ({reason}); see `ray status`, "
             "set RAY_AUTH_MODE=token if it asks for a token, or leave --address out to start Ray here"
         ) from None
 
 
-def _knock(address: str) -> None:
+def _check_port(address: str) -> None:
     host, _, port = address.rpartition(":")
     with socket.create_connection((host, int(port)), timeout=10):
         pass
@@ -136,7 +137,7 @@ def _init(address: str, known: str | None, num_cpus: int | None = None) -> None:
         log_to_driver=False,
         logging_level=logging.ERROR,
     )
-    # Ray's own handler exits on the spot; ours, where there is one, says how to go on
+    # Ray's handler exits at once; ours, if there is one, says how to continue
     if callable(handler) and threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, handler)
 
@@ -158,21 +159,21 @@ def worker_env(threads: int) -> dict[str, str]:
 
 
 def beside_driver() -> NodeAffinitySchedulingStrategy:
-    """Places an actor on this process's machine, so that no other machine's death can take it away."""
+    """Scheduling strategy that keeps an actor on this process's node, so that it survives other nodes."""
     return NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
 
 
 def local_nodes() -> list[dict[str, float]]:
-    """This machine as Ray will see it when it is started here."""
+    """Resources of this machine as Ray will see them when it is started here."""
     return [{"CPU": usable_cpus(), "GPU": torch.cuda.device_count()}]
 
 
 def is_alive(node_id: str) -> bool:
-    """Whether the machine of this id (hex) is in the cluster and lives."""
+    """Whether the node of this id (hex) is alive in the cluster."""
     return any(node["NodeID"] == node_id and node["Alive"] for node in ray.nodes())
 
 
 def cluster_nodes() -> list[dict[str, float]]:
-    """The living machines of the cluster that Ray is connected to."""
+    """Resources of each living node of the cluster that Ray is connected to."""
     nodes: list[dict[str, Any]] = ray.nodes()
     return [node["Resources"] for node in nodes if node["Alive"]]

@@ -1,10 +1,10 @@
-"""RAY: tells Ray in time that AWS is going to take this spot machine; nothing of what runs on it.
+"""RAY: watches for AWS's notice that it takes this spot instance back, and has Ray drain the node.
 
     python -m common.cluster.spot_notice
 
-Runs on a machine beside Ray, where `cluster.yaml` starts it, and asks AWS's instance metadata every few
-seconds for the notice, which comes 120 seconds before the end. Then the machine is drained: nothing new is
-placed on it, and Ray Train moves its workers off. Ends after that, and stays where no notice comes.
+`cluster.yaml` starts it beside Ray on every spot instance. It asks the instance metadata every few seconds
+for the notice, which comes 120 seconds before the instance ends. Draining means that Ray places nothing new
+on the node and Ray Train moves its workers off. The program ends after that.
 """
 
 import calendar
@@ -28,11 +28,11 @@ _TOKEN_LIFE_S = 60
 
 
 def end_of_machine(endpoint: str) -> float | None:
-    """When the machine will be taken, in seconds since 1970; None while nothing of that kind is known.
+    """When this instance ends, in seconds since 1970; None while there is no notice.
 
     By IMDSv2: https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/spot-instance-termination-notices.html
 
-    Raises: OSError or HTTPException when the service does not answer, ValueError when it says something else.
+    Raises: OSError or HTTPException when the service does not answer, ValueError for another answer.
     """
     life = {"X-aws-ec2-metadata-token-ttl-seconds": str(_TOKEN_LIFE_S)}
     token = _ask(urllib.request.Request(f"{endpoint}/latest/api/token", method="PUT", headers=life))
@@ -52,7 +52,7 @@ def end_of_machine(endpoint: str) -> float | None:
 
 
 def _ask(request: urllib.request.Request) -> str:
-    # no proxy: the address means this machine
+    # no proxy: the address is only valid on this machine
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     with opener.open(request, timeout=_TIMEOUT_S) as response:
         text: str = response.read().decode()
@@ -60,11 +60,11 @@ def _ask(request: urllib.request.Request) -> str:
 
 
 def drain(seconds_left: int) -> None:
-    """Have Ray take this machine out of use within so many seconds.
+    """Have Ray drain this node within so many seconds.
 
-    Raises: CalledProcessError when Ray refuses, and whatever `ray.init` does when it cannot be reached.
+    Raises: CalledProcessError when Ray refuses, and what `ray.init` raises when Ray cannot be reached.
     """
-    import ray  # not before: waiting, often for days, needs none of its memory
+    import ray  # imported late: the program waits, often for days, and should not hold its memory
 
     ray.init("auto", log_to_driver=False, logging_level=logging.ERROR)
     node_id = ray.get_runtime_context().get_node_id()
@@ -79,10 +79,10 @@ def drain(seconds_left: int) -> None:
 
 
 def main() -> None:
-    """Wait for the notice, and pass it on."""
+    """Wait for the notice, then drain this node."""
     endpoint = os.environ.get(ENDPOINT_VARIABLE, _ENDPOINT).rstrip("/")
     while True:
-        # out of reach for a moment, or a notice of another form: it is asked again
+        # out of reach for a moment, or a notice of another form: ask again
         with contextlib.suppress(OSError, ValueError, http.client.HTTPException):
             end_s = end_of_machine(endpoint)
             if end_s is not None:
@@ -92,7 +92,7 @@ def main() -> None:
     while True:
         try:
             drain(max(0, int(end_s - time.time())))
-        except Exception as error:  # whatever keeps Ray from it may pass before the machine ends
+        except Exception as error:  # whatever the cause, it may pass before the instance ends
             _say(f"Ray does not drain it, is asked again: {str(error).partition(chr(10))[0]}")
             time.sleep(_POLL_S)
         else:

@@ -1,4 +1,4 @@
-"""A file of lines that only grows, on a disk or behind a URL; what a line says is its owner's."""
+"""Appends lines to a file on a disk or behind a URL, so that a crash loses or damages none written before."""
 
 import contextlib
 import os
@@ -14,12 +14,12 @@ from common.text import os_reason
 class AppendedLines:
     """Appends lines to the file `name` in a folder; use it in a `with` block.
 
-    On a disk a line is there when `append` returns, also after a kill of the process, and with `is_durable`
-    also after a power cut. An object store cannot append: there the whole file is written at most every
-    `seconds_between_writes`, and at the end. A torn last line, left by a kill or a full disk, is closed by a
-    line break, so that the next one stands alone. remedy: what an error tells to do.
+    On a disk, a line is in the file when `append` returns, even if the process is killed, and with
+    `is_durable` even after a power cut. An object store cannot append: there the complete file is written at
+    most every `seconds_between_writes`, and at the end. An incomplete last line, left by a kill or a full
+    disk, gets a line break, so that the next line starts on its own. remedy: ends the error message.
 
-    Raises: WriteError in one line when the disk is full or the like; what was there before is intact.
+    Raises: WriteError in one line when the disk is full or the like; earlier lines are intact.
     """
 
     def __init__(
@@ -39,11 +39,13 @@ class AppendedLines:
             content = folder.read(name) or b""
             self._lines = bytearray(content + _missing_newline(content))
         self._interval_s = seconds_between_writes
-        self._next_write_s = time.monotonic()  # the first write shows that the place can be written
+        self._next_write_s = (
+            time.monotonic()
+        )  # the first line is written at once: it shows whether the place can be written
         self._is_written = True
 
     def append(self, line: bytes) -> None:
-        """Add a line, with its line break, at the end."""
+        """Add a line, which must end in a line break."""
         if self._file is not None:
             self._file.append(line)
             return
@@ -53,14 +55,14 @@ class AppendedLines:
             self.flush()
 
     def flush(self) -> None:
-        """Write what an object store does not have yet."""
+        """Write the lines that an object store does not have yet."""
         if self._file is None and not self._is_written:
             self._folder.write(self._name, bytes(self._lines))
             self._is_written = True
             self._next_write_s = time.monotonic() + self._interval_s
 
     def close(self) -> None:
-        """Flush, and let go of the file."""
+        """Flush and close the file."""
         self.flush()
         if self._file is not None:
             self._file.close()
@@ -93,7 +95,7 @@ class _AppendedFile:
                 os.fsync(self._descriptor)
         except OSError as error:
             with contextlib.suppress(OSError):
-                os.ftruncate(self._descriptor, self._size)  # no half line stays
+                os.ftruncate(self._descriptor, self._size)  # leave no half line
             raise self._error(error) from error
         self._size += len(data)
 

@@ -1,4 +1,4 @@
-"""Writing a file so that a reader, a crash or a full disk never meets half of it; not what is in the file."""
+"""Atomic file replacement: readers see the old or the new file, never half of one, even after a crash."""
 
 import contextlib
 import os
@@ -10,13 +10,13 @@ from common.text import os_reason
 
 
 class WriteError(ConfigError):
-    """A file could not be written; the message is one line: which, why, remedy."""
+    """A file could not be written; the message is one line: which file, why, remedy."""
 
 
 def replace_file(path: Path, data: bytes | memoryview) -> None:
-    """Put `data` at `path` whole or not at all: written beside, flushed to the disk, then renamed.
+    """Replace the file at `path` atomically: write a temporary file beside it, flush it to disk, rename it.
 
-    Missing parent folders are made. Whatever stood at `path` before stays until the new file is complete.
+    Missing parent folders are created.
 
     Raises: WriteError when the disk is full, the folder is read-only or the like; the earlier file is intact.
     """
@@ -38,7 +38,7 @@ def replace_file(path: Path, data: bytes | memoryview) -> None:
 
 
 def _sync_folder(folder: Path) -> None:
-    # without it a power cut may forget the rename; some network file systems refuse to sync a folder
+    # without it a power cut may undo the rename; some network file systems refuse to sync a folder
     with contextlib.suppress(OSError):
         descriptor = os.open(folder, os.O_RDONLY)
         try:

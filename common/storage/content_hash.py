@@ -1,4 +1,4 @@
-"""Content digests of files, remembered by their status so that a second start need not read them again."""
+"""Content digests of files, cached by size and times so that a second start does not read them again."""
 
 import hashlib
 import json
@@ -12,11 +12,11 @@ from pathlib import Path
 from common.errors import ConfigError
 from common.storage.folder import Folder
 
-# A file changed twice within one tick of the file system's clock looks unchanged (as git's "racy" entries);
-# what changed so lately is read again next time.
+# A file changed twice within one tick of the file system's clock looks unchanged (git calls this "racy"), so
+# files that changed so recently are read again next time.
 _SETTLED_S = 2.0
 
-_READS_AT_ONCE = 16  # of an object store, where one read mostly waits
+_READS_AT_ONCE = 16  # of an object store, whose reads mostly wait for the network
 
 _Status = tuple[int, int, int]  # size, mtime_ns, ctime_ns
 _Entry = tuple[int, int, int, str]  # and the digest
@@ -24,9 +24,9 @@ _Known = dict[str, _Entry]
 
 
 def digest_files(files: Mapping[str, Path], index_path: Path) -> str:
-    """Digest of names and contents, hex; equal wherever the files lie and whenever they were written.
+    """Digest of names and contents, hex; it does not depend on where the files are or when they were written.
 
-    `index_path` is as in `digest_each`. A file that cannot be read counts as one with its reason for content.
+    `index_path`: see `digest_each`. A file that cannot be read counts as one whose content is the reason.
     """
     digests = digest_each(files, index_path)
     whole = hashlib.blake2b(digest_size=20)
@@ -37,9 +37,9 @@ def digest_files(files: Mapping[str, Path], index_path: Path) -> str:
 
 
 def digest_each(files: Mapping[str, Path], index_path: Path) -> dict[str, str]:
-    """Name -> digest of each file's bytes, hex; for a file that cannot be read, its reason.
+    """Name -> digest of each file's bytes, hex; for a file that cannot be read, the reason.
 
-    `index_path` remembers each file's digest under its size and times.
+    `index_path`: file that caches the digests under each file's size and times.
     """
     places = {name: str(path) for name, path in files.items()}
     return _digests(
@@ -50,9 +50,9 @@ def digest_each(files: Mapping[str, Path], index_path: Path) -> dict[str, str]:
 def digest_remote(
     folder: Folder, names: Iterable[str], index_path: Path, *, max_bytes: int
 ) -> dict[str, str]:
-    """As `digest_each`, of files in any folder, for instance behind a URL; larger ones are not read.
+    """Like `digest_each`, for files in any folder, for instance behind a URL; larger ones are not read.
 
-    Where a store tells no time of change, every file is read every time.
+    Stores that do not report the time of a change have all their files read every time.
     """
 
     def status(name: str) -> _Status | None:
@@ -114,7 +114,7 @@ def _digests(
 
 
 def _status(path: Path) -> _Status | None:
-    """(size, mtime_ns, ctime_ns) of a regular file; None for others: a named pipe would wait for ever."""
+    """(size, mtime_ns, ctime_ns) of a regular file; None for others, since a named pipe would block."""
     try:
         status = path.stat()
     except OSError:
@@ -136,7 +136,7 @@ def _digest(path: Path) -> _Entry:
 
 
 def _unread(reason: str) -> _Entry:
-    # never remembered: the size fits no file
+    # never cached: no file has this size
     return -1, 0, 0, reason
 
 
@@ -148,7 +148,7 @@ def _read_index(path: Path) -> _Known:
             for name, (size, modified, changed, digest) in entries.items()
         }
     except (OSError, ValueError, TypeError, AttributeError):
-        return {}  # absent or damaged: it only saves time
+        return {}  # absent or damaged: it is only a cache
 
 
 def _write_index(path: Path, entries: _Known) -> None:

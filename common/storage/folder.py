@@ -1,4 +1,4 @@
-"""A folder of results, on a disk or behind a URL, whose files are replaced whole; not what the files mean."""
+"""Folder: files by name below a local path or a URL, read, listed and replaced atomically."""
 
 import contextlib
 import dataclasses
@@ -21,20 +21,20 @@ from common.text import one_line
 
 @dataclasses.dataclass(frozen=True, order=True)
 class FileStatus:
-    """A file as its folder lists it."""
+    """Name, size and time of a file."""
 
     name: str
-    """Path relative to the folder, slashes between."""
+    """Path relative to the folder, with slashes."""
     size: int
     """Bytes."""
     modified_ns: int | None
-    """Time of the last change since 1970; None where the file system does not tell."""
+    """Time of the last change since 1970; None where the file system does not report it."""
 
 
 class Folder:
     """Files by name below one local path (also NFS) or URL such as `s3://bucket/path`.
 
-    `flag` is what messages call the place, for instance the flag that named it.
+    `flag`: what messages call the folder, usually the flag that named it.
 
     Raises: ConfigError for a URL that holds a password or that no installed file system understands.
     """
@@ -49,7 +49,7 @@ class Folder:
         require_no_password(flag, location, "use a profile (~/.aws/credentials) or the machine's role")
         self.is_local = "://" not in location or location.startswith("file://")
         if self.is_local:
-            # absolute: Ray's workers have another working directory
+            # absolute, since Ray's workers have another working directory
             self.location = str(Path(location.removeprefix("file://")).expanduser().absolute())
             self._files, self._root = pyarrow.fs.LocalFileSystem(), self.location
         else:
@@ -58,19 +58,19 @@ class Folder:
 
     @property
     def filesystem_path(self) -> str:
-        """The folder as pyarrow's file systems name it: without the scheme of a URL."""
+        """The folder's path within its pyarrow file system: a URL without its scheme."""
         return self._root
 
     def child(self, name: str) -> "Folder":
-        """The folder `name` inside this one; nothing is made on the disk."""
+        """The folder `name` inside this one; it is not created on the disk."""
         return Folder(f"{self.location}/{name}")
 
     def path(self, name: str) -> str:
-        """Where the file `name` is, for messages."""
+        """Full path or URL of the file `name`, for messages."""
         return f"{self.location}/{name}"
 
     def write(self, name: str, data: bytes) -> None:
-        """Put `data` at `name` whole or not at all; missing folders are made.
+        """Replace the file `name` atomically; missing folders are created.
 
         Raises: WriteError when it cannot be written; the earlier file is intact.
         """
@@ -79,7 +79,7 @@ class Folder:
             replace_file(Path(self.location) / name, data)
             return
         try:
-            # an object store shows a file only when its stream was closed without an error
+            # an object store shows a file only after its stream was closed without an error
             with self._files.open_output_stream(f"{self._root}/{name}") as stream:
                 stream.write(data)
         except OSError as error:
@@ -88,13 +88,13 @@ class Folder:
             ) from error
 
     def remove_folder(self, name: str) -> None:
-        """Remove the folder `name` with all that is in it; nothing happens when there is none."""
+        """Remove the folder `name` with its contents; nothing happens when there is no such folder."""
         _require_inside(name)
         with contextlib.suppress(OSError):
             self._files.delete_dir(f"{self._root}/{name}")
 
     def remove_file(self, name: str) -> None:
-        """Remove the file `name`; nothing happens when there is none."""
+        """Remove the file `name`; nothing happens when there is no such file."""
         with contextlib.suppress(OSError):
             self._files.delete_file(f"{self._root}/{name}")
 
@@ -118,7 +118,7 @@ class Folder:
     def status(self, name: str) -> FileStatus | None:
         """Size and time of the file `name`, None when there is no such file.
 
-        Raises: ConfigError when the place cannot be asked.
+        Raises: ConfigError when the folder cannot be accessed.
         """
         _require_inside(name)
         try:
@@ -128,9 +128,9 @@ class Folder:
         return self._status_of(info) if info.is_file else None
 
     def list_files(self, name: str = "") -> list[FileStatus]:
-        """The files anywhere below the folder `name`, sorted; none when there is no such folder.
+        """All files below the folder `name`, sorted by name; empty when there is no such folder.
 
-        On a disk symbolic links to folders are not followed, and pipes and the like are left out.
+        On a disk, symbolic links to folders are not followed, and pipes and the like are left out.
 
         Raises: ConfigError when the folder, or one inside it, cannot be read.
         """
@@ -153,7 +153,7 @@ class Folder:
 
         for folder, _, names in os.walk(top, onerror=fail):
             for name in names:
-                with contextlib.suppress(FileNotFoundError):  # removed since, or a link to nowhere
+                with contextlib.suppress(FileNotFoundError):  # removed meanwhile, or a broken link
                     status = (Path(folder) / name).stat()
                     if stat.S_ISREG(status.st_mode):
                         relative = (Path(folder) / name).relative_to(self.location).as_posix()
@@ -170,7 +170,7 @@ class Folder:
 
 
 def is_inside(name: object) -> bool:
-    """Whether a name, perhaps out of a stranger's file, leads to something below the folder it is in."""
+    """Whether a name, perhaps from an untrusted file, stays inside the folder: relative and without `..`."""
     if not isinstance(name, str) or "\0" in name:
         return False
     path = PurePosixPath(name)
@@ -179,20 +179,21 @@ def is_inside(name: object) -> bool:
 
 def _require_inside(name: str) -> None:
     require(
-        is_inside(name), f"{name!r} is no name of a file inside a folder; give one without / before and .."
+        is_inside(name),
+        f"{name!r} is not the name of a file inside a folder; give one without a leading / and without ..",
     )
 
 
 def parse_json(data: bytes, name: str) -> dict[str, Any]:
-    """The table in a JSON file; `name` stands for the file in errors.
+    """Parse a JSON file that holds a table; `name`: what errors call the file.
 
-    Raises: ConfigError when it is no JSON table.
+    Raises: ConfigError when it is not a JSON table.
     """
     try:
         values = json.loads(data)
     except ValueError as error:
         raise ConfigError(
-            f"{name} is no JSON file ({error}); give a config.json that a run or sweep wrote"
+            f"{name} is not a JSON file ({error}); give a config.json that a run or sweep wrote"
         ) from None
     require(isinstance(values, dict), f"{name} must hold a table of settings, not {type(values).__name__}")
     table: dict[str, Any] = values
@@ -200,7 +201,7 @@ def parse_json(data: bytes, name: str) -> dict[str, Any]:
 
 
 def _resolve(url: str, flag: str) -> tuple[pyarrow.fs.FileSystem, str]:
-    # pyarrow first: it brings S3, GCS and HDFS itself, where fsspec needs a package for each
+    # pyarrow first: it supports S3, GCS and HDFS itself, where fsspec needs a package for each
     try:
         files, root = pyarrow.fs.FileSystem.from_uri(url)
     except (pyarrow.ArrowInvalid, pyarrow.ArrowNotImplementedError):

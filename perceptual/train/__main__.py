@@ -9,7 +9,7 @@ mean lives in `train_config`, what happens in `train_run`; only this file exits.
 import sys
 from collections.abc import Sequence
 
-from common.cli.parsing import obeyed, parse
+from common.cli.parsing import run_command, parse
 from perceptual.train.config import TrainConfig
 
 PROG = "python -m perceptual.train"
@@ -18,10 +18,10 @@ PROG = "python -m perceptual.train"
 def main(args: Sequence[str] | None = None) -> int:
     """Obey a command line; returns the exit code.
 
-    0 done, 2 the command cannot be obeyed, 130 and 143 stopped by a signal.
+    0 done, 2 the command is wrong, 130 and 143 stopped by a signal.
     """
     words = sys.argv[1:] if args is None else args
-    return obeyed(PROG, lambda: _obey(words))
+    return run_command(PROG, lambda: _obey(words))
 
 
 def _obey(words: Sequence[str]) -> int:

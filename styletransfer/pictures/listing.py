@@ -134,7 +134,7 @@ def _fault_of_link(link: Path, real_root: Path) -> str | None:
     try:
         target = link.resolve(strict=True)
     except FileNotFoundError:
-        return "a link to nowhere"
+        return "a broken link"
     except (OSError, RuntimeError):  # RuntimeError until Python 3.12
         return "a link that leads in a circle"
     if not target.is_relative_to(real_root):

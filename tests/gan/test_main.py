@@ -84,7 +84,7 @@ WRONG = [
     (["train", "--max-images", "60", "--batch", "64"], "--batch must be at most"),
     (["train", "--max-images", "60", "--held-out", "4", "--batch", "8"], "raise --held-out"),
     (["train", "--config", "nowhere.json"], "nowhere.json"),
-    (["train", "--config", "text.json"], "text.json is no JSON file"),
+    (["train", "--config", "text.json"], "text.json is not a JSON file"),
     (["train", "--config", "odd.json"], "colour of the sky"),
     (["train", "--config", "rule.json"], "--batch must be at least 2"),
     (["train", "--resume", "nowhere"], "nowhere"),

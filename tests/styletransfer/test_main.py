@@ -133,7 +133,7 @@ def test_what_was_left_out_is_told(tmp_path: Path, capsys: Capture) -> None:
     places = make_folders(tmp_path, 1, 1)
     (tmp_path / "photos" / "away.png").symlink_to("/nowhere.png")
     assert main([*quick(*places), "--dry-run"]) == 0
-    assert "skipped 1, first away.png: a link to nowhere\n" in capsys.readouterr().out
+    assert "skipped 1, first away.png: a broken link\n" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1:1", "nonsense"])
