@@ -30,8 +30,8 @@ from gan.config import DataConfig
 from gan.data.images import Images, load_images
 from gan.metrics import sliced_wasserstein
 from gan.metrics.feature_distance import embed_all
-from gan.metrics.frechet import GaussianStatistics, frechet_distance, kernel_distance
-from gan.metrics.kid import kernel_set
+from gan.metrics.frechet import GaussianStatistics, frechet_distance
+from gan.metrics.kid import kernel_distance, kernel_set
 from gan.metrics.mode_coverage import count_modes
 from gan.metrics.prdc import neighbourhood, precision_recall_density_coverage
 from perceptual.embedding import CompactEmbedder, load_embedder

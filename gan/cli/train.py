@@ -24,7 +24,7 @@ from gan.cli.flags import Train
 from gan.config import GanConfig
 from gan.config_file import CONFIG_FILE, with_absolute_paths
 from gan.data.images import Images, load_images
-from gan.metrics.registry import prepare_metric
+from gan.metrics.preparation import prepare_metric
 from gan.raytrain import worker
 from gan.raytrain.broadcast import spread_images
 from gan.raytrain.events import Ended

@@ -1,1 +1,1 @@
-"""Measures of generated images, found by name."""
+"""Measures of generated images; those that a run can measure every tick are in `named`."""

@@ -1,4 +1,4 @@
-"""Everything that features tell of a generator, each beside what real images get; not how it is shown."""
+"""All measures of a trained generator that need features, each with its noise floor."""
 
 import dataclasses
 from pathlib import Path
@@ -11,8 +11,8 @@ from common.errors import require
 from gan.config import count_name
 from gan.data.images import Images
 from gan.metrics.feature_distance import embed_all
-from gan.metrics.frechet import GaussianStatistics, frechet_distance, kernel_distance
-from gan.metrics.kid import kernel_set
+from gan.metrics.frechet import GaussianStatistics, frechet_distance
+from gan.metrics.kid import kernel_distance, kernel_set
 from gan.metrics.mode_coverage import count_modes
 from gan.metrics.prdc import (
     duplicates,
@@ -35,15 +35,15 @@ class Measure:
     name: str
     value: float
     real: float
-    """The same for as many real training images in the place of the generated ones."""
+    """Its noise floor: the same measure of as many real training images."""
     reading: str
-    """How to read it, in words."""
+    """Which values are good, in words."""
     standard_error: float | None = None
 
 
 @dataclasses.dataclass(frozen=True)
-class Evaluation:
-    """All that was measured of one generator."""
+class EvaluationResult:
+    """All measures of one generator."""
 
     measures: list[Measure]
     probe_accuracy: float | None
@@ -66,7 +66,7 @@ class RealFeatures:
 
 
 def real_features(images: Images, embedder: Embedder, cache: Path | None) -> RealFeatures:
-    """Features of all real images, from the cache where they are known.
+    """Features of all real images, from the cache if it has them.
 
     Raises: ConfigError when fewer than 16 images are held out or trained on.
     """
@@ -97,12 +97,12 @@ def real_features(images: Images, embedder: Embedder, cache: Path | None) -> Rea
     )
 
 
-def evaluate(generated: torch.Tensor, real: RealFeatures, *, seed: int) -> Evaluation:
-    """Distances, diversity, copies and, where there are labels, modes.
+def evaluate(generated: torch.Tensor, real: RealFeatures, *, seed: int) -> EvaluationResult:
+    """Measure distances, diversity, copies and, if the images have labels, modes.
 
-    generated: features float32 (N, D); the real column has min(N, training images) training images in their
-    place. The Fréchet distance of Inception is to all training images, as published; every other measure is
-    to the held-out ones.
+    generated: features float32 (N, D). The noise floor is measured on N training images, or on all if there
+    are fewer. FID compares with all training images, as published; every other measure compares with the
+    held-out ones.
 
     Raises: ConfigError for fewer than 16 generated images.
     """
@@ -116,17 +116,17 @@ def evaluate(generated: torch.Tensor, real: RealFeatures, *, seed: int) -> Evalu
     compared = Compared(generated, sample, real.train, real.held_out)
     measures = _distances(compared, protocol) + _diversity(compared, protocol)
     if real.train_labels is None or real.held_out_labels is None:
-        return Evaluation(measures, None)
+        return EvaluationResult(measures, None)
     probe = fit_probe(real.train, real.train_labels, real.num_classes, seed)
     held_out = probe.predict(real.held_out)
-    found, noise = (
+    found, floor = (
         count_modes(probe.predict(each), held_out, real.num_classes) for each in (generated, sample)
     )
     measures += [
-        Measure(f"modes_{protocol}", found.covered, noise.covered, HIGHER),
-        Measure(f"kl_{protocol}", found.kl, noise.kl, LOWER),
+        Measure(f"modes_{protocol}", found.covered, floor.covered, HIGHER),
+        Measure(f"kl_{protocol}", found.kl, floor.kl, LOWER),
     ]
-    return Evaluation(measures, probe.accuracy(real.held_out, real.held_out_labels))
+    return EvaluationResult(measures, probe.accuracy(real.held_out, real.held_out_labels))
 
 
 class Compared(NamedTuple):
@@ -134,7 +134,7 @@ class Compared(NamedTuple):
 
     generated: torch.Tensor
     sample: torch.Tensor
-    """Training images, as many as were generated."""
+    """As many training images as generated ones, for the noise floor."""
     train: torch.Tensor
     held_out: torch.Tensor
 
@@ -144,35 +144,36 @@ def _distances(sets: Compared, protocol: str) -> list[Measure]:
     reference = GaussianStatistics.from_features(sets.train if is_fid else sets.held_out)
     # the training images cannot be measured against themselves
     against = sets.held_out if is_fid else sets.sample
-    frechet, noise = (
+    frechet, frechet_floor = (
         frechet_distance(reference, GaussianStatistics.from_features(each))
         for each in (sets.generated, against)
     )
     kernels = kernel_set(sets.held_out)
-    kernel, kernel_noise = (kernel_distance(kernels, each) for each in (sets.generated, sets.sample))
+    kernel, kernel_floor = (kernel_distance(kernels, each) for each in (sets.generated, sets.sample))
     return [
-        Measure(f"{'fid' if is_fid else 'fd'}_{protocol}", frechet, noise, LOWER),
-        Measure(f"kid_{protocol}", kernel.value, kernel_noise.value, LOWER, kernel.standard_error),
+        Measure(f"{'fid' if is_fid else 'fd'}_{protocol}", frechet, frechet_floor, LOWER),
+        Measure(f"kid_{protocol}", kernel.value, kernel_floor.value, LOWER, kernel.standard_error),
     ]
 
 
 def _diversity(sets: Compared, protocol: str) -> list[Measure]:
     near = neighbourhood(sets.held_out)
-    found, noise = (precision_recall_density_coverage(near, each) for each in (sets.generated, sets.sample))
+    found, floor = (precision_recall_density_coverage(near, each) for each in (sets.generated, sets.sample))
     shares = [
-        Measure(f"{name}_{protocol}", getattr(found, name), getattr(noise, name), HIGHER)
+        Measure(f"{name}_{protocol}", getattr(found, name), getattr(floor, name), HIGHER)
         for name in ("precision", "recall", "density", "coverage")
     ]
-    # real images that are not in the training set: one half of the held-out ones against the other
+    # the noise floor needs real images outside the training set: one half of the held-out ones, with the
+    # other half as reference
     distances = nearest_distances(sets.held_out, sets.train)
     half = len(sets.held_out) // 2
-    as_new = memorization_ratio(
+    ratio_floor = memorization_ratio(
         sets.held_out[:half], sets.train, sets.held_out[half:], held_out_distances=distances[half:]
     )
     ratio = memorization_ratio(sets.generated, sets.train, sets.held_out, held_out_distances=distances)
-    twins, real_twins = (duplicates(each, near) for each in (sets.generated, sets.sample))
+    twins, twins_floor = (duplicates(each, near) for each in (sets.generated, sets.sample))
     return [
         *shares,
-        Measure(f"memorization_{protocol}", ratio, as_new, NEAR_REAL),
-        Measure(f"duplicates_{protocol}", twins, real_twins, LOWER),
+        Measure(f"memorization_{protocol}", ratio, ratio_floor, NEAR_REAL),
+        Measure(f"duplicates_{protocol}", twins, twins_floor, LOWER),
     ]

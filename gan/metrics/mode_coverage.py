@@ -1,4 +1,4 @@
-"""How many classes a generator shows, and how evenly, from predicted labels; predicting them is elsewhere."""
+"""How many classes the generated images are of, and how evenly, from labels that a classifier predicted."""
 
 from typing import NamedTuple
 
@@ -6,16 +6,16 @@ import torch
 
 from common.errors import require
 
-# of a class that the real labels lack, as images: the divergence stays finite
+# images counted for a class that the real labels lack, so that the divergence stays finite
 _LEAST_REAL = 0.5
 
 
 class Modes(NamedTuple):
-    """What the tables on Stacked MNIST have: modes covered, higher is better, and KL, lower is better."""
+    """The two columns of tables on Stacked MNIST: modes, higher is better, and KL, lower is better."""
 
     covered: int
     in_real: int
-    """Classes that the real labels hold: what `covered` is counted out of."""
+    """Classes among the real labels: the most that `covered` can be."""
     kl: float
     """Of the generated histogram from the real one, in nats."""
 
@@ -25,16 +25,16 @@ def count_modes(
 ) -> Modes:
     """Modes covered and KL(generated || real) of the class histograms.
 
-    generated, real: integer labels (N,) and (M,) in [0, num_classes), of one classifier. A class that the
-    real labels hold is covered when at least `least_images` generated images are of it: 1 in the tables on
-    Stacked MNIST (Metz et al. 2017, section 3.3.1, of 25,600 images; Lin et al. 2018, PacGAN, of 26,000). One
-    misclassified image can cover a class; the KL is not so easily moved.
+    generated, real: integer labels (N,) and (M,) in [0, num_classes), by one classifier. A class among the
+    real labels is covered when at least `least_images` generated images are of it: 1 in the tables on Stacked
+    MNIST (Metz et al. 2017, section 3.3.1, of 25,600 images; Lin et al. 2018, PacGAN, of 26,000). A single
+    misclassified image can cover a class; the KL changes less.
 
     KL is the sum of p log(p / q), p generated and q real, in nats; a class that is not generated adds 0.
-    Where the real labels lack a class, q is as if half an image were of it. A perfect generator gets about
+    For a class that the real labels lack, q is that of half an image. A perfect generator gets about
     (num_classes - 1) / 2 * (1 / N + 1 / M), not 0.
 
-    Raises: ConfigError for no labels, a label that is no class, or another shape or type.
+    Raises: ConfigError for an empty set, a label outside the classes, or another shape or type.
     """
     require(num_classes >= 1, f"the number of classes must be at least 1, not {num_classes}")
     require(least_images >= 1, f"least_images must be at least 1, not {least_images}; the tables have 1")
@@ -44,7 +44,7 @@ def count_modes(
     p = counts / counts.sum()
     q = torch.where(held, real_counts, _LEAST_REAL)
     q = q / q.sum()
-    # xlogy: a class that is not generated adds 0, not NaN
+    # xlogy: 0 log 0 is 0, not NaN
     kl = (torch.special.xlogy(p, p) - torch.special.xlogy(p, q)).sum()
     return Modes(int((held & (counts >= least_images)).sum()), int(held.sum()), max(0.0, float(kl)))
 

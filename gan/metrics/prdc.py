@@ -1,6 +1,6 @@
-"""What nearest neighbours among features tell: diversity, copies of training images and of each other.
+"""Measures of nearest neighbours among features: diversity, copies of training images, duplicates.
 
-Plain functions on features, floats (N, D) on any device.
+Features are floats (N, D) on any device.
 """
 
 import dataclasses
@@ -12,14 +12,14 @@ import torch
 from common.errors import require
 from perceptual.feature_vectors import BLOCK, check_comparable, check_features, in_float64, inner_products
 
-# Of the sum of both squared norms about the mean. Float64 products err by less, and float32 features of one
-# image that was embedded twice differ by less: what is nearer than this is at distance 0, and a tie.
+# Share of the sum of both squared norms about the mean: nearer vectors count as equal. Rounding of float64
+# products is smaller, and so is the difference of float32 features of one image that was embedded twice.
 _TIE = 1e-13
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Neighbourhood:
-    """A set of features and how near each is to the others, so that a reference needs it only once."""
+    """A set of features with the distances of each to its neighbours, which a reference needs only once."""
 
     features: torch.Tensor
     squared_distances: torch.Tensor
@@ -41,9 +41,9 @@ class Diversity(NamedTuple):
 
 
 def neighbourhood(features: torch.Tensor, k: int = 5, what: str = "features") -> Neighbourhood:
-    """Distances within a set of features (N, D), N > k. A vector's twin is a neighbour at distance exactly 0.
+    """Distances within a set of features (N, D), N > k; the distance of equal vectors is exactly 0.
 
-    what: names the set in errors.
+    what: the set's name in errors.
 
     Raises: ConfigError for fewer vectors, k < 1, another shape, NaN or infinity.
     """
@@ -53,7 +53,7 @@ def neighbourhood(features: torch.Tensor, k: int = 5, what: str = "features") ->
 
 
 def nearest_distances(features: torch.Tensor, points: torch.Tensor) -> torch.Tensor:
-    """Distance of each vector to the nearest of `points`: float64 (N,); exactly 0 for one that is among them.
+    """Distance of each vector to the nearest of `points`: float64 (N,), exactly 0 for one of the points.
 
     Raises: ConfigError for an empty set, vectors of different lengths, NaN or infinity.
     """
@@ -66,21 +66,21 @@ def nearest_distances(features: torch.Tensor, points: torch.Tensor) -> torch.Ten
 def precision_recall_density_coverage(
     real: torch.Tensor | Neighbourhood, generated: torch.Tensor | Neighbourhood, k: int = 5
 ) -> Diversity:
-    """How far two sets fill each other's balls; a vector's ball reaches to its k-th neighbour in its set.
+    """Four shares from balls around vectors; a vector's ball reaches to its k-th neighbour in its set.
 
-    precision: generated vectors within a ball of a real one; recall: real within a ball of a generated one
-    (Kynkäänniemi et al. 2019, section 2). density: balls of real vectors that a generated one is in, over k;
-    coverage: real vectors whose ball holds a generated one (Naeem et al. 2020, section 3). All depend on
-    the numbers of vectors and on k: 5 as Naeem et al. use for all four; tables of precision and recall
-    alone mostly have 3. The edge of a ball belongs to it, as in the first paper's definition and in
-    torch-fidelity, so that a copy of the real set reaches precision, recall and coverage 1; the second
-    paper's code leaves it out. Where all features are equal, all are in every ball, and density is the real
-    count over k.
+    precision: share of generated vectors within the ball of a real one; recall: share of real vectors within
+    the ball of a generated one (Kynkäänniemi et al. 2019, section 2). density: number of real balls that a
+    generated vector is in, over k; coverage: share of real vectors whose ball contains a generated one (Naeem
+    et al. 2020, section 3). All depend on the numbers of vectors and on k: 5 as Naeem et al. use for all
+    four; tables of precision and recall alone mostly have 3. The edge belongs to the ball, as in the first
+    paper's definition and in torch-fidelity, so that a copy of the real set reaches precision, recall and
+    coverage 1; the second paper's code excludes it. When all features are equal, all are in every ball, and
+    density is the number of real vectors over k.
 
     torch-fidelity 0.4 has the first two; here each distance is computed once for all four, in float64, and in
     blocks that bound the memory.
 
-    real, generated: features, or what `neighbourhood` gave for them with at least this k.
+    real, generated: features, or their `neighbourhood` with at least this k.
 
     Raises: ConfigError for k or fewer vectors, vectors of different lengths, NaN or infinity.
     """
@@ -109,20 +109,20 @@ def memorization_ratio(
     *,
     held_out_distances: torch.Tensor | None = None,
 ) -> float:
-    """How far generated vectors are from the training set, over how far held-out ones are: 0 copies, 1 new.
+    """Distance of generated vectors to the training set, over that of held-out ones: 0 copies, 1 new images.
 
     The mean over generated vectors of the distance to the nearest training vector, capped at the held-out
     ones' median, over the same mean for the held-out ones. Copies of training images thus lower the ratio
-    by their share, and pictures unlike any other, capped, do not hide them: the ratio is at most 2. A
-    generator that shows only the most common sort of image falls below 1 as well; read it with recall. The
+    by their share, and the cap keeps images unlike any other from hiding them: the ratio is at most 2. A
+    generator that makes only the most common kind of image falls below 1 as well; read it with recall. The
     sets may differ in size: all look for their neighbours in the same training set.
 
-    Meehan et al. 2020 compare the same two distances, by the ranks within cells of the space; a ratio instead
-    of a test, because a test's statistic grows with the number of images. Memorization that does not show as
-    near copies, which van den Burg and Williams 2021 find by leaving images out of the training, is not seen.
-    Where most held-out vectors are in the training set themselves, nothing can be nearer: 1.
+    Meehan et al. 2020 compare the same two distances by their ranks within cells of the space; here it is a
+    ratio and not a test, because a test's statistic grows with the number of images. It does not detect
+    memorization without near copies, which van den Burg and Williams 2021 find by leaving images out of the
+    training. When most held-out vectors are in the training set themselves, nothing can be nearer: 1.
 
-    held_out_distances: `nearest_distances(held_out, train)`, where known.
+    held_out_distances: `nearest_distances(held_out, train)`, if known.
 
     Raises: ConfigError for an empty set, vectors of different lengths, NaN or infinity.
     """
@@ -142,15 +142,15 @@ def memorization_ratio(
 def duplicates(
     generated: torch.Tensor | Neighbourhood, held_out: torch.Tensor | Neighbourhood, *, quantile: float = 0.01
 ) -> float:
-    """Share of generated vectors that are as near to another as few real ones are: about the quantile to 1.
+    """Share of generated vectors that are nearer to another one than nearly all real vectors are, 0 to 1.
 
-    Near means at most that quantile of the held-out vectors' distances to their nearest other one (the next
-    smaller of them, without interpolation). A generator as diverse as the data gets about the quantile, one
-    that repeats few images 1. Should more held-out vectors than the quantile have an exact twin, exact twins
-    alone count.
+    Near means at most that quantile of the held-out vectors' distances to their nearest neighbour (the next
+    smaller distance, without interpolation). A generator as diverse as the data gets about the quantile, one
+    that repeats few images 1. If more held-out vectors than the quantile have an equal, only equal vectors
+    count.
 
-    Neighbours come nearer the more vectors there are, so both sets are taken equally large: of the larger
-    one, vectors at equal distances in its order.
+    Neighbours are nearer the more vectors there are, so both sets are reduced to the same size: vectors at
+    equal distances in the order of the larger set.
 
     Raises: ConfigError for fewer than 2 vectors, vectors of different lengths, NaN or infinity.
     """
@@ -186,7 +186,7 @@ def _share(holds: torch.Tensor) -> float:
 
 
 def _amid(features: torch.Tensor) -> torch.Tensor:
-    """A point amid the vectors, float64 (D,): about it, products lose no digits to what all share."""
+    """A point amid the vectors, float64 (D,): relative to it, products lose no digits to a common offset."""
     return in_float64(features[:BLOCK]).mean(dim=0)
 
 
@@ -197,9 +197,9 @@ def _squared_norms(features: torch.Tensor, centre: torch.Tensor) -> torch.Tensor
 def _squared_distances(
     first: torch.Tensor, second: torch.Tensor, *, slack: float = 0.0
 ) -> Iterator[tuple[slice, slice, torch.Tensor, torch.Tensor, torch.Tensor]]:
-    """By blocks: rows of both, their squared distances, and the squared norms (n, 1) and (m,) in these.
+    """By blocks: rows of both, their squared distances, and the squared norms (n, 1) and (m,).
 
-    slack: this share of the norms is taken off the distances.
+    slack: share of the norms that is subtracted from the distances.
     """
     centre = _amid(second)
     norms, their_norms = _squared_norms(first, centre), _squared_norms(second, centre)
@@ -212,7 +212,7 @@ def _squared_distances(
 def _smallest(features: torch.Tensor, points: torch.Tensor, k: int, *, others: bool = False) -> torch.Tensor:
     """Squared distances to the k nearest points, ascending: float64 (N, k).
 
-    others: points and features are one set, of which no vector is its own neighbour.
+    others: points and features are the same set, and no vector is its own neighbour.
     """
     parts: dict[int, torch.Tensor] = {}
     for rows, columns, squared, left, right in _squared_distances(features, points):

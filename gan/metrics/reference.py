@@ -1,6 +1,7 @@
-"""The real images that a metric compares with: which are taken, and what is kept of them on the disk."""
+"""The real images that a metric compares with: which ones, and their features in the cache on disk."""
 
 import contextlib
+import dataclasses
 import hashlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -19,8 +20,25 @@ FOLDER = "references"
 Tensors = dict[str, torch.Tensor]
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
+class RealImages:
+    """What a metric is prepared from."""
+
+    held_out: np.ndarray
+    """uint8 (N, H, W, C), as `train`; both may be memory-mapped."""
+    train: np.ndarray
+    seed: int
+    """Seed of the metric's own random numbers; one for all runs to be compared."""
+    device: torch.device
+    """Where the metric is computed."""
+    fingerprint: str | None = None
+    """The same for the same images, as `Images.fingerprint`; None: nothing is kept for later."""
+    cache: Path | None = None
+    """Folder in which features of the images are kept for the next process; None: nowhere."""
+
+
 def check_sizes(train: int, held_out: int, source: str) -> None:
-    """Raise `ConfigError` unless so many images suffice to measure anything."""
+    """Raise `ConfigError` unless there are enough images to measure a metric."""
     require(
         min(train, held_out) >= LEAST_IMAGES,
         f"--data {source} must leave {LEAST_IMAGES} images to train on and as many held out, "
@@ -29,19 +47,19 @@ def check_sizes(train: int, held_out: int, source: str) -> None:
 
 
 def evenly(images: np.ndarray, count: int) -> np.ndarray:
-    """`count` of the images, taken at equal distances; all of them when there are not more."""
-    # data sets often come sorted by class; the first images would be one class
+    """`count` of the images at equal distances; all of them when there are no more."""
+    # data sets are often sorted by class: the first images would all be of one class
     count = min(count, len(images))
     places = np.linspace(0, len(images) - 1, count).round().astype(np.int64)
     return np.asarray(images[places])
 
 
 def remembered(cache: Path | None, key: Sequence[str] | None, compute: Callable[[], Tensors]) -> Tensors:
-    """The tensors kept in `cache` under `key`, or else what `compute` returns, kept from now on.
+    """The tensors cached under `key`, or else what `compute` returns, cached from now on.
 
-    key: everything that decides the tensors: content of the data, hash of the network, preprocessing; never
-    a mere name. Without cache or key nothing is kept. A file that is damaged, or a cache that cannot be
-    written, costs the time to compute and nothing else.
+    key: everything that decides the tensors: content of the data, hash of the network, preprocessing; a
+    name alone is not enough. Without cache or key nothing is kept. A damaged file or a cache that cannot be
+    written costs only the time to compute.
     """
     if cache is None or key is None:
         return compute()

@@ -1,10 +1,10 @@
-"""The sliced Wasserstein distance between two sets of images on Laplacian pyramids, as plain functions.
+"""The sliced Wasserstein distance between two sets of images on Laplacian pyramids.
 
 Karras et al. 2018 (Progressive Growing of GANs), section 5 and the released `metrics/sliced_wasserstein.py`:
 every image becomes a Laplacian pyramid from full resolution down to 16 x 16; of each level, random 7 x 7
 patches of all channels are the descriptors, normalized per channel to mean 0 and standard deviation 1 within
 their set; the distance of a level is the mean Wasserstein-1 distance of the two sets projected on random
-directions, times 1000. What the value is used for stands in `gan.metrics.registry`.
+directions, times 1000. The metric that a run measures is `gan.metrics.named.swd`.
 """
 
 import math
@@ -19,7 +19,7 @@ SMALLEST_SIDE = 16
 PATCHES_PER_IMAGE = 32
 NUM_DIRECTIONS = 256
 _CHUNK = 128  # images whose pyramids are in memory at once
-_LEAST_STD = 0.01  # of 255 grey levels; below it lies rounding, not structure
+_LEAST_STD = 0.01  # of 255 grey levels; a smaller one is rounding, not structure
 _PURPOSE_POSITIONS, _PURPOSE_DIRECTIONS = 0, 1
 
 Tensors = list[torch.Tensor]
@@ -61,16 +61,16 @@ def _halve(images: torch.Tensor) -> torch.Tensor:
 
 
 def _double(images: torch.Tensor, side: int) -> torch.Tensor:
-    spread = images.new_zeros(*images.shape[:2], side, side)
-    spread[:, :, ::2, ::2] = images
-    return _blur(spread).mul_(4)
+    sparse = images.new_zeros(*images.shape[:2], side, side)
+    sparse[:, :, ::2, ::2] = images
+    return _blur(sparse).mul_(4)
 
 
 def descriptors(images: np.ndarray, *, seed: int, patches_per_image: int, device: torch.device) -> Tensors:
     """One (N * patches_per_image, C * 7 * 7) tensor a level, each channel with mean 0 and std 1 over it.
 
-    images: uint8 (N, H, W, C). Where the patches lie depends on the seed, the level and the image's place in
-    the set alone, so that two sets are cut alike and the distance of a set to itself is exactly 0.
+    images: uint8 (N, H, W, C). The places of the patches depend only on the seed, the level and the image's
+    index, so that two sets are cut alike and the distance of a set to itself is exactly 0.
     """
     places = [
         _positions(len(images), patches_per_image, side, seed=seed, level=level)
@@ -85,7 +85,7 @@ def descriptors(images: np.ndarray, *, seed: int, patches_per_image: int, device
 
 
 def _positions(num_images: int, patches: int, side: int, *, seed: int, level: int) -> torch.Tensor:
-    """Top left corners, int64 (num_images, patches, 2); drawn on the CPU so that devices agree."""
+    """Random top left corners, int64 (num_images, patches, 2); on the CPU, so that devices agree."""
     random = np.random.default_rng([seed, _PURPOSE_POSITIONS, level])
     return torch.from_numpy(random.integers(side - PATCH_SIDE + 1, size=(num_images, patches, 2)))
 
@@ -104,10 +104,10 @@ def _normalize(patches: torch.Tensor) -> torch.Tensor:
 
 
 def directions(length: int, count: int, *, seed: int, level: int) -> torch.Tensor:
-    """Unit vectors, uniform on the sphere: float32 (count, length)."""
+    """Random unit vectors, uniform on the sphere: float32 (count, length)."""
     random = np.random.default_rng([seed, _PURPOSE_DIRECTIONS, level])
-    drawn = random.standard_normal((count, length))
-    return torch.from_numpy((drawn / np.linalg.norm(drawn, axis=1, keepdims=True)).astype(np.float32))
+    vectors = random.standard_normal((count, length))
+    return torch.from_numpy((vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32))
 
 
 def sorted_projections(
@@ -119,7 +119,7 @@ def sorted_projections(
     patches_per_image: int = PATCHES_PER_IMAGE,
     num_directions: int = NUM_DIRECTIONS,
 ) -> Iterator[torch.Tensor]:
-    """A level at a time: the set's descriptors on a share of the directions, each direction ascending.
+    """Level by level, the set's descriptors projected on a share of the directions, each sorted ascending.
 
     images: uint8 (N, H, W, C); yields float32 (directions in the share, N * patches_per_image).
     """
@@ -138,9 +138,9 @@ def _sorted(rows: torch.Tensor) -> torch.Tensor:
 
 
 def summed_distances(first: Sequence[torch.Tensor], second: Iterator[torch.Tensor]) -> torch.Tensor:
-    """Sum over directions of the Wasserstein-1 distance, a level each: float64 (levels,) on the CPU.
+    """Sum over directions of the Wasserstein-1 distance of each level: float64 (levels,) on the CPU.
 
-    Between equally many sorted points that distance is the mean absolute difference.
+    For equally many sorted points that distance is the mean absolute difference.
     """
     sums = [
         (mine - theirs).abs_().sum(dtype=torch.float64) / mine.shape[1]

@@ -19,7 +19,7 @@ from common.storage.atomic import WriteError
 from common.text import first_line
 from gan.config import GanConfig
 from gan.data.images import Images, load_images
-from gan.metrics.registry import prepare_metric
+from gan.metrics.preparation import prepare_metric
 from gan.raytrain.broadcast import spread_images
 from tune.display.view import SweepView
 from tune.driver.artifacts import Keeper

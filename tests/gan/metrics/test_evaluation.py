@@ -1,4 +1,4 @@
-"""Everything that is told of a generator, on features whose truth is known."""
+"""The measures of a generator, on features for which the true values are known."""
 
 import math
 
@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from common.errors import ConfigError
-from gan.metrics.evaluation import Evaluation, RealFeatures, evaluate
+from gan.metrics.evaluation import EvaluationResult, RealFeatures, evaluate
 
 CLASSES = 4
 
@@ -35,43 +35,43 @@ def _real(network: str = "compact", labelled: bool = True) -> RealFeatures:
     )
 
 
-def _evaluated(generated: torch.Tensor, real: RealFeatures | None = None) -> Evaluation:
+def _evaluated(generated: torch.Tensor, real: RealFeatures | None = None) -> EvaluationResult:
     return evaluate(generated, real or _real(), seed=0)
 
 
-def _told(generated: torch.Tensor, network: str = "compact") -> dict[str, float]:
+def _values(generated: torch.Tensor, network: str = "compact") -> dict[str, float]:
     return {each.name: each.value for each in _evaluated(generated, _real(network)).measures}
 
 
 def test_a_generator_as_good_as_the_data_gets_what_real_images_get() -> None:
     found = _evaluated(_sample(200, 3)[0])
-    told = {each.name: each for each in found.measures}
+    values = {each.name: each for each in found.measures}
     assert found.probe_accuracy == 1
-    assert told["modes_compact_200"].value == told["modes_compact_200"].real == CLASSES
-    assert told["kl_compact_200"].value == pytest.approx(0, abs=1e-12)
+    assert values["modes_compact_200"].value == values["modes_compact_200"].real == CLASSES
+    assert values["kl_compact_200"].value == pytest.approx(0, abs=1e-12)
     for name in ("precision", "recall", "density", "coverage"):
-        measure = told[f"{name}_compact_200"]
+        measure = values[f"{name}_compact_200"]
         assert measure.value == pytest.approx(measure.real, abs=0.12) and measure.value > 0.8
-    assert told["fd_compact_200"].value == pytest.approx(told["fd_compact_200"].real, abs=0.5)
-    kid = told["kid_compact_200"]
+    assert values["fd_compact_200"].value == pytest.approx(values["fd_compact_200"].real, abs=0.5)
+    kid = values["kid_compact_200"]
     assert kid.standard_error is not None and abs(kid.value) < 4 * kid.standard_error
-    assert told["memorization_compact_200"].value == pytest.approx(1, abs=0.15)
-    assert told["memorization_compact_200"].real == pytest.approx(1, abs=0.15)
-    assert told["duplicates_compact_200"].value < 0.06
+    assert values["memorization_compact_200"].value == pytest.approx(1, abs=0.15)
+    assert values["memorization_compact_200"].real == pytest.approx(1, abs=0.15)
+    assert values["duplicates_compact_200"].value < 0.06
 
 
 def test_missing_classes_are_seen() -> None:
-    told = _told(_sample(200, 3, classes=(0,))[0])
-    assert told["modes_compact_200"] == 1
-    assert told["kl_compact_200"] == pytest.approx(math.log(CLASSES))
-    assert told["coverage_compact_200"] < 0.3 and told["recall_compact_200"] < 0.35
-    assert told["fd_compact_200"] > 20
+    values = _values(_sample(200, 3, classes=(0,))[0])
+    assert values["modes_compact_200"] == 1
+    assert values["kl_compact_200"] == pytest.approx(math.log(CLASSES))
+    assert values["coverage_compact_200"] < 0.3 and values["recall_compact_200"] < 0.35
+    assert values["fd_compact_200"] > 20
 
 
 def test_copies_of_training_images_and_of_each_other_are_seen() -> None:
-    copies = _told(TRAIN[:200])
+    copies = _values(TRAIN[:200])
     assert copies["memorization_compact_200"] == 0
-    assert _told(HELD_OUT[:1].repeat(200, 1))["duplicates_compact_200"] == 1
+    assert _values(HELD_OUT[:1].repeat(200, 1))["duplicates_compact_200"] == 1
 
 
 def test_without_labels_no_modes_are_counted() -> None:
@@ -81,9 +81,9 @@ def test_without_labels_no_modes_are_counted() -> None:
 
 
 def test_inceptions_distance_is_to_the_training_images() -> None:
-    told = _told(TRAIN, network="inception")
-    assert told["fid_inception_400"] == pytest.approx(0, abs=1e-6)
-    assert _told(HELD_OUT)["fd_compact_200"] == pytest.approx(0, abs=1e-6)
+    values = _values(TRAIN, network="inception")
+    assert values["fid_inception_400"] == pytest.approx(0, abs=1e-6)
+    assert _values(HELD_OUT)["fd_compact_200"] == pytest.approx(0, abs=1e-6)
 
 
 def test_too_few_images_are_refused() -> None:

@@ -13,8 +13,10 @@ import torch.multiprocessing
 from common.errors import ConfigError
 from gan.config import EvaluationConfig, MetricName
 from gan.distributed import Ranks
-from gan.metrics import feature_distance, registry
-from gan.metrics.registry import Metric, build_metric
+from gan.metrics import feature_distance, preparation
+from gan.metrics.named import PreparedMetric
+from gan.metrics.preparation import build_metric
+from gan.metrics.reference import RealImages, evenly
 from perceptual.embedding import Embedder
 
 
@@ -52,12 +54,23 @@ def _metric(
     num_images: int = 40,
     held_out: np.ndarray = HELD_OUT,
     train: np.ndarray = TRAIN,
-    ranks: Ranks = Ranks(),  # noqa: B008 - frozen
-    key: str | None = None,
+    fingerprint: str | None = None,
     cache: Path | None = None,
-) -> Metric:
+) -> PreparedMetric:
     config = EvaluationConfig(metric=metric, metric_images=num_images)
-    return build_metric(config, held_out=held_out, train=train, seed=0, ranks=ranks, key=key, cache=cache)
+    real = RealImages(
+        held_out=held_out,
+        train=train,
+        seed=0,
+        device=torch.device("cpu"),
+        fingerprint=fingerprint,
+        cache=cache,
+    )
+    return build_metric(config, real)
+
+
+def _measured(metric: PreparedMetric, images: np.ndarray, ranks: Ranks = Ranks()) -> dict[str, float]:  # noqa: B008
+    return metric.measure(torch.from_numpy(images), ranks)
 
 
 @pytest.fixture
@@ -65,7 +78,7 @@ def mean_colour(monkeypatch: pytest.MonkeyPatch) -> MeanColour:
     """Takes the place of every network."""
     embedder: MeanColour = MeanColour()
     monkeypatch.setattr(feature_distance, "load_embedder", lambda name, **_: embedder.named(name))
-    monkeypatch.setattr(registry, "_prepared", type(registry._prepared)())
+    monkeypatch.setattr(preparation, "_prepared", type(preparation._prepared)())
     return embedder
 
 
@@ -85,21 +98,21 @@ def test_names_carry_the_protocol() -> None:
 
 
 @pytest.mark.usefixtures("mean_colour")
-def test_the_inception_distance_is_to_the_training_images_and_its_noise_the_held_out_ones() -> None:
+def test_the_inception_distance_is_to_the_training_images_and_its_noise_floor_that_of_held_out_ones() -> None:
     metric = _metric("fid_inception")
-    measured = metric.measure(torch.from_numpy(GENERATED))
+    measured = _measured(metric, GENERATED)
     assert set(measured) == {"fid_inception_40", "fid_inception_40_noise"}
     assert measured["fid_inception_40"] == pytest.approx(_frechet(TRAIN, GENERATED), rel=1e-5)
     assert measured["fid_inception_40_noise"] == pytest.approx(_frechet(TRAIN, HELD_OUT), rel=1e-5)
 
 
 @pytest.mark.parametrize("name", ["fd_compact", "kid_compact"])
-def test_damage_is_seen_and_real_images_are_the_noise(name: MetricName) -> None:
+def test_damage_is_seen_and_real_images_are_the_noise_floor(name: MetricName) -> None:
     metric = _metric(name)
     key = f"{name}_40"
-    assert (metric.name, metric.num_images, metric.lower_is_better) == (key, 40, True)
-    found, damaged = (metric.measure(torch.from_numpy(images)) for images in (GENERATED, BLURRED))
-    assert found[f"{key}_noise"] == metric.noise
+    assert (metric.name, metric.num_images) == (key, 40)
+    found, damaged = (_measured(metric, images) for images in (GENERATED, BLURRED))
+    assert found[f"{key}_noise"] == pytest.approx(_measured(metric, evenly(TRAIN, 40))[key])
     assert damaged[key] > 3 * abs(found[key])
     assert damaged["recall_compact_40"] < found["recall_compact_40"] <= 1
     assert {f"{kind}_compact_40{end}" for kind in ("recall", "coverage") for end in ("", "_noise")} <= set(
@@ -109,14 +122,14 @@ def test_damage_is_seen_and_real_images_are_the_noise(name: MetricName) -> None:
 
 def test_the_held_out_images_themselves_are_at_zero() -> None:
     metric = _metric(num_images=48)
-    measured = metric.measure(torch.from_numpy(HELD_OUT))
-    assert measured["fd_compact_48"] == pytest.approx(0, abs=1e-6 * metric.noise)
+    measured = _measured(metric, HELD_OUT)
+    assert measured["fd_compact_48"] == pytest.approx(0, abs=1e-6 * measured["fd_compact_48_noise"])
     assert measured["recall_compact_48"] == measured["coverage_compact_48"] == 1
 
 
 def test_grey_images_are_taken() -> None:
     grey = [images[..., :1] for images in (HELD_OUT, TRAIN, GENERATED)]
-    measured = _metric(held_out=grey[0], train=grey[1]).measure(torch.from_numpy(grey[2]))
+    measured = _measured(_metric(held_out=grey[0], train=grey[1]), grey[2])
     assert 0 < measured["fd_compact_40"] < np.inf
 
 
@@ -125,34 +138,34 @@ def test_features_of_real_images_are_kept_by_content_network_and_count(
 ) -> None:
     def embedded(**changes: object) -> int:
         before = mean_colour.embedded
-        registry._prepared.clear()
-        _metric(**{"key": "data", "cache": tmp_path} | changes)  # type: ignore[arg-type]
+        preparation._prepared.clear()
+        _metric(**{"fingerprint": "data", "cache": tmp_path} | changes)  # type: ignore[arg-type]
         return mean_colour.embedded - before
 
     assert embedded() == len(HELD_OUT) + 40
     assert embedded() == 0
-    assert embedded(key="other data") > 0
+    assert embedded(fingerprint="other data") > 0
     assert embedded(num_images=30) > 0
     mean_colour.key = "other weights"
     assert embedded() > 0
     for path in tmp_path.rglob("*.safetensors"):
         path.write_bytes(path.read_bytes()[:100])
     assert embedded() == len(HELD_OUT) + 40
-    assert embedded(key=None) > 0
+    assert embedded(fingerprint=None) > 0
     assert embedded(cache=tmp_path / "not" / "made") > 0
 
 
 def test_a_cache_that_cannot_be_written_costs_only_time(mean_colour: MeanColour, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    metric = _metric(key="data", cache=tmp_path / "file")
-    assert metric.measure(torch.from_numpy(GENERATED))[metric.name] > 0
+    metric = _metric(fingerprint="data", cache=tmp_path / "file")
+    assert _measured(metric, GENERATED)[metric.name] > 0
 
 
 def _measure_as_rank(rank: int, rendezvous: str, out: str) -> None:
     torch.set_num_threads(1)
     torch.distributed.init_process_group("gloo", init_method=rendezvous, rank=rank, world_size=2)
-    metric = _metric(num_images=39, ranks=Ranks(rank, 2))
-    measured = metric.measure(torch.from_numpy(GENERATED[:39][metric.share]))
+    metric, ranks = _metric(num_images=39), Ranks(rank, 2)
+    measured = _measured(metric, GENERATED[:39][metric.share(ranks)], ranks)
     np.save(Path(out) / f"{rank}.npy", list(measured.values()))
     torch.distributed.destroy_process_group()
 
@@ -161,7 +174,7 @@ def test_two_ranks_that_embed_a_part_each_find_what_one_finds(tmp_path: Path) ->
     rendezvous = (tmp_path / "rendezvous").as_uri()
     torch.multiprocessing.spawn(_measure_as_rank, (rendezvous, str(tmp_path)), nprocs=2)
     first, second = (np.load(tmp_path / f"{rank}.npy") for rank in range(2))
-    alone = _metric(num_images=39).measure(torch.from_numpy(GENERATED[:39]))
+    alone = _measured(_metric(num_images=39), GENERATED[:39])
     np.testing.assert_array_equal(first, second)
     np.testing.assert_allclose(first, list(alone.values()), rtol=1e-2)
 
@@ -176,12 +189,12 @@ def test_wrong_input_is_refused_in_one_line(name: MetricName) -> None:
             _metric(name, **few)
         assert "\n" not in str(caught.value)
     with pytest.raises(ConfigError, match="takes 40 from rank 0 of 1, not 39"):
-        _metric(name).measure(torch.from_numpy(GENERATED[:39]))
+        _measured(_metric(name), GENERATED[:39])
 
 
 def test_float_images_are_refused() -> None:
     with pytest.raises(ConfigError, match="uint8"):
-        _metric().measure(torch.from_numpy(GENERATED).float())
+        _metric().measure(torch.from_numpy(GENERATED).float(), Ranks())
 
 
 def test_our_embedders_satisfy_the_protocol() -> None:
@@ -191,5 +204,5 @@ def test_our_embedders_satisfy_the_protocol() -> None:
 
 @pytest.mark.usefixtures("mean_colour")
 def test_the_frechet_distance_is_to_the_held_out_images() -> None:
-    measured = _metric().measure(torch.from_numpy(GENERATED))
+    measured = _measured(_metric(), GENERATED)
     assert measured["fd_compact_40"] == pytest.approx(_frechet(HELD_OUT, GENERATED), rel=1e-5)

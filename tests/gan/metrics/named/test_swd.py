@@ -1,4 +1,4 @@
-"""The sliced Wasserstein distance as a run uses it: bad input, the cache, two ranks against one."""
+"""The sliced Wasserstein distance as a run uses it: wrong input, preparation, two ranks against one."""
 
 from pathlib import Path
 
@@ -12,9 +12,10 @@ import torch.multiprocessing
 from common.errors import ConfigError
 from gan.config import EvaluationConfig
 from gan.distributed import Ranks
-from gan.metrics import registry, sliced_wasserstein
-from gan.metrics.reference import evenly
-from gan.metrics.registry import Metric, build_metric
+from gan.metrics import preparation, sliced_wasserstein
+from gan.metrics.named import PreparedMetric
+from gan.metrics.preparation import build_metric
+from gan.metrics.reference import RealImages, evenly
 
 
 def _images(count: int, seed: int, side: int = 16, channels: int = 3) -> np.ndarray:
@@ -31,22 +32,30 @@ def _swd(
     seed: int = 0,
     held_out: np.ndarray = HELD_OUT,
     train: np.ndarray = TRAIN,
-    ranks: Ranks = Ranks(),  # noqa: B008 - frozen
-    key: str | None = None,
-) -> Metric:
+    fingerprint: str | None = None,
+) -> PreparedMetric:
     config = EvaluationConfig(metric="swd", metric_images=num_images)
-    return build_metric(config, held_out=held_out, train=train, seed=seed, ranks=ranks, key=key)
+    real = RealImages(
+        held_out=held_out, train=train, seed=seed, device=torch.device("cpu"), fingerprint=fingerprint
+    )
+    return build_metric(config, real)
 
 
-def _value(metric: Metric, images: np.ndarray) -> float:
-    return metric.measure(torch.from_numpy(images))["swd"]
+def _measured(metric: PreparedMetric, images: np.ndarray, ranks: Ranks = Ranks()) -> list[float]:  # noqa: B008
+    """The value and its noise floor."""
+    numbers = metric.measure(torch.from_numpy(images), ranks)
+    assert set(numbers) == {"swd", "swd_noise"}
+    return [numbers["swd"], numbers["swd_noise"]]
+
+
+def _value(metric: PreparedMetric, images: np.ndarray) -> float:
+    return _measured(metric, images)[0]
 
 
 def _measure_as_rank(rank: int, rendezvous: str, out: str) -> None:
     torch.set_num_threads(1)
     torch.distributed.init_process_group("gloo", init_method=rendezvous, rank=rank, world_size=2)
-    metric = _swd(seed=5, ranks=Ranks(rank, 2))
-    np.save(Path(out) / f"{rank}.npy", [_value(metric, GENERATED), metric.noise])
+    np.save(Path(out) / f"{rank}.npy", _measured(_swd(seed=5), GENERATED, Ranks(rank, 2)))
     torch.distributed.destroy_process_group()
 
 
@@ -54,16 +63,17 @@ def test_two_ranks_return_the_same_value_as_one(tmp_path: Path) -> None:
     rendezvous = (tmp_path / "rendezvous").as_uri()
     torch.multiprocessing.spawn(_measure_as_rank, (rendezvous, str(tmp_path)), nprocs=2)
     first, second = (np.load(tmp_path / f"{rank}.npy") for rank in range(2))
-    alone = _swd(seed=5)
     np.testing.assert_array_equal(first, second)
-    np.testing.assert_allclose(first, [_value(alone, GENERATED), alone.noise], rtol=1e-6)
+    np.testing.assert_allclose(first, _measured(_swd(seed=5), GENERATED), rtol=1e-6)
 
 
-def test_the_held_out_images_themselves_measure_zero_and_noise_is_that_of_real_images() -> None:
+def test_the_held_out_images_measure_zero_and_the_noise_floor_is_that_of_training_images() -> None:
     metric = _swd()
-    assert (metric.name, metric.lower_is_better, metric.num_images) == ("swd", True, 40)
-    assert metric.measure(torch.from_numpy(HELD_OUT)) == {"swd": 0, "swd_noise": metric.noise}
-    assert 0 < metric.noise < _value(metric, scipy.ndimage.gaussian_filter(GENERATED, (0, 1, 1, 0)))
+    assert (metric.name, metric.num_images) == ("swd", 40)
+    value, noise_floor = _measured(metric, HELD_OUT)
+    assert value == 0
+    assert noise_floor == _value(metric, evenly(TRAIN, 40))
+    assert 0 < noise_floor < _value(metric, scipy.ndimage.gaussian_filter(GENERATED, (0, 1, 1, 0)))
 
 
 def test_the_same_seed_gives_the_same_number() -> None:
@@ -79,7 +89,7 @@ def test_real_images_sorted_by_class_are_taken_from_all_classes() -> None:
     np.testing.assert_array_equal(evenly(dark, 50), dark)
 
 
-def test_the_real_images_are_prepared_once_a_key(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_real_images_are_prepared_once_a_fingerprint(monkeypatch: pytest.MonkeyPatch) -> None:
     prepared = []
     real_projections = sliced_wasserstein.sorted_projections
 
@@ -88,11 +98,11 @@ def test_the_real_images_are_prepared_once_a_key(monkeypatch: pytest.MonkeyPatch
         return real_projections(*arguments, **settings)  # type: ignore[arg-type]
 
     monkeypatch.setattr(sliced_wasserstein, "sorted_projections", counted)
-    monkeypatch.setattr(registry, "_prepared", type(registry._prepared)())
+    monkeypatch.setattr(preparation, "_prepared", type(preparation._prepared)())
     for _ in range(3):
-        _swd(key="a")
-    assert len(prepared) == 2  # held out, and training images for the noise
-    _swd(key="b")
+        _swd(fingerprint="a")
+    assert len(prepared) == 2  # held out, and training images for the noise floor
+    _swd(fingerprint="b")
     assert len(prepared) == 4
 
 
