@@ -39,9 +39,7 @@ class AppendedLines:
             content = folder.read(name) or b""
             self._lines = bytearray(content + _missing_newline(content))
         self._interval_s = seconds_between_writes
-        self._next_write_s = (
-            time.monotonic()
-        )  # the first line is written at once: it shows whether the place can be written
+        self._next_write_s = time.monotonic()  # the first line shows at once whether it can be written
         self._is_written = True
 
     def append(self, line: bytes) -> None:
