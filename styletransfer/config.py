@@ -1,7 +1,7 @@
-"""The configuration of a style transfer: every setting, its default and its rule live here and nowhere else.
+"""The configuration of a style transfer: every setting with its default and its rule.
 
-A `StyleConfig` decides, with its pictures, one stylized picture completely. It travels as JSON inside the
-picture's file and comes back with `StyleConfig.from_dict`.
+A `StyleConfig` and the pictures decide a stylized picture completely. It is saved as JSON inside the file and
+read back with `StyleConfig.from_dict`. Names of statistics and optimizers come from their modules.
 """
 
 import dataclasses
@@ -9,20 +9,28 @@ import itertools
 import math
 import re
 from collections.abc import Sequence
-from typing import Literal
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import tyro
 
 from common.errors import require, require_between
 from common.settings import Precision, Settings
+from styletransfer.transfer.optimizers import OPTIMIZERS
+from styletransfer.transfer.statistics import STATISTICS
 
-OptimizerName = Literal["adam", "lbfgs"]
-StatisticsName = Literal["gram", "wasserstein"]
+if TYPE_CHECKING:  # mypy cannot read a Literal that is computed
+    OptimizerName = str
+    StatisticsName = str
+else:
+    OptimizerName = Literal[*OPTIMIZERS.names]
+    StatisticsName = Literal[*STATISTICS.names]
 VariationName = Literal["l2", "l1", "huber"]
 Colours = Literal["style", "luminance", "lab"]
 
 STARTS = ("content", "noise", "gray")
 LEAST_SIZE_PX, MOST_SIZE_PX = 16, 16_384
 _LAYER = re.compile(r"relu[1-9]_[1-9]")
-_COARSEST_PX = 64  # below it the deeper taps see a handful of positions
+_COARSEST_PX = 64  # smaller, the deeper taps have only a handful of positions
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -40,8 +48,7 @@ class StyleConfig(Settings):
     """Iterations at a scale over those at the next finer one."""
     start: str = "content"
     """content, noise, gray, or a picture's file."""
-    optimizer: OptimizerName = "lbfgs"
-    """lbfgs: history 10, clamped at the end; adam: with averaged iterates, clamped at every step."""
+    optimizer: Annotated[OptimizerName, tyro.conf.arg(help=OPTIMIZERS.help())] = "lbfgs"
     lr: float = 0.01
     """Adam's step in units of the pixels' range of 1."""
     averaging: float = 0.1
@@ -52,24 +59,22 @@ class StyleConfig(Settings):
     """Weight of the total variation."""
     tv: VariationName = "l2"
     """Total variation: l2, l1, or huber."""
-    statistics: StatisticsName = "gram"
-    """gram: Gram matrices (Gatys et al. 2016); wasserstein: distance of Gaussians with the features' means
-    and covariances."""
+    statistics: Annotated[StatisticsName, tyro.conf.arg(help=STATISTICS.help())] = "gram"
     content_layers: tuple[str, ...] = ("relu4_1",)
     content_layer_weights: tuple[float, ...] = ()
-    """One a layer; their sum does not matter; none: equal."""
+    """One per layer; their sum does not matter; none: equal."""
     style_layers: tuple[str, ...] = ("relu1_1", "relu2_1", "relu3_1", "relu4_1")
     style_layer_weights: tuple[float, ...] = ()
-    """One a layer; their sum does not matter; none: equal."""
+    """One per layer; their sum does not matter; none: equal."""
     style_blend: tuple[float, ...] = ()
-    """One weight a style where there are several; their sum does not matter; none: equal."""
+    """One weight per style where there are several; their sum does not matter; none: equal."""
     style_scale: float = 1.0
     """Longer side of the style pictures over that of the content; they are never enlarged."""
     colours: Colours = "style"
     """style: those of the style; luminance: the content's, the style only moves the lightness; lab: the
-    content's palette, to which the style picture is matched before."""
+    content's palette, to which the style picture is matched first."""
     features: Literal["compact", "vgg19"] = "compact"
-    """Network to look through: compact needs no download."""
+    """Network that reads the pictures; compact needs no download."""
     weights: str | None = None
     """The network's weights: a file, or random:SEED; default: its own."""
     pooling: Literal["average", "max"] | None = None
@@ -77,10 +82,10 @@ class StyleConfig(Settings):
     precision: Precision = "auto"
     """auto: bf16 where the device computes it fast, else fp32. Moments and losses are fp32 always."""
     tile: int = 0
-    """Side in pixels of the tiles in which the network looks at a picture, to need less memory, at the same
-    result; 0: whole."""
+    """Side in pixels of the tiles in which the network reads a picture: needs less memory, gives the same
+    result; 0: whole pictures."""
     seed: int = 0
-    """Decides the start from noise."""
+    """Random seed of the start from noise."""
 
     def __post_init__(self) -> None:
         self._check_sizes()
@@ -173,7 +178,7 @@ class StyleConfig(Settings):
         return tuple(0.5**back for back in reversed(range(count)))
 
     def iterations_by_scale(self) -> tuple[int, ...]:
-        """How `iterations` divide over the scales, coarse to fine, at least 1 each."""
+        """The iterations at each scale, coarse to fine, at least 1 each; their sum is `iterations`."""
         count = len(self.scale_shares())
         parts = [self.coarser_iterations**back for back in reversed(range(count))]
         spare = self.iterations - count
@@ -185,7 +190,7 @@ class StyleConfig(Settings):
         return tuple(dict.fromkeys((*self.content_layers, *self.style_layers)))
 
     def last_tap(self) -> str:
-        """The deepest of them; what comes after it need not be computed."""
+        """The deepest of the taps; the network needs no layers beyond it."""
         return max(self.taps(), key=lambda tap: [int(part) for part in tap.removeprefix("relu").split("_")])
 
     def layer_shares(self, kind: Literal["content", "style"]) -> dict[str, float]:
@@ -206,7 +211,7 @@ class StyleConfig(Settings):
         return _shares(self.style_blend, num_styles)
 
     def start_file(self) -> str | None:
-        """The file to start from, None where the start is no file."""
+        """The file to start from, None where the start is not a file."""
         return None if self.start in STARTS else self.start
 
     @staticmethod

@@ -1,4 +1,4 @@
-"""How long a batch will take and how much memory a worker, estimated before it begins; pure."""
+"""Estimates, before a batch begins, of the seconds per pair and of the memory per worker."""
 
 import itertools
 import statistics
@@ -9,6 +9,7 @@ import torch
 from common.device import autocast_dtype
 from perceptual.loading import FeatureNetwork
 from styletransfer.config import StyleConfig
+from styletransfer.transfer.optimizers import OPTIMIZERS
 from styletransfer.transfer.stylize import stylize
 from styletransfer.transfer.tiles import reach, stride_of
 
@@ -16,13 +17,12 @@ _CALIBRATION_PX = 64
 _CALIBRATION_STEPS = 6
 _ASPECT = 0.75  # of a photo, shorter side over longer
 
-# Peaks of processes on Linux, two networks at 256 to 1024 pixels: Python with PyTorch and Ray; what does not
-# grow with the picture; the activations, over what they are themselves; and the picture, its gradient and
-# Adam's moments, or the ten pairs of vectors and their copies that L-BFGS goes by.
+# From the peaks of processes on Linux, two networks at 256 to 1024 pixels: Python with PyTorch and Ray; what
+# does not grow with the picture; peak memory for activations over their own size. The picture, its gradient
+# and the optimizer's state are the optimizer's `bytes_per_pixel`.
 _PROCESS_BYTES = 750 * 2**20
 _FIXED_BYTES = 150 * 2**20
 _ACTIVATIONS_FACTOR = 3.0
-_BYTES_PER_PIXEL = {"adam": 100, "lbfgs": 400}
 
 
 def pixel_steps(config: StyleConfig) -> float:
@@ -49,7 +49,7 @@ def measured_seconds(config: StyleConfig, network: FeatureNetwork, *, threads: i
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
     try:
-        stylize(picture, picture, small, network=network, on_step=lambda done: stamps.append(done.seconds))
+        stylize(picture, picture, small, network=network, on_step=lambda step: stamps.append(step.seconds))
     finally:
         torch.set_num_threads(before)
     # the first one is slower: memory is fresh and kernels are chosen
@@ -58,20 +58,20 @@ def measured_seconds(config: StyleConfig, network: FeatureNetwork, *, threads: i
 
 
 def worker_bytes(config: StyleConfig, network: FeatureNetwork, *, batch: int = 1) -> int:
-    """Memory that a worker needs at its peak to draw `batch` pairs together, within a third or so."""
+    """Peak memory of a worker that stylizes `batch` pairs together, accurate to about a third."""
     pixels = config.size**2 * _ASPECT * batch
-    seen = pixels
+    read = pixels
     if config.tile:
-        seen = min(seen, batch * (config.tile + 2 * reach(network.taps, config.taps())) ** 2)
+        read = min(read, batch * (config.tile + 2 * reach(network.taps, config.taps())) ** 2)
     element = 4 if autocast_dtype(config.precision, torch.device("cpu")) is None else 2
-    activations = seen * _channels_per_pixel(network) * element
+    activations = read * _channels_per_pixel(network) * element
     weights = sum(weight.numel() * weight.element_size() for weight in network.parameters())
     return round(
         _PROCESS_BYTES
         + _FIXED_BYTES
         + 2 * weights
         + _ACTIVATIONS_FACTOR * activations
-        + _BYTES_PER_PIXEL[config.optimizer] * pixels
+        + OPTIMIZERS[config.optimizer].bytes_per_pixel * pixels
     )
 
 
@@ -79,12 +79,12 @@ def style_bytes(config: StyleConfig, network: FeatureNetwork) -> int:
     """Bytes of a prepared style."""
     channels = dict(zip(network.taps, (layer.out_channels for layer in network.layers()), strict=True))
     moments = sum(channels[tap] * (channels[tap] + 1) * 4 for tap in config.style_layers)
-    # where each style is fitted to its content, the picture itself is kept
+    # where each style is matched to its content, the picture itself is kept
     picture = 0 if config.colours == "style" else round(3 * (config.size * config.style_scale) ** 2)
     return moments * len(config.scale_shares()) + picture
 
 
 def _channels_per_pixel(network: FeatureNetwork) -> float:
-    """Activations that a pixel causes up to the last tap."""
+    """Activations per pixel of the picture, up to the last tap."""
     taps = zip(network.taps, network.layers(), strict=True)
     return sum(layer.out_channels / stride_of(tap) ** 2 for tap, layer in taps)

@@ -1,58 +1,42 @@
-"""What a batch will do, decided before it begins: which pairs, under which names, in which order; pure."""
+"""The plan of a batch: which pairs are stylized, why, under which names and in which order."""
 
 import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 
-from common.errors import ConfigError, require
+from common.errors import ConfigError
 from common.storage.folder import Folder
 from common.text import printable
-from perceptual.loading import FeatureNetwork, load_network
-from styletransfer.commands import PREVIEW_FOLDER, Batch
-from styletransfer.config import StyleConfig
-from styletransfer.pictures.writing import SUFFIX, Format, check_size, format_of, read_settings
+from styletransfer.pictures.writing import SUFFIX, format_of, read_settings
+from styletransfer.planning.batch_request import BatchRequest
 from styletransfer.planning.estimate import style_bytes
-from styletransfer.planning.inputs import Inputs, find_inputs
-from styletransfer.planning.keys import NetworkKey, is_lossy, network_key, prepared_key, settings_hash
 from styletransfer.planning.manifest import Entry, read_manifest
 from styletransfer.planning.output_names import assign_names
 from styletransfer.planning.pairs import Kind, Need, Pair
-from styletransfer.planning.staleness import todo
-from styletransfer.planning.variants import preview_of, variants_of
-from styletransfer.transfer.features import Reader
+from styletransfer.planning.staleness import (
+    Reason,
+    is_lossy,
+    network_key,
+    prepared_key,
+    settings_hash,
+    stale_pairs,
+)
 
-# prepared styles are small, and each is kept until every content was drawn in it
+# prepared styles are small; each is kept until every content has been stylized with it
 _MOST_STYLES_AT_ONCE = 64
 _STYLES_BYTES = 512 * 2**20
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Request:
-    """A command, checked as far as can be without what was done before; nothing is written yet."""
+class BatchPlan:
+    """What a batch will do."""
 
-    out: Folder
-    inputs: Inputs
-    variants: Mapping[str, StyleConfig]
-    networks: Mapping[NetworkKey, FeatureNetwork]
-    format: Format
-    quality: int
-    redo: bool
-
-    def network(self, variant: str) -> FeatureNetwork:
-        """What that variant looks through."""
-        return self.networks[network_key(self.variants[variant])]
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Plan:
-    """What is to be done."""
-
-    request: Request
+    request: BatchRequest
     outputs: Mapping[Pair, str]
-    """Every pair's picture, in the order of the contact sheet."""
-    reasons: Mapping[Pair, str]
-    """Why a pair is to be drawn."""
-    todo: Sequence[Pair]
-    """The pairs of `reasons`, in the order in which they are drawn."""
+    """Name of every pair's picture, in the order of the contact sheet."""
+    reasons: Mapping[Pair, Reason]
+    """Why a pair must be stylized, in the same order; pairs that are up to date are absent."""
+    stale: Sequence[Pair]
+    """The pairs of `reasons`, in the order in which they are stylized."""
     styles_at_once: int
     """How many styles that order needs at a time."""
     content_digests: Mapping[str, str]
@@ -60,10 +44,10 @@ class Plan:
     settings_hashes: Mapping[str, str]
     weights_hashes: Mapping[str, str]
     seconds_before: Mapping[str, float]
-    """Mean seconds that a pair took in earlier runs, by variants that ran with these settings."""
+    """Mean seconds per pair in earlier runs, by variant, for variants that ran with these settings."""
 
     def needs(self, pair: Pair) -> tuple[Need, ...]:
-        """What the pair is drawn from."""
+        """The prepared pictures that a pair needs."""
         inputs, config = self.request.inputs, self.request.variants[pair.variant]
         names: dict[Kind, str] = {"content": pair.content, "style": pair.style}
         if pair.content in inputs.mask_of:
@@ -73,54 +57,11 @@ class Plan:
         return tuple(Need(kind, name, prepared_key(config, kind)) for kind, name in names.items())
 
 
-def make_request(command: Batch) -> Request:
-    """Find the pictures and load the networks.
+def make_plan(request: BatchRequest) -> BatchPlan:
+    """Compare a request with what the output folder holds; nothing is written.
 
-    Raises: ConfigError, one line, for whatever is wrong with the command, its pictures or the weights.
-    """
-    base = preview_of(command.style) if command.preview else command.style
-    variants = variants_of(base, command.sweep)
-    out = Folder(command.places[-1], flag="OUT")
-    for config in variants.values():
-        config.blend(1)
-        require(
-            config.optimizer == "adam" or command.batch <= 1,
-            f"--batch {command.batch} needs --optimizer adam, not {config.optimizer}; leave --batch out",
-        )
-        check_size(command.format, (config.size, config.size))
-        require(
-            config.start_file() == base.start_file(),
-            "--sweep start takes content, noise and gray, but no files; give the file by --start alone",
-        )
-    inputs = find_inputs(command.places, pairs=command.pairs, mask=command.mask, start=base.start_file())
-    require(
-        not (inputs.asked and command.sweep),
-        "--sweep makes several pictures of a pair, and --pairs has a column output that names one; "
-        "leave that column out",
-    )
-    networks: dict[NetworkKey, FeatureNetwork] = {}
-    for config in variants.values():
-        key = network_key(config)
-        if key not in networks:
-            networks[key] = load_network(
-                config.features, weights=config.weights, pooling=config.pooling, last_tap=key.last_tap
-            )
-        Reader(networks[key], config.taps(), precision=config.precision)  # checks the layers
-    return Request(
-        out=out.child(PREVIEW_FOLDER) if command.preview else out,
-        inputs=inputs,
-        variants=variants,
-        networks=networks,
-        format=command.format,
-        quality=command.quality,
-        redo=command.redo,
-    )
-
-
-def make_plan(request: Request) -> Plan:
-    """Compare what is asked for with what the output's folder holds.
-
-    Raises: ConfigError when that cannot be read, or a file not made here lies where a picture belongs.
+    Raises: ConfigError when the folder cannot be read, or when a file that was not made here has the name of
+    an output.
     """
     inputs, variants = request.inputs, request.variants
     entries = read_manifest(request.out)
@@ -132,46 +73,44 @@ def make_plan(request: Request) -> Plan:
         earlier={pair: entry.output for pair, entry in entries.items()},
         asked=inputs.asked,
     )
-    start_digest = inputs.start_digest()
-    formats = {request.format, *map(format_of, inputs.asked.values())}
-    hashes = {
-        variant: settings_hash(
-            config,
-            start_digest=start_digest,
-            quality=request.quality if any(map(is_lossy, formats)) else None,
-        )
-        for variant, config in variants.items()
-    }
+    hashes = _settings_hashes(request)
     digests = {key: network.digest for key, network in request.networks.items()}
-    plan = Plan(
-        request=request,
-        outputs=outputs,
-        reasons={},
-        todo=(),
-        styles_at_once=_styles_at_once(request),
-        content_digests=inputs.content_digests(),
-        style_digests=inputs.style_digests(),
-        settings_hashes=hashes,
-        weights_hashes={variant: digests[network_key(config)] for variant, config in variants.items()},
-        seconds_before=_mean_seconds(entries.values(), hashes),
-    )
-    _refuse_strangers(
+    known = {
+        "content_digests": inputs.content_digests(),
+        "style_digests": inputs.style_digests(),
+        "settings_hashes": hashes,
+        "weights_hashes": {variant: digests[network_key(config)] for variant, config in variants.items()},
+    }
+    _refuse_foreign_files(
         request.out, (set(outputs.values()) & present) - {entry.output for entry in entries.values()}
     )
-    reasons = _reasons(plan, entries, present)
-    return dataclasses.replace(plan, reasons=reasons, todo=in_blocks(reasons, plan.styles_at_once))
+    reasons: dict[Pair, Reason] = (
+        dict.fromkeys(outputs, "asked for")
+        if request.redo
+        else stale_pairs(outputs, entries, present=present, **known)
+    )
+    styles_at_once = _styles_at_once(request)
+    return BatchPlan(
+        request=request,
+        outputs=outputs,
+        reasons=reasons,
+        stale=in_blocks(reasons, styles_at_once),
+        styles_at_once=styles_at_once,
+        seconds_before=_mean_seconds(entries.values(), hashes),
+        **known,
+    )
 
 
 def in_blocks(pairs: Iterable[Pair], styles_at_once: int) -> list[Pair]:
-    """Pairs in an order that needs at most `styles_at_once` styles at a time, and one content after another.
+    """Order pairs so that at most `styles_at_once` styles are needed at a time, contents one after another.
 
-    With no more styles than that each picture is needed once; else each style once, and each content once a
-    block of styles.
+    With no more styles than that, each picture is prepared once; with more, each style is prepared once and
+    each content once per block of styles.
     """
     pairs = list(pairs)
-    contents = _places(pair.content for pair in pairs)
-    styles = _places(pair.style for pair in pairs)
-    variants = _places(pair.variant for pair in pairs)
+    contents = _positions(pair.content for pair in pairs)
+    styles = _positions(pair.style for pair in pairs)
+    variants = _positions(pair.variant for pair in pairs)
     return sorted(
         pairs,
         key=lambda pair: (
@@ -183,14 +122,27 @@ def in_blocks(pairs: Iterable[Pair], styles_at_once: int) -> list[Pair]:
     )
 
 
-def _places(names: Iterable[str]) -> dict[str, int]:
-    return {name: place for place, name in enumerate(dict.fromkeys(names))}
+def _positions(names: Iterable[str]) -> dict[str, int]:
+    return {name: position for position, name in enumerate(dict.fromkeys(names))}
 
 
-def _refuse_strangers(out: Folder, names: Iterable[str]) -> None:
-    """Raise `ConfigError` for a file that is no picture of ours: it would be overwritten.
+def _settings_hashes(request: BatchRequest) -> dict[str, str]:
+    formats = {request.format, *map(format_of, request.inputs.asked.values())}
+    start_digest = request.inputs.start_digest()
+    return {
+        variant: settings_hash(
+            config,
+            start_digest=start_digest,
+            quality=request.quality if any(map(is_lossy, formats)) else None,
+        )
+        for variant, config in request.variants.items()
+    }
 
-    One of ours may be missing in the manifest: a batch that was killed between the two.
+
+def _refuse_foreign_files(out: Folder, names: Iterable[str]) -> None:
+    """Raise `ConfigError` for a file that this program did not make: it would be overwritten.
+
+    A picture made here may be missing in the manifest: the batch was killed between writing the two.
     """
     for name in sorted(names):
         try:
@@ -202,26 +154,7 @@ def _refuse_strangers(out: Folder, names: Iterable[str]) -> None:
             ) from None
 
 
-def _reasons(plan: Plan, entries: Mapping[Pair, Entry], present: set[str]) -> dict[Pair, str]:
-    request = plan.request
-    if request.redo:
-        return dict.fromkeys(plan.outputs, "asked for")
-    reasons: dict[Pair, str] = {}
-    for variant in request.variants:
-        reasons |= todo(
-            {pair: output for pair, output in plan.outputs.items() if pair.variant == variant},
-            entries,
-            content_digests=plan.content_digests,
-            style_digests=plan.style_digests,
-            settings_hashes=plan.settings_hashes,
-            weights_hash=plan.weights_hashes[variant],
-            present=present,
-        )
-    # in the order of the contact sheet
-    return {pair: reasons[pair] for pair in plan.outputs if pair in reasons}
-
-
-def _styles_at_once(request: Request) -> int:
+def _styles_at_once(request: BatchRequest) -> int:
     sizes = {
         prepared_key(config, "style"): style_bytes(config, request.network(variant))
         for variant, config in request.variants.items()
@@ -230,8 +163,10 @@ def _styles_at_once(request: Request) -> int:
 
 
 def _mean_seconds(entries: Iterable[Entry], hashes: Mapping[str, str]) -> dict[str, float]:
-    taken: dict[str, list[float]] = {}
+    seconds: dict[str, list[float]] = {}
     for entry in entries:
         if entry.state == "done" and entry.seconds:
-            taken.setdefault(entry.settings_hash, []).append(entry.seconds)
-    return {variant: sum(taken[key]) / len(taken[key]) for variant, key in hashes.items() if key in taken}
+            seconds.setdefault(entry.settings_hash, []).append(entry.seconds)
+    return {
+        variant: sum(seconds[key]) / len(seconds[key]) for variant, key in hashes.items() if key in seconds
+    }

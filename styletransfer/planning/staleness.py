@@ -1,32 +1,57 @@
-"""Which pairs a batch has to do, decided from what is known; pure."""
+"""Which pairs are missing or out of date, and which settings that depends on."""
 
+import dataclasses
 import hashlib
 import json
 from collections.abc import Container, Mapping
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
+from styletransfer.config import StyleConfig
+from styletransfer.pictures.writing import Format
 from styletransfer.planning.manifest import Entry
-from styletransfer.planning.pairs import Pair
+from styletransfer.planning.pairs import Kind, Pair
 
 Reason = Literal[
-    "new", "failed before", "renamed", "file gone", "content changed", "style changed", "settings changed",
-    "weights changed",
+    "asked for", "new", "failed before", "renamed", "file gone", "content changed", "style changed",
+    "settings changed", "weights changed",
 ]  # fmt: skip
 
+# settings that decide what the network sees in a picture, at every scale
+_NETWORK_SETTINGS = ("size", "scales", "colours", "features", "weights", "pooling", "precision")
+_SETTINGS_OF_KIND: dict[Kind, tuple[str, ...]] = {
+    "content": (*_NETWORK_SETTINGS, "content_layers"),
+    "style": (*_NETWORK_SETTINGS, "style_layers", "style_scale"),
+    "mask": ("size",),
+    "start": ("size",),
+}
+# A change of these alone makes no picture stale: tiles do not change the result; of the weights and of a
+# start from a file the bytes are compared, not the names.
+_WITHOUT_EFFECT = {"tile", "weights", "start"}
 
-def todo(
+
+class NetworkKey(NamedTuple):
+    """The settings that decide which network is loaded."""
+
+    features: str
+    weights: str | None
+    pooling: str | None
+    last_tap: str
+
+
+def stale_pairs(
     outputs: Mapping[Pair, str],
     entries: Mapping[Pair, Entry],
     *,
     content_digests: Mapping[str, str],
     style_digests: Mapping[str, str],
     settings_hashes: Mapping[str, str],
-    weights_hash: str,
+    weights_hashes: Mapping[str, str],
     present: Container[str],
 ) -> dict[Pair, Reason]:
-    """The pairs of `outputs` (pair -> name of its picture) that are to do, each with the first reason.
+    """The pairs that must be stylized, in the order of `outputs`, each with the first reason that applies.
 
-    `settings_hashes` is by variant. `present` holds the names of the files in the output folder.
+    outputs: pair -> name of its picture. entries: last manifest entry of each pair. settings_hashes and
+    weights_hashes: by variant. present: names of the files in the output folder.
     """
     reasons: dict[Pair, Reason] = {}
     for pair, output in outputs.items():
@@ -41,7 +66,7 @@ def todo(
             reasons[pair] = "style changed"
         elif entry.settings_hash != settings_hashes[pair.variant]:
             reasons[pair] = "settings changed"
-        elif entry.weights_hash != weights_hash:
+        elif entry.weights_hash != weights_hashes[pair.variant]:
             reasons[pair] = "weights changed"
         elif entry.output != output:
             reasons[pair] = "renamed"
@@ -50,7 +75,36 @@ def todo(
     return reasons
 
 
+def network_key(config: StyleConfig) -> NetworkKey:
+    """The network that a configuration uses."""
+    return NetworkKey(config.features, config.weights, config.pooling, config.last_tap())
+
+
+def prepared_key(config: StyleConfig, kind: Kind) -> str:
+    """Equal for configurations that can share a prepared picture of that kind."""
+    return hash_settings({name: getattr(config, name) for name in _SETTINGS_OF_KIND[kind]})
+
+
+def settings_hash(config: StyleConfig, *, start_digest: str, quality: int | None) -> str:
+    """Equal for settings that give the same files; weights are compared separately.
+
+    quality: of lossy formats, else None.
+    """
+    settings: dict[str, Any] = {
+        field.name: getattr(config, field.name)
+        for field in dataclasses.fields(config)
+        if field.name not in _WITHOUT_EFFECT
+    }
+    start = start_digest or config.start
+    return hash_settings({**settings, "scales": config.scale_shares(), "start": start, "quality": quality})
+
+
+def is_lossy(format: Format) -> bool:
+    """Whether the format has a quality setting."""
+    return format in ("jpeg", "webp")
+
+
 def hash_settings(settings: Mapping[str, Any]) -> str:
-    """Hex; equal for equal settings, in whatever order and process."""
+    """Hex digest, equal for equal settings in any order and any process."""
     text = json.dumps(settings, sort_keys=True, default=str, separators=(",", ":"))
     return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()

@@ -1,4 +1,4 @@
-"""Keeping the content's colours: luminance and chroma, CIE Lab, matching the palette of a style to it."""
+"""Keeps the content's colours: luminance and chroma, CIE Lab, matching a style's palette to the content."""
 
 import torch
 from torch import Tensor

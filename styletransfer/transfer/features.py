@@ -1,4 +1,4 @@
-"""What a network sees in a picture, whole or tile by tile; what is made of it, others say."""
+"""Reads the features of pictures from a network, whole or tile by tile."""
 
 from collections.abc import Iterable, Sequence
 from typing import Protocol
@@ -10,7 +10,7 @@ from torch import Tensor
 from common.device import autocast_dtype
 from common.errors import require
 from common.settings import Precision
-from styletransfer.transfer.statistics import Moments, moments
+from styletransfer.transfer.moments import Moments, moments
 from styletransfer.transfer.tiles import Tile, reach, stride_of, tiles_of
 
 Features = dict[str, Tensor]
@@ -31,8 +31,8 @@ class Network(Protocol):
 class Reader:
     """Reads a picture's features at some taps, in tiles of `tile_px` pixels a side or whole for 0.
 
-    Pictures are (N, 1 or 3, H, W) in [0, 1]; grey is read as RGB with three equal channels. One that is
-    smaller than a position of the deepest tap is continued by its border pixels.
+    Pictures are (N, 1 or 3, H, W) in [0, 1]; grey is read as RGB with three equal channels. A picture smaller
+    than one position of the deepest tap is padded with its border pixels.
 
     Raises: ConfigError for a tap that the network does not have.
     """
@@ -45,15 +45,20 @@ class Reader:
         for tap in self.taps:
             require(
                 tap in network.taps,
-                f"{tap} is no layer of the network; choose among {', '.join(network.taps)}",
+                f"{tap} is not a layer of the network; choose among {', '.join(network.taps)}",
             )
         self._stride = max(stride_of(tap) for tap in self.taps)
         self._margin = reach(network.taps, self.taps)
 
+    def padded_size(self, height: int, width: int) -> tuple[int, int]:
+        """Height and width after padding."""
+        return max(height, self._stride), max(width, self._stride)
+
     def padded(self, pictures: Tensor) -> Tensor:
-        """Pictures as the network is given them, large enough for every tap."""
+        """Pictures as the network is given them, at least one position of every tap large."""
         height, width = pictures.shape[2:]
-        below, right = max(0, self._stride - height), max(0, self._stride - width)
+        padded_height, padded_width = self.padded_size(height, width)
+        below, right = padded_height - height, padded_width - width
         return F.pad(pictures, (0, right, 0, below), mode="replicate") if below or right else pictures
 
     def tiles(self, padded: Tensor) -> list[Tile]:
@@ -62,7 +67,7 @@ class Reader:
         return tiles_of(height, width, self._tile_px, margin=self._margin, stride=self._stride)
 
     def read(self, seen: Tensor, tile: Tile) -> Features:
-        """The tile's own features from what it must see, cut out of padded pictures."""
+        """The features of a tile. seen: the tile with its margin, as `cut` returns it."""
         device = seen.device
         dtype = autocast_dtype(self._precision, device)
         with torch.autocast(device.type, dtype, enabled=dtype is not None):
@@ -97,12 +102,12 @@ class Reader:
 
 
 def cut(padded: Tensor, tile: Tile) -> Tensor:
-    """What the tile must see."""
+    """The part of padded pictures that the tile needs: itself and its margin."""
     return padded[:, :, slice(*tile.seen_rows), slice(*tile.seen_columns)]
 
 
 def places(tile: Tile, tap: str) -> tuple[slice, slice]:
-    """Where the tile's own features lie in those of the whole picture."""
+    """Rows and columns of the tile's features within those of the whole picture."""
     stride = stride_of(tap)
     return slice(*tile.rows.over(stride)), slice(*tile.columns.over(stride))
 

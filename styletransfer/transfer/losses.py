@@ -1,43 +1,96 @@
-"""Terms of the objective that rest on pixels or on features place by place; style is in `statistics`.
+"""The terms of the objective: content, style and total variation.
 
-Every term is a mean or a ratio, so that its weight means the same for every network and size.
+A new term is a subclass of `LossTerm` and one entry in `loss_terms`. Every term is a mean or a ratio, so that
+its weight means the same for every network and size.
 """
 
-import dataclasses
 from collections.abc import Callable, Sequence
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from styletransfer.config import VariationName
-from styletransfer.transfer.statistics import exactly
+from styletransfer.config import StyleConfig, VariationName
+from styletransfer.transfer.features import Features, places
+from styletransfer.transfer.moments import Moments, exactly, moments
+from styletransfer.transfer.statistics import STATISTICS
+from styletransfer.transfer.targets import ScaleTargets
+from styletransfer.transfer.tiles import Tile, stride_of
 
 _TINY = 1e-12
 HUBER_STEP = 0.05
 """Difference between neighbours, of 1, up to which Huber's variation is quadratic."""
 
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Losses:
-    """The terms as they are, without their weights, and the weighted sum."""
-
-    content: float
-    style: float
-    variation: float
-    total: float
-
-
-_TERMS = tuple(field.name for field in dataclasses.fields(Losses))
+Losses = dict[str, float]
+"""The value of each term by name, without its weight, and their weighted sum as `total`."""
 
 
 def mean_losses(losses: Sequence[Losses]) -> Losses:
     """The mean of each term over several pictures."""
-    sums = zip(*(dataclasses.astuple(each) for each in losses), strict=True)
-    return Losses(**dict(zip(_TERMS, (sum(values) / len(losses) for values in sums), strict=True)))
+    return {name: sum(each[name] for each in losses) / len(losses) for name in losses[0]}
 
 
-class ContentLoss:
-    """Squared distance of features from a picture's own, over the sum of their squares; 0 at the picture.
+class LossTerm:
+    """One term of the objective: a value per picture, which is multiplied by `weight`.
+
+    A term is computed from sums over pixels and over positions of features. Features arrive tile by tile, and
+    the sums of all tiles are added up before `value` is called, so that tiles do not change the result.
+    """
+
+    name: str
+    weight: float
+
+    def pixel_sums(self, pictures: Tensor) -> list[Tensor]:
+        """What the term needs from the pixels of pictures (N, C, H, W)."""
+        return []
+
+    def tile_sums(self, features: Features, tile: Tile) -> list[Tensor]:
+        """What the term needs from features (N, C, h, w) by tap; `tile` is their place in the picture."""
+        return []
+
+    def value(self, sums: Sequence[Tensor]) -> Tensor:
+        """(N,): the term, from its pixel sums followed by its tile sums; by default their only one."""
+        (only,) = sums
+        return only
+
+
+def loss_terms(
+    config: StyleConfig, targets: ScaleTargets, *, size: tuple[int, int], masks: Tensor | None
+) -> list[LossTerm]:
+    """The terms of the objective at one scale.
+
+    size: (height, width) of the pictures as the network is given them. masks: (N or 1, K, *size), where each
+    style goes, from 0, nowhere, to 1; None: everywhere.
+    """
+    return [
+        ContentLoss(config, targets),
+        StyleLoss(config, targets, size=size, masks=masks),
+        VariationLoss(config),
+    ]
+
+
+class ContentLoss(LossTerm):
+    """Distance from the features of the content picture, the mean over layers by their weights."""
+
+    name = "content"
+
+    def __init__(self, config: StyleConfig, targets: ScaleTargets) -> None:
+        self.weight = config.content_weight
+        self._layers = {
+            tap: (share, FeatureDistance(targets.content[tap]))
+            for tap, share in config.layer_shares("content").items()
+        }
+
+    def tile_sums(self, features: Features, tile: Tile) -> list[Tensor]:
+        parts = []
+        for tap, (share, distance) in self._layers.items():
+            rows, columns = places(tile, tap)
+            parts.append(share * distance(features[tap], rows.start, columns.start))
+        return [sum(parts[1:], start=parts[0])]
+
+
+class FeatureDistance:
+    """Squared distance of features from a target, over the sum of its squares; 0 at the target.
 
     Gatys et al. 2016, section 2.1, relative to the target, as the style distances are. target: (N, C, H, W).
     """
@@ -47,18 +100,73 @@ class ContentLoss:
         self._energy = exactly(target).square().sum(dim=(1, 2, 3)).clamp_min(_TINY)
 
     def __call__(self, features: Tensor, top: int = 0, left: int = 0) -> Tensor:
-        """(N,): the part of the loss that features (N, C, h, w), cut out at (top, left), contribute."""
+        """(N,): the part of the distance that features (N, C, h, w), cut out at (top, left), contribute."""
         height, width = features.shape[2:]
         target = self._target[:, :, top : top + height, left : left + width]
         return (exactly(features) - exactly(target)).square().sum(dim=(1, 2, 3)) / self._energy
 
 
+class StyleLoss(LossTerm):
+    """Distance from the statistics of the styles, the mean over layers and styles by their weights."""
+
+    name = "style"
+
+    def __init__(
+        self, config: StyleConfig, targets: ScaleTargets, *, size: tuple[int, int], masks: Tensor | None
+    ) -> None:
+        self.weight = config.style_weight
+        self._shares = config.layer_shares("style")
+        statistic = STATISTICS[config.statistics]
+        self._distances = {tap: statistic(targets.styles[tap]) for tap in self._shares}
+        some = next(iter(targets.styles.values())).mean
+        self._blend = some.new_tensor(config.blend(some.shape[1]))
+        self._position_weights = {tap: _position_weights(tap, size, masks) for tap in self._shares}
+
+    def tile_sums(self, features: Features, tile: Tile) -> list[Tensor]:
+        sums: list[Tensor] = []
+        for tap, weights in self._position_weights.items():
+            rows, columns = places(tile, tap)
+            part = weights[:, :, rows, columns] if isinstance(weights, Tensor) else weights
+            sums += moments(features[tap], part)
+        return sums
+
+    def value(self, sums: Sequence[Tensor]) -> Tensor:
+        found = [Moments(mean, second) for mean, second in zip(sums[::2], sums[1::2], strict=True)]
+        parts = [
+            share * self._distances[tap](each)
+            for (tap, share), each in zip(self._shares.items(), found, strict=True)
+        ]
+        return (torch.stack(parts).sum(dim=0) * self._blend).sum(dim=1)
+
+
+def _position_weights(tap: str, size: tuple[int, int], masks: Tensor | None) -> Tensor | float:
+    """The weight of each position of a layer; they add up to 1 for every style that goes anywhere."""
+    stride = stride_of(tap)
+    if masks is None:
+        return 1 / ((size[0] // stride) * (size[1] // stride))
+    # shrunk as the network shrinks the picture, so that a position's weight is the mask of what it sees
+    shrunk = F.avg_pool2d(masks, stride)
+    return shrunk / shrunk.sum(dim=(2, 3), keepdim=True).clamp_min(_TINY)
+
+
+class VariationLoss(LossTerm):
+    """Total variation of the pixels."""
+
+    name = "variation"
+
+    def __init__(self, config: StyleConfig) -> None:
+        self.weight, self._kind = config.tv_weight, config.tv
+
+    def pixel_sums(self, pictures: Tensor) -> list[Tensor]:
+        return [total_variation(pictures, self._kind)]
+
+
 def total_variation(pictures: Tensor, kind: VariationName) -> Tensor:
     """(N,): mean over the differences between neighbours down, plus the same across; pictures (N, C, H, W).
 
-    l2: their squares (Mahendran and Vedaldi 2015 with exponent 2); l1: their amounts (Rudin et al. 1992,
-    anisotropic); huber: squares up to HUBER_STEP, then amounts, with the slope of l1 and the value 0 at 0.
-    A picture of one row has no differences down: they count as 0.
+    l2: their squares (Mahendran and Vedaldi 2015 with exponent 2); l1: their absolute values (Rudin et al.
+    1992, anisotropic); huber: squares up to HUBER_STEP, then absolute values, with the slope of l1 and the
+    value 0 at 0. A picture of one row has no differences down: they count as 0.
     """
     down = pictures[:, :, 1:] - pictures[:, :, :-1]
     across = pictures[:, :, :, 1:] - pictures[:, :, :, :-1]

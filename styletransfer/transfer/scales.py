@@ -1,4 +1,4 @@
-"""Pictures as tensors and the sizes they go through, coarse to fine; not what is optimised at a size."""
+"""Pictures as tensors, resizing, and the sizes from coarse to fine at which a picture is optimized."""
 
 import math
 from typing import NamedTuple
@@ -13,7 +13,7 @@ from styletransfer.config import StyleConfig
 
 _ROUNDING = 1e-3  # what resizing and colour profiles may leave beyond [0, 1]
 
-Picture = np.ndarray | Tensor
+ImageArray = np.ndarray | Tensor
 """RGB (H, W, 3), as floats in [0, 1] or as bytes."""
 
 
@@ -25,10 +25,10 @@ class Scale(NamedTuple):
     iterations: int
 
 
-def plan(config: StyleConfig, height: int, width: int) -> list[Scale]:
-    """The scales for a content picture of this size: the last has the longer side `config.size`.
+def content_scales(config: StyleConfig, height: int, width: int) -> list[Scale]:
+    """The scales for a content picture of this size; the last one's longer side is `config.size`.
 
-    The plan of a picture that has the last size already is the same.
+    They are the same for a picture that has the last size already.
     """
     finest = fitted(height, width, config.size)
     steps = zip(config.scale_shares(), config.iterations_by_scale(), strict=True)
@@ -36,8 +36,8 @@ def plan(config: StyleConfig, height: int, width: int) -> list[Scale]:
 
 
 def style_sizes(config: StyleConfig, height: int, width: int) -> list[tuple[int, int]]:
-    """Heights and widths of a style picture at the scales: at most its own, enlarged it would lack detail."""
-    own = max(height, width)
+    """Heights and widths of a style picture at the scales: never larger than its own."""
+    own = max(height, width)  # enlarged, it would lack detail
     finest = fitted(height, width, min(own, config.size * config.style_scale))
     return [
         fitted(*finest, min(max(finest), config.size * config.style_scale * share))
@@ -51,7 +51,9 @@ def fitted(height: int, width: int, longer_side: float) -> tuple[int, int]:
     return max(1, math.floor(height * factor + 0.5)), max(1, math.floor(width * factor + 0.5))
 
 
-def as_tensor(picture: Picture, *, name: str = "the picture", device: torch.device | str = "cpu") -> Tensor:
+def as_tensor(
+    picture: ImageArray, *, name: str = "the picture", device: torch.device | str = "cpu"
+) -> Tensor:
     """(H, W, 3) -> float32 (1, 3, H, W) in [0, 1] on the device, in the memory format channels_last.
 
     Raises: ConfigError for another shape or type, for values outside [0, 1], and for an empty picture.
@@ -64,7 +66,7 @@ def as_tensor(picture: Picture, *, name: str = "the picture", device: torch.devi
     return channels_last(values.permute(2, 0, 1).unsqueeze(0))
 
 
-def mask_tensor(mask: Picture, *, device: torch.device | str = "cpu") -> Tensor:
+def mask_tensor(mask: ImageArray, *, device: torch.device | str = "cpu") -> Tensor:
     """Grey (H, W) -> float32 (1, 1, H, W) in [0, 1] on the device.
 
     Raises: ConfigError for another shape or type, for values outside [0, 1], and for an empty mask.
@@ -77,8 +79,8 @@ def mask_tensor(mask: Picture, *, device: torch.device | str = "cpu") -> Tensor:
     return values[None, None]
 
 
-def _shared(picture: Picture) -> Tensor:
-    """The same numbers as a tensor; copied where they may not be written to, of which PyTorch would warn."""
+def _shared(picture: ImageArray) -> Tensor:
+    """The same numbers as a tensor; a read-only array is copied, since PyTorch warns about it."""
     if isinstance(picture, np.ndarray) and not picture.flags.writeable:
         picture = picture.copy()
     return torch.as_tensor(picture)
@@ -91,7 +93,7 @@ def as_array(pictures: Tensor) -> np.ndarray:
 
 
 def resized(pictures: Tensor, height: int, width: int) -> Tensor:
-    """Bicubic, without aliases where smaller, clamped to [0, 1]; (N, C, H, W), unchanged if of that size."""
+    """Pictures (N, C, H, W) resized by an antialiased bicubic filter, clamped to [0, 1]."""
     if pictures.shape[2:] == (height, width):
         return pictures
     grown = F.interpolate(pictures, (height, width), mode="bicubic", antialias=True, align_corners=False)

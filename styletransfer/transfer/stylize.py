@@ -1,4 +1,4 @@
-"""One picture in another's style, from pictures to a picture; files, folders and Ray are others'."""
+"""Stylizes pictures: from a content and its styles, as arrays, to the stylized picture."""
 
 import dataclasses
 import time
@@ -9,19 +9,26 @@ import torch
 from torch import Tensor
 
 from styletransfer.config import StyleConfig
-from styletransfer.transfer import optimizers
 from styletransfer.transfer.colours import luminance, with_chroma
 from styletransfer.transfer.features import Network
 from styletransfer.transfer.losses import Losses, mean_losses
 from styletransfer.transfer.objective import Objective
-from styletransfer.transfer.request import Job, check_jobs, contents_of, goals_of, masks_of, start_of
-from styletransfer.transfer.scales import Picture, Scale, as_array, plan, resized
+from styletransfer.transfer.optimizers import OPTIMIZERS, Optimized, Report
+from styletransfer.transfer.request import (
+    TransferRequest,
+    check_requests,
+    contents_of,
+    masks_of,
+    start_of,
+    targets_of,
+)
+from styletransfer.transfer.scales import ImageArray, Scale, as_array, content_scales, resized
 from styletransfer.transfer.targets import ContentTargets, StyleTargets
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Progress:
-    """How far a style transfer is: `done` of `total` evaluations, the last at scale `scale` of `scales`."""
+    """Progress of a style transfer: `done` of `total` evaluations, the last at scale `scale` of `scales`."""
 
     done: int
     total: int
@@ -35,10 +42,10 @@ class Progress:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Stylized:
-    """A stylized picture, float32 (H, W, 3) in [0, 1], and how it came about.
+    """A stylized picture, float32 (H, W, 3) in [0, 1], with its losses and times.
 
-    losses: at the end, before the content's colours are put back. stayed_finite: false where a loss or a
-    gradient was not, once or more, and the optimizer went back.
+    losses: at the end, before the content's colours are restored. stayed_finite: false where a loss or a
+    gradient was not finite and the optimizer stepped back.
     """
 
     picture: np.ndarray
@@ -49,27 +56,28 @@ class Stylized:
 
 
 def stylize(
-    content: Picture,
-    styles: Picture | Sequence[Picture],
+    content: ImageArray,
+    styles: ImageArray | Sequence[ImageArray],
     config: StyleConfig,
     *,
     network: Network,
-    masks: Sequence[Picture | None] | None = None,
-    start: Picture | None = None,
+    masks: Sequence[ImageArray | None] | None = None,
+    start: ImageArray | None = None,
     content_targets: ContentTargets | None = None,
     style_targets: Sequence[StyleTargets] | None = None,
     device: torch.device | str = "cpu",
     on_step: Callable[[Progress], None] | None = None,
 ) -> Stylized:
-    """Draw the content picture in one style or in a blend of several.
+    """Stylize the content picture in one style or in a blend of several.
 
-    Gatys et al. 2016, coarse to fine: the picture is optimised small, enlarged, and goes on. What else is
-    given, see `Job`. Same pictures, settings and number of threads: the same pixels.
+    Gatys et al. 2016, coarse to fine: the picture is optimized at a small size, enlarged, and optimized
+    further. For masks, start and targets see `TransferRequest`. The same pictures, settings and number of
+    threads give the same pixels.
 
-    Raises: ConfigError for pictures that are none, layers that the network lacks, numbers of styles, masks
-    and blend weights that do not agree, and a loss that does not stay finite.
+    Raises: ConfigError for arrays that are not pictures, layers that the network lacks, numbers of styles,
+    masks and blend weights that do not agree, and a loss that does not stay finite.
     """
-    job = Job(
+    request = TransferRequest(
         content=content,
         styles=[styles] if isinstance(styles, np.ndarray | Tensor) else styles,
         masks=masks,
@@ -77,55 +85,48 @@ def stylize(
         content_targets=content_targets,
         style_targets=style_targets,
     )
-    return stylize_together([job], config, network=network, device=device, on_step=on_step)[0]
+    return stylize_together([request], config, network=network, device=device, on_step=on_step)[0]
 
 
 def stylize_together(
-    jobs: Sequence[Job],
+    requests: Sequence[TransferRequest],
     config: StyleConfig,
     *,
     network: Network,
     device: torch.device | str = "cpu",
     on_step: Callable[[Progress], None] | None = None,
 ) -> list[Stylized]:
-    """Draw several pairs as one batch, each as it would be alone; `seconds_by_scale` is each one's share.
+    """Stylize several pairs as one batch, each as it would be alone; `seconds_by_scale` is each one's share.
 
-    Their contents must have one size after scaling and their numbers of styles must agree. L-BFGS takes one
-    pair: its steps would depend on the others. `on_step` is told the mean losses.
+    Their contents must have the same size after scaling, and their numbers of styles must agree. L-BFGS takes
+    one pair: its steps would depend on the others. `on_step` gets the mean losses.
 
-    Raises: as `stylize`, and ConfigError for pairs that do not go together.
+    Raises: as `stylize`, and ConfigError for pairs that cannot share a batch.
     """
-    check_jobs(jobs, config)
-    contents = contents_of(jobs, config, device)
+    check_requests(requests, config)
+    contents = contents_of(requests, config, device)
     height, width = contents.shape[2:]
-    scales = plan(config, height, width)
-    masks = masks_of(jobs, height, width, device)
-    goals = goals_of(jobs, config, network=network, device=device)
-    drawn = luminance(contents) if config.colours == "luminance" else contents
-    canvas = start_of(jobs, config, resized(drawn, scales[0].height, scales[0].width))
-    follow = _Follower(scales, len(jobs), on_step)
+    scales = content_scales(config, height, width)
+    masks = masks_of(requests, height, width, device)
+    targets = targets_of(requests, config, network=network, device=device)
+    source = luminance(contents) if config.colours == "luminance" else contents
+    canvas = start_of(requests, config, resized(source, scales[0].height, scales[0].width))
+    optimize = OPTIMIZERS[config.optimizer].optimize
+    follow = _ProgressTracker(scales, len(requests), on_step)
 
-    for index, (scale, (content, styles)) in enumerate(zip(scales, goals, strict=True)):
+    for index, (scale, goal) in enumerate(zip(scales, targets, strict=True)):
         canvas = resized(canvas, scale.height, scale.width)
         mask = None if masks is None else resized(masks, scale.height, scale.width)
-        objective = Objective(
-            network,
-            config,
-            height=scale.height,
-            width=scale.width,
-            content=content,
-            styles=styles,
-            masks=mask,
-        )
-        lowered = optimizers.lower(canvas, objective, scale.iterations, config, report=follow.reporter(index))
-        canvas = lowered.pictures
+        objective = Objective(network, config, goal, height=scale.height, width=scale.width, masks=mask)
+        optimized = optimize(canvas, objective, scale.iterations, config, follow.reporter(index))
+        canvas = optimized.pictures
         if mask is not None:
-            # nothing but the style moves a pixel, so where none goes the content stays as it is
+            # only a style changes pixels: where none goes, the content stays as it is
             reach = mask.sum(dim=1, keepdim=True).clamp(0, 1)
-            canvas = torch.lerp(resized(drawn, scale.height, scale.width), canvas, reach)
-        follow.scale_ended(lowered)
+            canvas = torch.lerp(resized(source, scale.height, scale.width), canvas, reach)
+        follow.scale_ended(optimized)
 
-    losses = objective.judge(canvas)
+    losses = objective.losses(canvas)
     pictures = with_chroma(canvas, contents) if config.colours == "luminance" else canvas
     return [
         Stylized(
@@ -139,18 +140,18 @@ def stylize_together(
     ]
 
 
-class _Follower:
-    """Counts evaluations and seconds, and passes them on."""
+class _ProgressTracker:
+    """Counts evaluations and seconds, and reports them to `on_step`."""
 
     def __init__(
-        self, scales: Sequence[Scale], num_jobs: int, on_step: Callable[[Progress], None] | None
+        self, scales: Sequence[Scale], num_pictures: int, on_step: Callable[[Progress], None] | None
     ) -> None:
-        self._scales, self._num_jobs, self._on_step = scales, num_jobs, on_step
+        self._scales, self._num_pictures, self._on_step = scales, num_pictures, on_step
         self._began = self._scale_began = time.monotonic()
         self.done, self.seconds_by_scale, self.stayed_finite = 0, list[float](), True
 
-    def reporter(self, index: int) -> optimizers.Report:
-        """What the optimizer at that scale calls after every evaluation."""
+    def reporter(self, index: int) -> Report:
+        """The callback that the optimizer at that scale calls after every evaluation."""
         scale, total = self._scales[index], sum(scale.iterations for scale in self._scales)
 
         def report(losses: list[Losses]) -> None:
@@ -171,9 +172,9 @@ class _Follower:
 
         return report
 
-    def scale_ended(self, lowered: optimizers.Lowered) -> None:
-        """Note a scale's time and trouble."""
+    def scale_ended(self, optimized: Optimized) -> None:
+        """Record the scale's seconds, and whether its losses stayed finite."""
         now = time.monotonic()
-        self.seconds_by_scale.append((now - self._scale_began) / self._num_jobs)
+        self.seconds_by_scale.append((now - self._scale_began) / self._num_pictures)
         self._scale_began = now
-        self.stayed_finite &= lowered.stayed_finite
+        self.stayed_finite &= optimized.stayed_finite

@@ -1,4 +1,6 @@
-"""What a picture is drawn to at every scale, computed once: the content's features, the styles' moments."""
+"""Optimization targets for each scale, computed once: the content's features and the styles' moments."""
+
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -7,45 +9,54 @@ from common.errors import ConfigError
 from styletransfer.config import StyleConfig
 from styletransfer.transfer.colours import luminance, match_lab, match_luminance
 from styletransfer.transfer.features import Features, Network, Reader
-from styletransfer.transfer.scales import Picture, as_tensor, plan, resized, style_sizes
-from styletransfer.transfer.statistics import Moments
+from styletransfer.transfer.moments import Moments
+from styletransfer.transfer.scales import ImageArray, as_tensor, content_scales, resized, style_sizes
 
 ContentTargets = list[Features]
-"""One a scale, coarse to fine: the features of the content at its layers, (1, C, h, w)."""
+"""One per scale, coarse to fine: the features of the content at its layers, (1, C, h, w)."""
 
 StyleTargets = list[dict[str, Moments]]
-"""One a scale, coarse to fine: the moments of the style at its layers, N = K = 1."""
+"""One per scale, coarse to fine: the moments of the style at its layers, N = K = 1."""
+
+
+class ScaleTargets(NamedTuple):
+    """Targets of N pictures at one scale: content features (N, C, h, w), style moments (N, K, ...)."""
+
+    content: Features
+    styles: dict[str, Moments]
 
 
 def content_targets(
-    content: Picture, config: StyleConfig, *, network: Network, device: torch.device | str = "cpu"
+    content: ImageArray, config: StyleConfig, *, network: Network, device: torch.device | str = "cpu"
 ) -> ContentTargets:
-    """What the content is recognized by, whatever the style.
+    """The features of a content picture at every scale; they do not depend on the style.
 
-    Raises: ConfigError for a picture that is none and a layer that the network does not have.
+    Raises: ConfigError for an array that is not a picture and a layer that the network does not have.
     """
     picture = as_tensor(content, name="the content picture", device=device)
     if config.colours == "luminance":
         picture = luminance(picture)
     reader = Reader(network, config.content_layers, precision=config.precision, tile_px=config.tile)
     height, width = picture.shape[2:]
-    *coarser, finest = plan(config, height, width)
+    *coarser, finest = content_scales(config, height, width)
     picture = resized(picture, finest.height, finest.width)
     return [reader.features(resized(picture, scale.height, scale.width)) for scale in (*coarser, finest)]
 
 
 def style_targets(
-    style: Picture,
+    style: ImageArray,
     config: StyleConfig,
     *,
     network: Network,
-    content: Picture | None = None,
+    content: ImageArray | None = None,
     device: torch.device | str = "cpu",
 ) -> StyleTargets:
-    """What the style is recognized by; the same for every content unless `config.colours` keeps its colours.
+    """The moments of a style picture at every scale.
 
-    Raises: ConfigError for a picture that is none, for a layer that the network does not have, and for
-    colours of a content that is not given.
+    They depend on the content only where `config.colours` keeps its colours.
+
+    Raises: ConfigError for an array that is not a picture, a layer that the network does not have, and a
+    missing content whose colours are to be kept.
     """
     picture = as_tensor(style, name="the style picture", device=device)
     *coarser, finest = style_sizes(config, *picture.shape[2:])
@@ -61,7 +72,7 @@ def style_targets(
 
 
 def _recoloured(style: Tensor, content: Tensor, config: StyleConfig) -> Tensor:
-    content = resized(content, *plan(config, *content.shape[2:])[-1][:2])
+    content = resized(content, *content_scales(config, *content.shape[2:])[-1][:2])
     if config.colours == "lab":
         return match_lab(style, content)
     return match_luminance(luminance(style), luminance(content))

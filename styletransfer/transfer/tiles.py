@@ -1,7 +1,7 @@
-"""Where the tiles of a picture lie and how far the network looks beyond them; not what is done in a tile.
+"""Tiles that cover a picture, and the margin that the network needs around each.
 
-A tile is read with a margin as wide as the deepest layer's receptive field and starts where its pooling
-starts, so that its features are those of the whole picture. The rest of the margin is cut away.
+A tile is read with a margin as wide as the deepest layer's receptive field, and starts at a multiple of that
+layer's stride, so that its features equal those of the whole picture. The features of the margin are dropped.
 """
 
 import itertools
@@ -13,7 +13,7 @@ from perceptual.network import stage_of
 
 
 class Span(NamedTuple):
-    """Places from `start` up to, not including, `stop`."""
+    """Positions from `start` up to, not including, `stop`."""
 
     start: int
     stop: int
@@ -23,12 +23,12 @@ class Span(NamedTuple):
         return Span(self.start // stride, self.stop // stride)
 
     def within(self, other: "Span") -> slice:
-        """Where this lies in what was cut out at `other`."""
+        """This span as a slice of an array that was cut out at `other`."""
         return slice(self.start - other.start, self.stop - other.start)
 
 
 class Tile(NamedTuple):
-    """What is kept of a tile, and what the network must see for it, in pixels of the picture."""
+    """A tile and the tile with its margin, which the network must see, in pixels of the picture."""
 
     rows: Span
     columns: Span
@@ -37,7 +37,7 @@ class Tile(NamedTuple):
 
 
 def stride_of(tap: str) -> int:
-    """Pixels a side that one position of the tap stands for."""
+    """Pixels per side of one position of the tap."""
     return 1 << (stage_of(tap) - 1)
 
 
@@ -54,7 +54,7 @@ def reach(network_taps: Sequence[str], taps: Iterable[str]) -> int:
 def tiles_of(height: int, width: int, side: int, *, margin: int, stride: int) -> list[Tile]:
     """Tiles of at most about `side` pixels a side that cover the picture once; one for side 0.
 
-    Inner borders lie on multiples of `stride`, the deepest layer's, as does the beginning of what is seen.
+    Inner borders, and where a margin starts, are multiples of `stride`, which is the deepest layer's.
     """
     if side == 0:
         whole = Span(0, height), Span(0, width)

@@ -10,9 +10,10 @@ from PIL import Image
 from common.storage.folder import Folder
 from styletransfer.commands import parse_command
 from styletransfer.pictures.reading import read_picture
+from styletransfer.planning.batch_request import make_request
 from styletransfer.planning.manifest import Entry, read_manifest
 from styletransfer.planning.pairs import Pair
-from styletransfer.planning.plan import Plan, make_plan, make_request
+from styletransfer.planning.plan import BatchPlan, make_plan
 from styletransfer.transfer import stylize
 from tests.styletransfer.tiny import picture
 
@@ -45,7 +46,7 @@ def quick(*flags: str) -> list[str]:
     return [*flags, *(word for flag, value in _QUICK.items() if flag not in flags for word in (flag, value))]
 
 
-def plan_of(*flags: str) -> Plan:
+def plan_of(*flags: str) -> BatchPlan:
     """The plan of a command with quick settings."""
     return make_plan(make_request(parse_command(quick(*flags))))
 
@@ -68,7 +69,7 @@ def pixels(path: Path) -> np.ndarray:
     return np.asarray(Image.open(path))
 
 
-def stylized_alone(plan: Plan, root: Path, content: str, style: str) -> np.ndarray:
+def stylized_alone(plan: BatchPlan, root: Path, content: str, style: str) -> np.ndarray:
     """What a single call makes of the same files."""
     [config] = plan.request.variants.values()
     photo = read_picture(root / "photos" / content, long_side_px=config.size, enlarge=True).rgb

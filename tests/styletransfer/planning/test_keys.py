@@ -3,7 +3,7 @@
 import dataclasses
 
 from styletransfer.config import StyleConfig
-from styletransfer.planning.keys import prepared_key, settings_hash
+from styletransfer.planning.staleness import prepared_key, settings_hash
 
 
 def test_what_is_prepared_is_shared_exactly_where_it_is_the_same() -> None:

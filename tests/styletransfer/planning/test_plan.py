@@ -16,13 +16,13 @@ from common.storage.folder import Folder
 from styletransfer.pictures.writing import write_picture
 from styletransfer.planning.manifest import Entry, Manifest
 from styletransfer.planning.pairs import Pair, product
-from styletransfer.planning.plan import Plan, in_blocks
+from styletransfer.planning.plan import BatchPlan, in_blocks
 from tests.styletransfer.folders import make_folders, plan_of, save
 
 pytestmark = pytest.mark.usefixtures("cache")
 
 
-def finish(plan: Plan, *pairs: Pair, state: Literal["done", "failed"] = "done", seconds: float = 2.0) -> None:
+def finish(plan: BatchPlan, *pairs: Pair, state: Literal["done", "failed"] = "done", seconds: float = 2.0) -> None:
     """Leave behind what a batch would have left of these pairs, or of all."""
     with Manifest(plan.request.out) as manifest:
         for pair in pairs or plan.outputs:
@@ -45,7 +45,7 @@ def finish(plan: Plan, *pairs: Pair, state: Literal["done", "failed"] = "done", 
 
 def test_a_new_batch_has_the_whole_product_to_do(tmp_path: Path) -> None:
     plan = plan_of(*make_folders(tmp_path, 3, 2))
-    assert plan.todo == product(["c0.png", "c1.png", "c2.png"], ["s0.png", "s1.png"])
+    assert plan.stale == product(["c0.png", "c1.png", "c2.png"], ["s0.png", "s1.png"])
     assert set(plan.reasons.values()) == {"new"}
     assert plan.outputs[Pair("c1.png", "s0.png")] == "c1__s0.png"
     assert not (tmp_path / "out").exists(), "a plan writes nothing"
@@ -125,7 +125,7 @@ def test_the_manifest_s_pairs_keep_their_names(tmp_path: Path) -> None:
     save(tmp_path / "photos" / "c0.jpg")
     plan = plan_of(*places)
     assert plan.outputs[Pair("c0.png", "s0.png")] == "c0__s0.png"
-    assert plan.todo == [Pair("c0.jpg", "s0.png")]
+    assert plan.stale == [Pair("c0.jpg", "s0.png")]
 
 
 # --- pairs, masks, a start
@@ -146,7 +146,7 @@ def test_a_table_of_pairs_replaces_the_product_and_needs_no_folders(tmp_path: Pa
     }
     table = write_pairs(tmp_path, "content,style\nphotos/c1.png,paintings/s0.png\n")
     plan = plan_of(places[2], "--pairs", table)
-    assert plan.todo == [Pair("photos/c1.png", "paintings/s0.png")]
+    assert plan.stale == [Pair("photos/c1.png", "paintings/s0.png")]
 
 
 @pytest.mark.parametrize("flag", ["--mask", "--start"])
@@ -163,7 +163,7 @@ def test_masks_are_found_by_name_or_are_one_for_all(tmp_path: Path) -> None:
     places = make_folders(tmp_path, 3, 1)
     save(tmp_path / "masks" / "c1.jpg")
     plan = plan_of(*places, "--mask", str(tmp_path / "masks"))
-    kinds = {pair.content: [need.kind for need in plan.needs(pair)] for pair in plan.todo}
+    kinds = {pair.content: [need.kind for need in plan.needs(pair)] for pair in plan.stale}
     plain, masked = ["content", "style"], ["content", "style", "mask"]
     assert kinds == {"c0.png": plain, "c1.png": masked, "c2.png": plain}
     one = plan_of(*places, "--mask", str(tmp_path / "masks" / "c1.jpg"))
@@ -179,8 +179,8 @@ def test_a_start_from_a_file_is_read_once_for_all_and_its_change_is_seen(tmp_pat
     places = make_folders(tmp_path, 2, 1)
     save(tmp_path / "start.png")
     plan = plan_of(*places, "--start", str(tmp_path / "start.png"))
-    assert {need for pair in plan.todo for need in plan.needs(pair) if need.kind == "start"} == {
-        plan.needs(plan.todo[0])[2]
+    assert {need for pair in plan.stale for need in plan.needs(pair) if need.kind == "start"} == {
+        plan.needs(plan.stale[0])[2]
     }
     finish(plan)
     assert plan_of(*places, "--start", str(tmp_path / "start.png")).todo == []

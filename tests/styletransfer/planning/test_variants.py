@@ -24,8 +24,8 @@ def test_a_sweep_is_every_combination_in_order_with_names_that_say_so(tmp_path: 
     plan = plan_of(*make_folders(tmp_path, 1, 1), "--sweep", "style-weight=10,1", "--sweep", "tv=l1,l2")
     variants = ["style-weight=10, tv=l1", "style-weight=10, tv=l2", "style-weight=1, tv=l1"]
     variants.append("style-weight=1, tv=l2")
-    assert list(plan.outputs) == plan.todo == product(["c0.png"], ["s0.png"], variants)
-    assert plan.outputs[plan.todo[0]] == "c0__s0__style-weight=10-tv=l1.png"
+    assert list(plan.outputs) == plan.stale == product(["c0.png"], ["s0.png"], variants)
+    assert plan.outputs[plan.stale[0]] == "c0__s0__style-weight=10-tv=l1.png"
     configs = plan.request.variants
     assert [(c.style_weight, c.tv) for c in configs.values()] == [
         (10, "l1"),
@@ -34,7 +34,7 @@ def test_a_sweep_is_every_combination_in_order_with_names_that_say_so(tmp_path: 
         (1, "l2"),
     ]
     assert len(set(plan.settings_hashes.values())) == 4
-    assert len({need for pair in plan.todo for need in plan.needs(pair)}) == 2, "they share what is prepared"
+    assert len({need for pair in plan.stale for need in plan.needs(pair)}) == 2, "they share what is prepared"
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from styletransfer.transfer.losses import HUBER_STEP, ContentLoss, Losses, mean_losses, total_variation
+from styletransfer.transfer.losses import HUBER_STEP, FeatureDistance, mean_losses, total_variation
 
 PENALTIES = {
     "l2": lambda d: d * d,
@@ -56,7 +56,7 @@ def test_the_gradient_of_variation_agrees_with_finite_differences(kind: str) -> 
 
 def test_content_is_the_squared_distance_relative_to_the_target() -> None:
     target, features = random_pictures(2, 3, 4, 5), random_pictures(2, 3, 4, 5, seed=1)
-    found = ContentLoss(target)(features)
+    found = FeatureDistance(target)(features)
     for index in range(2):
         difference = np.linalg.norm(features[index] - target[index])
         assert float(found[index]) == pytest.approx(difference**2 / np.linalg.norm(target[index]) ** 2)
@@ -64,12 +64,12 @@ def test_content_is_the_squared_distance_relative_to_the_target() -> None:
 
 def test_content_is_zero_at_the_target_and_one_at_nothing() -> None:
     target = random_pictures(1, 3, 4, 5)
-    assert float(ContentLoss(target)(target)) == 0
-    assert float(ContentLoss(target)(torch.zeros_like(target))) == pytest.approx(1)
+    assert float(FeatureDistance(target)(target)) == 0
+    assert float(FeatureDistance(target)(torch.zeros_like(target))) == pytest.approx(1)
 
 
 def test_content_of_parts_adds_up_to_that_of_the_whole() -> None:
-    loss, features = ContentLoss(random_pictures(1, 3, 4, 6)), random_pictures(1, 3, 4, 6, seed=1)
+    loss, features = FeatureDistance(random_pictures(1, 3, 4, 6)), random_pictures(1, 3, 4, 6, seed=1)
     parts = (
         loss(features[:, :, :3, :2])
         + loss(features[:, :, 3:, :2], top=3)
@@ -79,11 +79,11 @@ def test_content_of_parts_adds_up_to_that_of_the_whole() -> None:
 
 
 def test_the_gradient_of_content_agrees_with_finite_differences() -> None:
-    loss = ContentLoss(random_pictures(1, 2, 3, 3))
+    loss = FeatureDistance(random_pictures(1, 2, 3, 3))
     assert torch.autograd.gradcheck(loss, (random_pictures(1, 2, 3, 3, seed=1).requires_grad_(),))
 
 
 def test_mean_losses_are_the_mean_of_each_term() -> None:
-    first = Losses(content=1.0, style=2.0, variation=3.0, total=4.0)
-    second = Losses(content=3.0, style=6.0, variation=5.0, total=0.0)
-    assert mean_losses([first, second]) == Losses(content=2.0, style=4.0, variation=4.0, total=2.0)
+    first = {"content": 1.0, "style": 2.0, "variation": 3.0, "total": 4.0}
+    second = {"content": 3.0, "style": 6.0, "variation": 5.0, "total": 0.0}
+    assert mean_losses([first, second]) == {"content": 2.0, "style": 4.0, "variation": 4.0, "total": 2.0}

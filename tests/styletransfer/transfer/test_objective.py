@@ -11,10 +11,11 @@ from torch import Tensor
 from perceptual.network import CompactNetwork
 from styletransfer.config import StyleConfig
 from styletransfer.transfer.features import Reader
+from styletransfer.transfer.moments import Moments, moments
 from styletransfer.transfer.objective import Objective
-from styletransfer.transfer.request import Job, goals_of
+from styletransfer.transfer.request import TransferRequest, targets_of
 from styletransfer.transfer.scales import as_tensor, resized
-from styletransfer.transfer.statistics import Moments, moments
+from styletransfer.transfer.targets import ScaleTargets
 from tests.styletransfer.tiny import picture, tiny_config, tiny_network
 
 NETWORK = tiny_network()
@@ -35,13 +36,15 @@ def objective_for(
     return Objective(
         network,
         config,
+        ScaleTargets(
+            content=reader.features(as_tensor(content)),
+            styles={
+                tap: Moments(*(torch.cat([each[tap][part] for each in seen], dim=1) for part in range(2)))
+                for tap in config.style_layers
+            },
+        ),
         height=height,
         width=width,
-        content=reader.features(as_tensor(content)),
-        styles={
-            tap: Moments(*(torch.cat([each[tap][part] for each in seen], dim=1) for part in range(2)))
-            for tap in config.style_layers
-        },
         masks=masks,
     )
 
@@ -81,20 +84,22 @@ def test_the_gradient_agrees_with_finite_differences(statistics: str) -> None:
     objective = Objective(
         network,
         config,
+        ScaleTargets(
+            content=network(content, config.content_layers),
+            styles={tap: moments(found) for tap, found in network(style, config.style_layers).items()},
+        ),
         height=9,
         width=8,
-        content=network(content, config.content_layers),
-        styles={tap: moments(found) for tap, found in network(style, config.style_layers).items()},
     )
     canvas = as_tensor(picture(9, 8, seed=2)).double()
-    judged = objective(canvas)
+    evaluated = objective(canvas)
     random = torch.Generator().manual_seed(0)
     for _ in range(5):
         direction = torch.randn(canvas.shape, generator=random, dtype=torch.float64)
         step = 1e-6
         up, down = (objective(canvas + sign * step * direction).terms[0, -1] for sign in (1, -1))
         expected = float(up - down) / (2 * step)
-        found = float((judged.gradient * direction).sum()) / canvas.numel()
+        found = float((evaluated.gradient * direction).sum()) / canvas.numel()
         assert found == pytest.approx(expected, rel=1e-4)
 
 
@@ -102,27 +107,29 @@ def test_the_total_is_the_weighted_sum_of_the_terms() -> None:
     config = tiny_config(content_weight=2.0, style_weight=30.0, tv_weight=5.0)
     objective = objective_for(config, picture(24, 32), [picture(30, 30, seed=1)])
     (losses,) = objective(as_tensor(picture(24, 32, seed=2))).losses()
-    expected = 2 * losses.content + 30 * losses.style + 5 * losses.variation
-    assert losses.total == pytest.approx(expected, rel=1e-5)
-    (judged,) = objective.judge(as_tensor(picture(24, 32, seed=2)))
-    assert dataclasses.astuple(judged) == pytest.approx(dataclasses.astuple(losses), rel=1e-5)
+    assert list(losses) == ["content", "style", "variation", "total"]
+    expected = 2 * losses["content"] + 30 * losses["style"] + 5 * losses["variation"]
+    assert losses["total"] == pytest.approx(expected, rel=1e-5)
+    (alone,) = objective.losses(as_tensor(picture(24, 32, seed=2)))
+    assert alone == pytest.approx(losses, rel=1e-5)
 
 
-def test_each_picture_of_a_batch_is_judged_as_if_alone() -> None:
+def test_each_picture_of_a_batch_is_evaluated_as_if_alone() -> None:
     config = tiny_config(scales=1, style_weight=1.0)
-    jobs = [
-        Job(content=picture(24, 32, seed=seed), styles=[picture(30, 40, seed=seed + 5)]) for seed in (0, 1)
+    requests = [
+        TransferRequest(content=picture(24, 32, seed=seed), styles=[picture(30, 40, seed=seed + 5)])
+        for seed in (0, 1)
     ]
     canvases = torch.cat([as_tensor(picture(24, 32, seed=seed)) for seed in (2, 3)])
 
-    def judged(of: list[Job], pictures: Tensor) -> tuple[Tensor, Tensor]:
-        ((content, styles),) = goals_of(of, config, network=NETWORK, device="cpu")
-        objective = Objective(NETWORK, config, height=24, width=32, content=content, styles=styles)
-        return tuple(objective(pictures))  # type: ignore[return-value]
+    def evaluated(of: list[TransferRequest], pictures: Tensor) -> tuple[Tensor, Tensor]:
+        (targets,) = targets_of(of, config, network=NETWORK, device="cpu")
+        found = Objective(NETWORK, config, targets, height=24, width=32)(pictures)
+        return found.terms, found.gradient
 
-    terms, gradient = judged(jobs, canvases)
+    terms, gradient = evaluated(requests, canvases)
     for index in range(2):
-        alone_terms, alone_gradient = judged(jobs[index : index + 1], canvases[index : index + 1])
+        alone_terms, alone_gradient = evaluated(requests[index : index + 1], canvases[index : index + 1])
         torch.testing.assert_close(terms[index : index + 1], alone_terms)
         torch.testing.assert_close(gradient[index : index + 1], alone_gradient, rtol=1e-3, atol=1e-4)
 
@@ -155,7 +162,7 @@ def test_a_masked_style_only_looks_where_its_mask_is_white() -> None:
     mask = torch.zeros(1, 1, 48, 64)
     mask[..., :24] = 1
     config = tiny_config(style_layers=("relu2_1",), content_weight=0, tv_weight=0, style_weight=1)
-    judged = objective_for(config, content, [style], masks=mask)(as_tensor(canvas))
+    evaluated = objective_for(config, content, [style], masks=mask)(as_tensor(canvas))
 
     def gram(pixels: np.ndarray, columns: int) -> np.ndarray:
         points = NETWORK(as_tensor(pixels), ["relu2_1"])["relu2_1"][0, :, :, :columns].flatten(1).double()
@@ -163,27 +170,27 @@ def test_a_masked_style_only_looks_where_its_mask_is_white() -> None:
 
     found, wanted = gram(canvas, 12), gram(style, 15)
     expected = np.linalg.norm(found - wanted) ** 2 / np.linalg.norm(wanted) ** 2
-    assert float(judged.terms[0, 1]) == pytest.approx(expected, rel=1e-4)
+    assert float(evaluated.terms[0, 1]) == pytest.approx(expected, rel=1e-4)
     # the last position that counts, of 2 pixels, looks 4 pixels beyond
-    assert float(judged.gradient[..., :24].abs().amin(dim=(1, 2)).max()) > 0
-    assert float(judged.gradient[..., 28:].abs().max()) == 0
+    assert float(evaluated.gradient[..., :24].abs().amin(dim=(1, 2)).max()) > 0
+    assert float(evaluated.gradient[..., 28:].abs().max()) == 0
 
 
 def test_a_black_mask_leaves_no_gradient_and_nothing_that_is_not_finite() -> None:
     config = tiny_config(content_weight=0, tv_weight=0, style_weight=1)
-    judged = objective_for(config, picture(24, 32), [picture(30, 30)], masks=torch.zeros(1, 1, 24, 32))(
+    evaluated = objective_for(config, picture(24, 32), [picture(30, 30)], masks=torch.zeros(1, 1, 24, 32))(
         as_tensor(picture(24, 32, seed=2))
     )
-    assert judged.is_finite()
-    assert float(judged.gradient.abs().max()) == 0
+    assert evaluated.is_finite()
+    assert float(evaluated.gradient.abs().max()) == 0
 
 
 @pytest.mark.parametrize(("height", "width"), [(1, 1), (1, 40), (3, 2)])
-def test_a_picture_smaller_than_a_position_of_the_deepest_layer_is_judged(height: int, width: int) -> None:
+def test_a_picture_smaller_than_a_position_of_the_deepest_layer_is_evaluated(height: int, width: int) -> None:
     objective = objective_for(tiny_config(), picture(height, width), [picture(1, 3, seed=1)])
-    judged = objective(as_tensor(picture(height, width, seed=2)))
-    assert judged.is_finite()
-    assert judged.gradient.shape == (1, 3, height, width)
+    evaluated = objective(as_tensor(picture(height, width, seed=2)))
+    assert evaluated.is_finite()
+    assert evaluated.gradient.shape == (1, 3, height, width)
 
 
 def balance(network: CompactNetwork, side: int, config: StyleConfig) -> float:

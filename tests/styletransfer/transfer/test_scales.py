@@ -8,7 +8,15 @@ from hypothesis import strategies as st
 
 from common.errors import ConfigError
 from styletransfer.config import StyleConfig
-from styletransfer.transfer.scales import as_array, as_tensor, fitted, mask_tensor, plan, resized, style_sizes
+from styletransfer.transfer.scales import (
+    as_array,
+    as_tensor,
+    content_scales,
+    fitted,
+    mask_tensor,
+    resized,
+    style_sizes,
+)
 from tests.styletransfer.tiny import picture
 
 SIDES = st.integers(1, 3000)
@@ -19,11 +27,11 @@ SIDES = st.integers(1, 3000)
 def test_scales_double_to_the_wanted_side_and_keep_the_aspect_ratio(
     height: int, width: int, size: int, scales: int
 ) -> None:
-    steps = plan(StyleConfig(size=size, scales=scales), height, width)
+    steps = content_scales(StyleConfig(size=size, scales=scales), height, width)
     assert max(steps[-1][:2]) == size
     assert scales in (0, len(steps))
     assert sum(step.iterations for step in steps) == 200
-    assert plan(StyleConfig(size=size, scales=scales), *steps[-1][:2]) == steps
+    assert content_scales(StyleConfig(size=size, scales=scales), *steps[-1][:2]) == steps
     for index, step in enumerate(reversed(steps)):
         factor = size / max(height, width) / 2**index
         assert step.iterations >= 1
@@ -49,13 +57,15 @@ def test_odd_aspect_ratios(height: int, width: int, expected: tuple[int, int]) -
 
 def test_by_default_the_coarsest_scale_has_64_to_127_pixels() -> None:
     for size, count in ((64, 1), (127, 1), (128, 2), (256, 3), (512, 4), (2048, 6)):
-        steps = plan(StyleConfig(size=size), size, size)
+        steps = content_scales(StyleConfig(size=size), size, size)
         assert len(steps) == count
         assert 64 <= steps[0].height < 128
 
 
 def test_scales_may_be_given_as_shares() -> None:
-    steps = plan(StyleConfig(size=300, scales=(0.3, 1.0), iterations=30, coarser_iterations=2), 100, 300)
+    steps = content_scales(
+        StyleConfig(size=300, scales=(0.3, 1.0), iterations=30, coarser_iterations=2), 100, 300
+    )
     assert [tuple(step) for step in steps] == [(30, 90, 20), (100, 300, 10)]
 
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from common.errors import ConfigError
 from styletransfer.transfer.colours import luminance
-from styletransfer.transfer.request import Job
+from styletransfer.transfer.request import TransferRequest
 from styletransfer.transfer.scales import as_tensor
 from styletransfer.transfer.stylize import Progress, stylize, stylize_together
 from styletransfer.transfer.targets import content_targets, style_targets
@@ -26,8 +26,8 @@ def test_the_style_comes_nearer_and_the_content_stays_in_sight() -> None:
     config = tiny_config(iterations=60)
     made = stylize(CONTENT, STYLE, config, network=NETWORK, on_step=steps.append)
     first = next(step for step in steps if step.scale == 0)
-    assert made.losses.style < 0.2 * first.losses.style
-    assert made.losses.content < 0.9
+    assert made.losses["style"] < 0.2 * first.losses["style"]
+    assert made.losses["content"] < 0.9
     assert made.picture.shape == CONTENT.shape
     assert made.picture.dtype == np.float32
     assert 0 <= made.picture.min() < made.picture.max() <= 1
@@ -130,18 +130,22 @@ def test_targets_are_made_once_a_scale() -> None:
 
 def test_a_batch_gives_what_each_pair_gives_alone() -> None:
     config = tiny_config(start="noise", optimizer="adam")
-    jobs = [
-        Job(content=picture(24, 32, seed=seed), styles=[picture(30, 20 + seed, seed=seed)], seed=seed)
+    requests = [
+        TransferRequest(
+            content=picture(24, 32, seed=seed), styles=[picture(30, 20 + seed, seed=seed)], seed=seed
+        )
         for seed in (3, 4, 5)
     ]
     steps: list[Progress] = []
-    together = stylize_together(jobs, config, network=NETWORK, on_step=steps.append)
+    together = stylize_together(requests, config, network=NETWORK, on_step=steps.append)
     assert len(steps) == config.iterations
-    for job, made in zip(jobs, together, strict=True):
-        alone = stylize(job.content, job.styles, dataclasses.replace(config, seed=job.seed), network=NETWORK)
+    for request, made in zip(requests, together, strict=True):
+        alone = stylize(
+            request.content, request.styles, dataclasses.replace(config, seed=request.seed), network=NETWORK
+        )
         # the order of sums may differ; Adam makes steps of one size out of the smallest gradients
         assert np.abs(made.picture - alone.picture).mean() < 2e-3
-        assert made.losses.total == pytest.approx(alone.losses.total, rel=1e-2)
+        assert made.losses["total"] == pytest.approx(alone.losses["total"], rel=1e-2)
 
 
 def test_where_the_mask_is_black_the_content_stays_exactly() -> None:
@@ -201,7 +205,7 @@ def test_bf16_gives_nearly_the_picture_of_fp32() -> None:
         stylize(CONTENT, STYLE, dataclasses.replace(config, precision=precision), network=NETWORK)
         for precision in ("fp32", "bf16")
     )
-    assert fast.losses.total == pytest.approx(exact.losses.total, rel=0.1)
+    assert fast.losses["total"] == pytest.approx(exact.losses["total"], rel=0.1)
     assert np.abs(exact.picture - fast.picture).mean() < 0.03
 
 
@@ -221,13 +225,13 @@ def test_a_network_that_is_not_finite_once_costs_one_step() -> None:
         healthy = stylize(CONTENT, STYLE, config, network=NETWORK)
         assert not made.stayed_finite
         assert np.isfinite(made.picture).all()
-        assert made.losses.style < 3 * healthy.losses.style
+        assert made.losses["style"] < 3 * healthy.losses["style"]
 
 
 @pytest.mark.parametrize(
     ("changes", "arguments", "part"),
     [
-        ({"style_layers": ("relu9_1",)}, {}, "relu9_1 is no layer of the network; choose among relu1_1"),
+        ({"style_layers": ("relu9_1",)}, {}, "relu9_1 is not a layer of the network; choose among relu1_1"),
         ({}, {"masks": [None, None]}, "as many masks as styles, 1, not 2"),
         ({}, {"style_targets": []}, "as many style targets as styles, 1, not 0"),
         ({"style_blend": (1, 2)}, {}, "--style-blend must have one weight for each of the 1 styles"),
@@ -244,24 +248,32 @@ def test_what_does_not_go_together_is_refused_in_one_line(
 
 
 @pytest.mark.parametrize(
-    ("jobs", "optimizer", "part"),
+    ("requests", "optimizer", "part"),
     [
         ([], "adam", "nothing to stylize"),
-        ([Job(content=CONTENT, styles=[])], "adam", "at least one style"),
-        ([Job(content=CONTENT, styles=[STYLE])] * 2, "lbfgs", "one pair at a time"),
+        ([TransferRequest(content=CONTENT, styles=[])], "adam", "at least one style"),
+        ([TransferRequest(content=CONTENT, styles=[STYLE])] * 2, "lbfgs", "one pair at a time"),
         (
-            [Job(content=CONTENT, styles=[STYLE]), Job(content=CONTENT, styles=[STYLE, STYLE])],
+            [
+                TransferRequest(content=CONTENT, styles=[STYLE]),
+                TransferRequest(content=CONTENT, styles=[STYLE, STYLE]),
+            ],
             "adam",
             "equally many styles, not 1 and 2",
         ),
         (
-            [Job(content=CONTENT, styles=[STYLE]), Job(content=STYLE, styles=[STYLE])],
+            [
+                TransferRequest(content=CONTENT, styles=[STYLE]),
+                TransferRequest(content=STYLE, styles=[STYLE]),
+            ],
             "adam",
             "not 24 x 32 and 32 x 24",
         ),
     ],
 )
-def test_jobs_that_make_no_batch_are_refused_in_one_line(jobs: list[Job], optimizer: str, part: str) -> None:
+def test_requests_that_make_no_batch_are_refused_in_one_line(
+    requests: list[TransferRequest], optimizer: str, part: str
+) -> None:
     with pytest.raises(ConfigError, match=part) as refused:
-        stylize_together(jobs, tiny_config(optimizer=optimizer), network=NETWORK)
+        stylize_together(requests, tiny_config(optimizer=optimizer), network=NETWORK)
     assert "\n" not in str(refused.value)
