@@ -1,0 +1,1 @@
+"""What all packages share: errors, text, settings, registries, files, command lines, clusters."""

@@ -1,0 +1,1 @@
+"""Feature networks that compare pictures, shared by GAN metrics and style transfer."""

@@ -1,1 +1,1 @@
-"""What every command line shares: parsing, signals, progress."""
+"""Parses command lines, turns signals into exceptions and shows progress."""
