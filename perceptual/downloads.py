@@ -1,4 +1,4 @@
-"""Published weights in torch.hub's cache, downloaded when they are not there; not what is in the files."""
+"""Published weights in torch.hub's cache, downloaded if they are missing."""
 
 import http.client
 from pathlib import Path, PurePosixPath
@@ -10,17 +10,17 @@ from common.text import one_line
 
 
 def hub_path(url: str) -> Path:
-    """Where torch.hub keeps the file of that URL: below $TORCH_HOME, else ~/.cache/torch."""
+    """Path of a URL's file in torch.hub's cache: below $TORCH_HOME, else ~/.cache/torch."""
     return Path(torch.hub.get_dir()) / "checkpoints" / PurePosixPath(url).name
 
 
 def hub_file(url: str, what: str) -> Path:
-    """The file of that URL in torch.hub's cache, downloaded into it if need be, its progress on stderr.
+    """Path of a URL's file in torch.hub's cache; a missing file is downloaded, with progress on stderr.
 
-    The download is checked by the hash in its name and appears whole or not at all. what: names the weights
-    in errors.
+    The download is checked by the hash in its name and written atomically. what: what errors call the
+    weights.
 
-    Raises: ConfigError, with the remedies, when it is neither there nor to be had.
+    Raises: ConfigError, with the remedies, when the file is missing and cannot be downloaded.
     """
     path = hub_path(url)
     if path.is_file():

@@ -1,4 +1,4 @@
-"""Pictures as vectors: what a distance between sets of pictures is measured on; not the distance itself."""
+"""Embedders: turn images into the feature vectors that distances between sets of images compare."""
 
 from collections.abc import Sequence
 from typing import Protocol
@@ -13,12 +13,12 @@ from perceptual.loading import FeatureNetwork, load_network
 
 SIDES = (32, 64)
 TAPS = ("relu2_2", "relu3_2", "relu4_2", "relu5_2")
-_VERSION = 3  # of the steps from pixels to vectors; a change makes remembered vectors worthless
+_VERSION = 3  # of the steps from pixels to vectors; a change invalidates cached vectors
 _BATCH = 128
 
 
 class Embedder(Protocol):
-    """A fixed function from pictures to vectors."""
+    """A fixed function from images to vectors."""
 
     @property
     def name(self) -> str:
@@ -26,11 +26,11 @@ class Embedder(Protocol):
 
     @property
     def key(self) -> str:
-        """Changes whenever the vectors would: the weights' hash and the preprocessing."""
+        """Identifies the vectors in caches: it contains the weights' hash and the preprocessing."""
 
     @property
     def length(self) -> int:
-        """D, how long a vector is."""
+        """D, the length of a vector."""
 
     def embed(self, images: torch.Tensor) -> torch.Tensor:
         """Vectors float32 (N, D) on the embedder's device, for uint8 (N, H, W, C) with C 1 or 3.
@@ -40,15 +40,16 @@ class Embedder(Protocol):
 
 
 class CompactEmbedder:
-    """Square roots of the compact network's activations, averaged over the picture, at several depths.
+    """Square roots of the compact network's mean activations over the image, at several depths.
 
-    The root evens the channels' spreads: without it a few channels that seldom fire decide, and a grey
-    picture counts as nearer to photographs than the first blobs that a generator draws. The deepest layer
-    alone, or features divided by the data's own spread, rank no better (`benchmarks/metric_ranking.py`).
+    The square root evens out the channels' variances. Without it a few channels that are rarely active
+    dominate, and a grey image counts as closer to photographs than the first blobs of a generator. Neither
+    the deepest layer alone nor features divided by the data's own spread rank better
+    (`benchmarks/metric_ranking.py`).
 
-    Pictures of up to 32 pixels a side are brought to 32 x 32, others to 64 x 64 (bilinear, antialiased); grey
-    is repeated. Enlarging CIFAR-10 to 48 or 64 pixels costs 2 to 5 times as much and tells no more: a linear
-    probe is right on 78.0 % at 32, 78.4 % at 48 and 76.3 % at 64.
+    Images of up to 32 pixels a side are resized to 32 x 32, others to 64 x 64 (bilinear, antialiased); grey
+    is repeated. Enlarging CIFAR-10 to 48 or 64 pixels takes 2 to 5 times as long and does not help: the
+    accuracy of a linear probe is 78.0 % at 32, 78.4 % at 48 and 76.3 % at 64.
     """
 
     name = "compact"
@@ -96,7 +97,7 @@ def check_pictures(images: torch.Tensor) -> None:
 def load_embedder(name: str, *, weights: str | None = None, device: torch.device | str = "cpu") -> Embedder:
     """The embedder of that name: compact (shipped weights) or inception (FID's, Heusel et al. 2017).
 
-    weights: a file; default: what is shipped, or the cache and then a download.
+    weights: a file; default: the shipped weights, or the cache and then a download.
 
     Raises: ConfigError for an unknown name, and for weights that are missing or broken.
     """

@@ -1,4 +1,4 @@
-"""Sets of feature vectors: what counts as one, and the products of two sets in blocks; not what they tell."""
+"""Checks of feature vectors, and the inner products of two sets, block by block in float64."""
 
 from collections.abc import Iterator
 
@@ -6,14 +6,14 @@ import torch
 
 from common.errors import require
 
-# a block of products is 32 MiB, and the vectors that make it no more for D up to 2048
+# a block of products takes 32 MiB, and so do its vectors for D = 2048
 BLOCK = 2048
 
 
 def check_features(features: torch.Tensor, what: str, *, least: int = 1) -> None:
     """Raise `ConfigError` unless features are floats (N, D), all finite, with N >= least and D >= 1.
 
-    what: names the set in the plural, as the subject of the error: `generated features`.
+    what: the subject of the error message, in the plural: `generated features`.
     """
     require(
         features.ndim == 2 and features.shape[1] > 0 and features.is_floating_point(),
@@ -43,7 +43,7 @@ def check_comparable(first: torch.Tensor, second: torch.Tensor) -> None:
 
 
 def in_float64(features: torch.Tensor) -> torch.Tensor:
-    """The same numbers as float64, where they are or, if that device has no float64, on the CPU."""
+    """Convert to float64, on the same device or, if that does not support float64, on the CPU."""
     return (features.cpu() if features.device.type == "mps" else features).double()
 
 
@@ -54,12 +54,12 @@ def inner_products(
     centre: torch.Tensor | float = 0.0,
     upper: bool = False,
 ) -> Iterator[tuple[slice, slice, torch.Tensor]]:
-    """All products (x - c).(y - c) in float64, by blocks: rows of `first`, rows of `second`, their products.
+    """Yield all products (x - c).(y - c) by blocks: rows of `first`, rows of `second`, products (float64).
 
-    first: (N, D); second: (M, D) on the same device; centre: c, float64 (D,), or 0; upper: leave out the
-    blocks below the diagonal, which mirror those above it when both sets are one. Float64 and not float32: a
-    distance between sets is often a millionth of the products that it is made of, a GPU may compute float32
-    products in TF32, and on a CPU it costs less than twice the time.
+    first: (N, D); second: (M, D) on the same device; centre: c, float64 (D,), or 0; upper: skip the blocks
+    below the diagonal, which mirror those above it when both sets are the same. Float64 because a distance
+    between sets is often a millionth of the products it is computed from, and because a GPU may compute
+    float32 products in TF32; on a CPU it takes less than twice the time.
     """
     for top in range(0, len(first), BLOCK):
         rows = slice(top, min(top + BLOCK, len(first)))

@@ -1,4 +1,4 @@
-"""FID's Inception by torch-fidelity as an embedder, its weights read here: its own loader unpickles."""
+"""Embedder with torch-fidelity's Inception, the FID's network; its weights are read without unpickling."""
 
 import io
 from pathlib import Path
@@ -14,7 +14,7 @@ from perceptual.tensors import Tensors, digest_of, read_tensors
 if TYPE_CHECKING:  # importing it takes a second, which every training worker would spend
     from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
 
-_VERSION = 1  # of the steps from pixels to vectors; a change makes remembered vectors worthless
+_VERSION = 1  # of the steps from pixels to vectors; a change invalidates cached vectors
 _BATCH = 32  # at 299 x 299 about 0.2 GB
 _LAYER = "2048"
 
@@ -22,7 +22,7 @@ _LAYER = "2048"
 class InceptionEmbedder:
     """The 2048 features before the logits of the 2015 Inception, which define the FID (Heusel et al. 2017).
 
-    Pictures of any size are brought to 299 x 299 as TensorFlow 1 did; grey is repeated. Always float32.
+    Images of any size are resized to 299 x 299 as TensorFlow 1 did it; grey is repeated. Always float32.
     """
 
     name = "inception"
@@ -49,7 +49,7 @@ class InceptionEmbedder:
 
     def _embed(self, images: torch.Tensor) -> torch.Tensor:
         pictures = images.to(self._device).permute(0, 3, 1, 2).expand(-1, 3, -1, -1)
-        # published distances are float32: whoever calls under autocast gets the same
+        # published distances are float32: ignore the caller's autocast
         with torch.autocast(self._device.type, enabled=False):
             features: torch.Tensor = self._extractor(pictures)[0]
         return features
@@ -61,8 +61,8 @@ def load_inception(weights: str | None = None, device: torch.device | str = "cpu
     weights: a .pth or .safetensors file with the tensors of torch-fidelity's
     weights-inception-2015-12-05-6726825d.pth; default: torch.hub's cache, then the download.
 
-    Raises: ConfigError when the weights are missing, damaged or of another network, and for a device that
-    there is not.
+    Raises: ConfigError when the weights are missing, damaged or of another network, and for a device
+    that is not available.
     """
     from torch_fidelity.feature_extractor_inceptionv3 import URL_INCEPTION_V3
 
@@ -78,8 +78,8 @@ def load_inception(weights: str | None = None, device: torch.device | str = "cpu
 def _extractor(tensors: Tensors, path: Path) -> "FeatureExtractorInceptionV3":
     from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
 
-    # The constructor unpickles a file or downloads one. It is given bytes that were written here from tensors
-    # alone, so that nothing foreign is unpickled.
+    # The constructor unpickles a file or downloads one. It gets bytes that were written here from tensors
+    # alone, so that no untrusted file is unpickled.
     checked = io.BytesIO()
     torch.save(tensors, checked)
     checked.seek(0)
@@ -91,7 +91,7 @@ def _extractor(tensors: Tensors, path: Path) -> "FeatureExtractorInceptionV3":
     except RuntimeError as error:
         reason = one_line(error)
         raise ConfigError(
-            f"the weights file {path} is no Inception of torch-fidelity ({reason[:160]}); give another file"
+            f"the weights file {path} is not torch-fidelity's Inception ({reason[:160]}); give another file"
         ) from None
     broken = [name for name, tensor in extractor.state_dict().items() if not torch.isfinite(tensor).all()]
     require(not broken, f"the weights file {path}: {', '.join(broken[:1])} is not finite; give another file")

@@ -1,4 +1,4 @@
-"""A linear probe: classes as a logistic regression reads them from frozen features; trains no network."""
+"""Linear probe: logistic regression that predicts classes from frozen features."""
 
 import dataclasses
 
@@ -9,11 +9,11 @@ from common.errors import require
 from perceptual.feature_vectors import check_comparable, check_features
 
 FEWEST = 20
-_HELD_OUT = 0.1  # of the vectors choose the penalty
+_HELD_OUT = 0.1  # share of the vectors that the penalty is chosen on
 _PENALTIES = (1.0, 0.1, 1e-2, 1e-3, 1e-4, 1e-5)
 _ITERATIONS = 200  # at most, for each penalty
 _CHUNK = 8192
-# of the greatest value of a feature: a spread below it is the rounding of a constant
+# relative to a feature's largest value; a smaller spread is the rounding of a constant
 _LEAST_STD = 1e-6
 
 
@@ -22,7 +22,7 @@ class Probe:
     """A trained linear classifier of features (N, D)."""
 
     mean: torch.Tensor
-    """(D,) of the features it was trained on."""
+    """(D,), of the features it was trained on."""
     std: torch.Tensor
     """(D,), 1 for a feature that was constant."""
     weight: torch.Tensor
@@ -30,7 +30,7 @@ class Probe:
     bias: torch.Tensor
     """(num_classes,)."""
     penalty: float
-    """Of half the weights' squared norm, beside the mean cross-entropy in nats."""
+    """Factor of half the weights' squared norm, which is added to the mean cross-entropy in nats."""
 
     def predict(self, features: torch.Tensor) -> torch.Tensor:
         """The likeliest class of each vector: int64 (N,) on the features' device.
@@ -44,7 +44,7 @@ class Probe:
     def accuracy(self, features: torch.Tensor, labels: torch.Tensor) -> float:
         """Share of vectors whose class is predicted, in [0, 1]; labels: integers (N,), on the same device.
 
-        Raises: ConfigError as `predict`, and unless labels are as many as features, and classes of the probe.
+        Raises: ConfigError as `predict`, and unless there is one label for each vector, a class of the probe.
         """
         predicted = self.predict(features)
         _check_labels(labels, len(features), len(self.bias))
@@ -58,9 +58,10 @@ def fit_probe(features: torch.Tensor, labels: torch.Tensor, num_classes: int, se
     """Multinomial logistic regression on standardized features, its L2 penalty chosen on a tenth held out.
 
     features: floats (N, D), N >= 20; labels: integers (N,) in [0, num_classes) on the same device. The
-    penalties 1, 0.1, ... 1e-5 are tried in turn, each from the last one's weights, until the cross-entropy on
-    the held-out tenth, drawn by the seed, rises; the best is then trained on all vectors. Full-batch L-BFGS
-    (Liu and Nocedal 1989): no learning rate, and the same weights each time. The bias is not penalized.
+    penalties 1, 0.1, ... 1e-5 are tried in turn, each starting from the previous weights, until the
+    cross-entropy on the held-out tenth, chosen by the seed, rises; the best penalty is then used to train on
+    all vectors. Full-batch L-BFGS (Liu and Nocedal 1989) needs no learning rate and is reproducible. The bias
+    is not penalized.
 
     Raises: ConfigError for fewer vectors or fewer than 2 classes among the labels, NaN or infinity.
     """
@@ -97,7 +98,7 @@ def _moments(features: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
 def _minimum(
     x: torch.Tensor, y: torch.Tensor, penalty: float, weight: torch.Tensor, bias: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Weights (C, D) and biases (C,) of least penalized mean cross-entropy, searched from those given."""
+    """Minimize the penalized mean cross-entropy, starting from the given weights (C, D) and biases (C,)."""
     weight, bias = (each.clone().requires_grad_() for each in (weight, bias))
     optimizer = torch.optim.LBFGS(
         [weight, bias],

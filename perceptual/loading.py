@@ -1,4 +1,4 @@
-"""A feature network by name, with its weights, ready to look through; the networks themselves live beside."""
+"""Loads a feature network by name, with its weights, in evaluation mode."""
 
 from pathlib import Path
 from typing import Literal
@@ -32,12 +32,12 @@ def load_network(
 
     weights: for compact a shipped set (default: the newest) or a .safetensors or .pth file that
     `perceptual.train` wrote; for vgg19 a file of torchvision's state dict (default: torch.hub's cache, then
-    the download); for both `random` or `random:SEED`, He initialization, to compare with. Random channels
-    do not have mean 1: `perceptual.train.folding.rescale` brings them there, which takes images.
+    the download); for both `random` or `random:SEED`, He initialization, for comparisons. Random channels
+    do not have mean 1; `perceptual.train.folding.rescale` scales them so, given images.
     pooling: average or max; default: average for compact, max for vgg19.
-    last_tap: what comes after it is not kept in memory; default: the last there is.
+    last_tap: later layers are not kept in memory; default: the network's last tap.
 
-    The random numbers of the caller go on as if nothing had been made.
+    The state of the caller's random number generators does not change.
 
     Raises: ConfigError for an unknown name, pooling, tap or device, and for weights that are missing,
     damaged or of another network.
@@ -60,15 +60,15 @@ def _compact(weights: str | None, pooling: Pooling | None, last_tap: str | None)
         return _randomized(CompactNetwork(pooling=pooling, last_tap=last_tap), "compact", seed)
     weights = weights or newest()
     if weights in SHIPPED:
-        tensors, what = read_shipped(weights), f"the package's {weights} is no compact network"
+        tensors, what = read_shipped(weights), f"the package's {weights} is not a compact network"
     else:
         require(
             Path(weights).is_file(),
-            f"the weights {weights} are no file and not among the shipped {', '.join(SHIPPED)}; give either",
+            f"the weights {weights} are neither a file nor shipped ({', '.join(SHIPPED)}); give either",
         )
-        tensors, what = read_tensors(Path(weights)), f"the weights file {weights} is no compact network"
+        tensors, what = read_tensors(Path(weights)), f"the weights file {weights} is not a compact network"
     widths = _widths(tensors, what)
-    with torch.device("meta"):  # a damaged file's shapes must not cost memory before they are checked
+    with torch.device("meta"):  # a damaged file's shapes must be checked before memory is allocated for them
         whole = CompactNetwork(widths)
     check_tensors(tensors, whole.state_dict(), what)
     network = CompactNetwork(widths, pooling=pooling, last_tap=last_tap)
@@ -83,13 +83,13 @@ def _vgg19(weights: str | None, pooling: Pooling | None, last_tap: str | None) -
     if seed is not None:
         return _randomized(network, "vgg19", seed)
     path = hub_file(weights_url(), "VGG-19") if weights is None else Path(weights)
-    load_torchvision(network, read_tensors(path), f"the weights file {path} is no VGG-19 of torchvision")
+    load_torchvision(network, read_tensors(path), f"the weights file {path} is not a VGG-19 of torchvision")
     network.name = "vgg19" if weights is None else "vgg19-file"
     return network
 
 
 def _widths(tensors: Tensors, what: str) -> list[int]:
-    """The channels of each stage, as the shapes of its first convolution say."""
+    """The channels of each stage, from the shape of its first convolution."""
     widths: list[int] = []
     while (first := tensors.get(f"convolutions.{len(widths) * CONVOLUTIONS_PER_STAGE}.weight")) is not None:
         require(first.ndim == 4, f"{what}: its weights have {first.ndim} dimensions; give another file")
@@ -99,7 +99,7 @@ def _widths(tensors: Tensors, what: str) -> list[int]:
 
 
 def _random_seed(weights: str | None) -> int | None:
-    """The seed in `random` (0) and `random:SEED`, None for other weights."""
+    """The seed of `random` (0) and `random:SEED`, None for other weights."""
     if weights == _RANDOM:
         return 0
     if weights is None or not weights.startswith(f"{_RANDOM}:"):
@@ -113,7 +113,7 @@ def _random_seed(weights: str | None) -> int | None:
 
 
 def _randomized(network: FeatureNetwork, name: str, seed: int) -> FeatureNetwork:
-    """He et al. 2015, section 2.2: variance 2 / fan-in, no biases; the same whatever the last tap is."""
+    """He et al. 2015, section 2.2: variance 2 / fan-in, no biases; the same for every last tap."""
     random = torch.Generator().manual_seed(seed)
     for layer in network.layers():
         nn.init.kaiming_normal_(layer.weight, nonlinearity="relu", generator=random)

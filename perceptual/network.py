@@ -1,4 +1,4 @@
-"""The stack of convolutions through whose activations both halves look, and the compact one; no weights."""
+"""Feature networks: a stack of convolutions that returns its activations, and the project's compact one."""
 
 import itertools
 from collections.abc import Iterable, Sequence
@@ -19,7 +19,7 @@ MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of RGB in [0, 1] ove
 
 
 def tap_names(convolutions: Sequence[int]) -> tuple[str, ...]:
-    """Names of the activations in order, as the literature has them: relu1_1, relu1_2, relu2_1, ..."""
+    """Names of the activations in order, as in the literature: relu1_1, relu1_2, relu2_1, ..."""
     return tuple(
         f"relu{stage}_{index}"
         for stage, count in enumerate(convolutions, start=1)
@@ -31,7 +31,7 @@ class FeatureNetwork(nn.Module):
     """3 x 3 convolutions in stages with 2 x 2 pooling between them; no residuals, no BatchNorm.
 
     Taps are the activations after each ReLU. At stage s they have 1 / 2^(s - 1) of the picture's height and
-    width, rounded down, and `widths[s - 1]` channels. What comes after `last_tap` is never made.
+    width, rounded down, and `widths[s - 1]` channels. Layers after `last_tap` are not created.
 
     Raises: ConfigError for a `last_tap` that the stack does not have.
     """
@@ -71,7 +71,7 @@ class FeatureNetwork(nn.Module):
 
     @property
     def digest(self) -> str:
-        """Hex hash of the weights as they are now and of the pooling: equal ones give equal activations."""
+        """Hex hash of the current weights and the pooling: networks with equal digests compute the same."""
         return digest_of(self.state_dict(), self.pooling)
 
     def layers(self) -> list[nn.Conv2d]:
@@ -83,12 +83,12 @@ class FeatureNetwork(nn.Module):
         return F.avg_pool2d(x, 2) if self.pooling == "average" else F.max_pool2d(x, 2)
 
     def forward(self, images: torch.Tensor, taps: Iterable[str]) -> dict[str, torch.Tensor]:
-        """Activations by tap for images (N, 3, H, W) in [0, 1]; stops after the last tap asked for.
+        """Activations by tap for images (N, 3, H, W) in [0, 1]; stops after the last requested tap.
 
-        The values are not looked at: what is not finite in an image is not finite in its activations.
+        Values are not checked: NaN and infinity in an image pass on to its activations.
 
-        Raises: ConfigError for images of another shape or type or too small for a tap, and for a tap that
-        there is not.
+        Raises: ConfigError for images of another shape or type or too small for a tap, and for an unknown
+        tap.
         """
         wanted = self._wanted(images, taps)
         found: dict[str, torch.Tensor] = {}
@@ -96,7 +96,7 @@ class FeatureNetwork(nn.Module):
         for index, (name, convolution) in enumerate(zip(self.taps, self.layers(), strict=True)):
             if index > 0 and starts_stage(name):
                 x = self.pool(x)
-            # in place: nobody needs what the convolution gave, and at a picture's full size it is large
+            # in place: the convolution's output is not needed, and at a picture's full size it is large
             x = F.relu(convolution(x), inplace=True)
             if name in wanted:
                 found[name] = x
@@ -105,7 +105,7 @@ class FeatureNetwork(nn.Module):
         return found
 
     def _wanted(self, images: torch.Tensor, taps: Iterable[str]) -> set[str]:
-        # no `require` here: its message, made at every call, would make torch.compile guard the sizes
+        # not `require`: building its message at every call would make torch.compile guard the sizes
         wanted = set(taps)
         if not wanted or not wanted <= set(self.taps):
             raise ConfigError(
@@ -130,7 +130,7 @@ class CompactNetwork(FeatureNetwork):
     """The project's own network: two convolutions a stage, average pooling, about 3 M parameters.
 
     Taps `relu1_1` to `relu5_2`. In the shipped weights every channel has mean 1 over natural images, so that
-    losses on different taps are of one size.
+    losses on different taps have the same magnitude.
     """
 
     def __init__(
@@ -150,5 +150,5 @@ def stage_of(tap: str) -> int:
 
 
 def starts_stage(tap: str) -> bool:
-    """Whether the tap is the first of its stage, before which all but the first stage pool."""
+    """Whether the tap is the first of its stage; all stages but the first begin with pooling."""
     return tap.endswith("_1")

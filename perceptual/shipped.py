@@ -1,4 +1,4 @@
-"""The sets of weights for the compact network that come inside the package, known by name and hash."""
+"""The compact network's weights that come with the package, by name and checked by hash."""
 
 import hashlib
 import importlib.resources
@@ -8,7 +8,7 @@ from common.text import os_reason
 from perceptual.tensors import Tensors, parse_safetensors
 
 # SHA-256 of perceptual/weights/<name>.safetensors, oldest first; the last is the default.
-# Better weights are a new file, a new name and a new line: results name the weights that they were made with.
+# Better weights get a new file, name and line, because results name the weights they were computed with.
 SHIPPED = {
     "compact-1": "2708f5a4f920e41f6474f9c9ccd15b2f716a084c6130692bfdf2745473e761c1",
 }
@@ -23,7 +23,7 @@ def newest() -> str:
 def read_shipped(name: str) -> Tensors:
     """The tensors of a shipped set, half precision, on the CPU.
 
-    Raises: ConfigError when the file in the package is missing or is not the one that was shipped.
+    Raises: ConfigError when the file is missing or does not have the expected hash.
     """
     file = FOLDER.joinpath(f"{name}.safetensors")
     try:

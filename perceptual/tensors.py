@@ -1,4 +1,4 @@
-"""Named tensors of weights: read without unpickling objects, checked against shapes, hashed; not whose."""
+"""Reads weights as named tensors without unpickling objects, checks their shapes, and hashes them."""
 
 import hashlib
 import itertools
@@ -17,12 +17,12 @@ Tensors = dict[str, torch.Tensor]
 
 
 def read_tensors(path: Path) -> Tensors:
-    """The tensors by name in a file that a user named, on the CPU.
+    """Read the tensors of a weights file by name, on the CPU.
 
-    A .safetensors file, or the state dict in a .pth file, of which PyTorch loads tensors alone
-    (`weights_only`). What it is, its first bytes decide.
+    Accepts a .safetensors file, or a state dict in a .pth file, of which PyTorch loads only tensors
+    (`weights_only`). The first bytes decide which of them it is.
 
-    Raises: ConfigError when the file is missing, truncated, or holds anything else.
+    Raises: ConfigError when the file is missing, truncated, or holds something else.
     """
     try:
         with path.open("rb") as file:
@@ -39,9 +39,9 @@ def read_tensors(path: Path) -> Tensors:
 
 
 def parse_safetensors(data: bytes, name: str) -> Tensors:
-    """The tensors in the bytes of a .safetensors file; `name` stands for it in errors.
+    """Read the tensors from the bytes of a .safetensors file; `name`: what errors call it.
 
-    Raises: ConfigError when it is truncated or foreign.
+    Raises: ConfigError when it is truncated or another kind of file.
     """
     return _safely(lambda: safetensors.torch.load(data), name)
 
@@ -58,9 +58,9 @@ def _safely(load: Callable[[], Tensors], name: str) -> Tensors:
 def _read_pth(path: Path) -> Tensors:
     try:
         loaded: Any = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # the reader of foreign bytes raises nearly anything
+    except Exception as error:  # reading arbitrary bytes can raise nearly anything
         raise ConfigError(
-            f"the weights file {path} is truncated, damaged or no file of tensors alone "
+            f"the weights file {path} is truncated, damaged or not a file of tensors alone "
             f"({one_line(error, 160)}); give a .safetensors file or a state dict that torch.save wrote"
         ) from None
     if not isinstance(loaded, dict) or not all(
@@ -76,7 +76,7 @@ def _read_pth(path: Path) -> Tensors:
 def check_tensors(tensors: Mapping[str, torch.Tensor], like: Mapping[str, torch.Tensor], what: str) -> None:
     """Raise `ConfigError` unless the names and shapes are those of `like`, and the values finite floats.
 
-    what: names the file and what it should be, as the subject of the error.
+    what: the subject of the error message: the file and what it should be.
     """
     missing, foreign = sorted(like.keys() - tensors.keys()), sorted(tensors.keys() - like.keys())
     require(not missing, f"{what}: it lacks {_listed(missing)}; give another file")
@@ -96,7 +96,7 @@ def check_tensors(tensors: Mapping[str, torch.Tensor], like: Mapping[str, torch.
 
 
 def digest_of(tensors: Mapping[str, torch.Tensor], *words: str) -> str:
-    """Hash of names, types, shapes and values, and of further words, hex; the same on every device."""
+    """Hex hash of names, types, shapes and values, and of further words; it does not depend on the device."""
     whole = hashlib.sha256()
     for word in words:
         whole.update(word.encode() + b"\0")

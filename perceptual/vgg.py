@@ -1,4 +1,4 @@
-"""VGG-19 with torchvision's weights as a feature network; reading the file is `tensors`' and `downloads`'."""
+"""VGG-19 with torchvision's weights as a feature network."""
 
 from collections.abc import Mapping
 
@@ -31,10 +31,10 @@ class Vgg19(FeatureNetwork):
 
 
 def load_torchvision(network: Vgg19, tensors: Mapping[str, torch.Tensor], what: str) -> None:
-    """Copy the convolutions of torchvision's state dict, whole or of `features` alone, into the network.
+    """Copy the convolutions of torchvision's state dict, complete or of `features` alone, into the network.
 
-    All sixteen are checked, also when the network ends before: VGG-16 begins as VGG-19 does. what: names
-    the file and what it should be, as the subject of errors.
+    All sixteen are checked, even if the network ends earlier, because VGG-16 begins like VGG-19. what: the
+    subject of error messages: the file and what it should be.
 
     Raises: ConfigError when the names, shapes or values are not those of VGG-19.
     """
@@ -49,7 +49,7 @@ def load_torchvision(network: Vgg19, tensors: Mapping[str, torch.Tensor], what: 
 
 
 def _features(tensors: Mapping[str, torch.Tensor]) -> Tensors:
-    """Without the classifier and the prefix."""
+    """The tensors without the classifier's, and without the prefix in their names."""
     return {
         name.removeprefix(_FEATURES): tensor
         for name, tensor in tensors.items()
@@ -58,7 +58,7 @@ def _features(tensors: Mapping[str, torch.Tensor]) -> Tensors:
 
 
 def _shapes() -> Tensors:
-    """What `features` holds, without memory."""
+    """Names and shapes of the tensors of `features`, on the meta device."""
     with torch.device("meta"):
         whole = Vgg19()
     named = zip(whole.taps, whole.layers(), strict=True)
@@ -70,5 +70,5 @@ def _shapes() -> Tensors:
 
 
 def _place(index: int, tap: str) -> int:
-    # torchvision counts a convolution and its ReLU as two places and a pooling between stages as one
+    # torchvision numbers a convolution and its ReLU as two layers and a pooling between stages as one
     return 2 * index + stage_of(tap) - 1

@@ -1,33 +1,33 @@
-"""How the compact network's weights are made: by classifying any class-foldered image set.
+"""Trains the compact network's weights by classification on a folder of class folders.
 
     python -m perceptual.train tiny-imagenet-200/train --out weights/compact-2
 
-Writes `<out>.safetensors` (half precision) and `<out>.json`, the figures of its model card. What the flags
-mean lives in `train_config`, what happens in `train_run`; only this file exits.
+Writes `<out>.safetensors` (half precision) and `<out>.json`, the figures of its model card. The flags are in
+`perceptual.train.config`.
 """
 
 import sys
 from collections.abc import Sequence
 
-from common.cli.parsing import run_command, parse
+from common.cli.parsing import parse, run_command
 from perceptual.train.config import TrainConfig
 
 PROG = "python -m perceptual.train"
 
 
 def main(args: Sequence[str] | None = None) -> int:
-    """Obey a command line; returns the exit code.
+    """Run a command line; returns the exit code.
 
     0 done, 2 the command is wrong, 130 and 143 stopped by a signal.
     """
     words = sys.argv[1:] if args is None else args
-    return run_command(PROG, lambda: _obey(words))
+    return run_command(PROG, lambda: _run(words))
 
 
-def _obey(words: Sequence[str]) -> int:
+def _run(words: Sequence[str]) -> int:
     description = "Train the compact network on a folder of classes."
     config: TrainConfig = parse(TrainConfig, words, prog=PROG, description=description)
-    # imported here: torch takes seconds, a wrong flag is answered before
+    # imported late: torch takes seconds, and wrong flags should be reported before that
     from rich.console import Console
 
     from perceptual.train.run import run_train

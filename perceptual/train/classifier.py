@@ -1,4 +1,4 @@
-"""The training of the compact network as a classifier, epoch by epoch; files and flags are not known here."""
+"""Trains the compact network as a classifier, epoch by epoch."""
 
 import dataclasses
 import math
@@ -13,19 +13,19 @@ from common.errors import ConfigError, require
 from perceptual.train.augmentation import random_colours, random_crops
 from perceptual.train.config import TrainConfig
 from perceptual.train.folding import Classifier
-from perceptual.train.image_folder import Pictures
+from perceptual.train.image_folder import LabelledImages
 
 _MOMENTUM = "momentum_buffer"  # as torch.optim.SGD calls it
 
 
 @dataclasses.dataclass(frozen=True)
 class Epoch:
-    """How one epoch went."""
+    """Results of one epoch."""
 
     loss: float
     """Cross-entropy with label smoothing, mean over the epoch."""
     accuracy: float
-    """On the held-out pictures, whole, 0 to 1."""
+    """On the held-out pictures, uncropped, 0 to 1."""
     seconds: float
 
 
@@ -40,7 +40,7 @@ def learning_rate(done: float, peak: float) -> float:
 
 
 def split(count: int, held_out: float, seed: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """Places to train on and places held out, drawn once by the seed."""
+    """Indices to train on and held-out indices, each sorted; the seed decides."""
     order = np.random.default_rng(seed).permutation(count)
     kept = max(1, round(count * held_out))
     return np.sort(order[kept:]), np.sort(order[:kept])
@@ -52,12 +52,12 @@ def to_floats(images: npt.NDArray[np.uint8], device: torch.device) -> torch.Tens
 
 
 class Training:
-    """A classifier, its optimizer and random numbers: the same settings and pictures give the same weights.
+    """A classifier with its optimizer and random numbers; equal settings and pictures give equal weights.
 
     Raises: ConfigError when there are fewer pictures to train on than one batch.
     """
 
-    def __init__(self, pictures: Pictures, config: TrainConfig, device: torch.device) -> None:
+    def __init__(self, pictures: LabelledImages, config: TrainConfig, device: torch.device) -> None:
         self._pictures, self._config, self._device = pictures, config, device
         torch.manual_seed(config.seed)
         self._random = torch.Generator().manual_seed(config.seed)
@@ -74,9 +74,9 @@ class Training:
         self.epochs: list[Epoch] = []
 
     def run_epoch(self, on_step: Callable[[], None]) -> Epoch:
-        """Train once on every picture but the rest that fills no batch, then measure.
+        """Train once on every picture, except those that do not fill a batch, then measure the accuracy.
 
-        Raises: ConfigError when the loss is not finite any more.
+        Raises: ConfigError when the loss becomes NaN or infinite.
         """
         began, batch = time.monotonic(), self._config.batch
         self.model.train()
@@ -96,15 +96,15 @@ class Training:
         self.epochs.append(Epoch(loss, accuracy, time.monotonic() - began))
         return self.epochs[-1]
 
-    def _step(self, places: npt.NDArray[np.int64], done: float) -> torch.Tensor:
-        """One step on the pictures at those places; returns its loss, left on the device."""
-        shown = to_floats(self._pictures.images[places], self._device)
+    def _step(self, indices: npt.NDArray[np.int64], done: float) -> torch.Tensor:
+        """One step on the pictures at these indices; returns its loss, still on the device."""
+        shown = to_floats(self._pictures.images[indices], self._device)
         shown = random_colours(random_crops(shown, self._config.crop, self._random), self._random)
         for group in self._optimizer.param_groups:
             group["lr"] = learning_rate(done, self._config.peak_lr)
         with torch.autocast(self._device.type, torch.bfloat16):
             logits = self._forward(shown.contiguous(memory_format=torch.channels_last))
-        target = torch.from_numpy(self._pictures.labels[places]).to(self._device)
+        target = torch.from_numpy(self._pictures.labels[indices]).to(self._device)
         loss = torch.nn.functional.cross_entropy(
             logits.float(), target, label_smoothing=self._config.label_smoothing
         )
@@ -124,7 +124,7 @@ class Training:
         return right / len(self.held_out)
 
     def tensors(self) -> dict[str, torch.Tensor]:
-        """All that decides the next epoch, besides settings, pictures and the number of epochs done."""
+        """The state of the training; settings, pictures and the number of finished epochs are not in it."""
         momentum = {
             f"momentum.{name}": self._optimizer.state[weight][_MOMENTUM]
             for name, weight in self.model.named_parameters()
@@ -133,9 +133,9 @@ class Training:
         return {**model, **momentum, "random": self._random.get_state()}
 
     def load(self, tensors: dict[str, torch.Tensor], epochs: list[Epoch]) -> None:
-        """Go on where the training with those `tensors` was after those epochs.
+        """Continue from the state in `tensors` after these epochs.
 
-        Raises: KeyError or RuntimeError when the tensors are not of such a training.
+        Raises: KeyError or RuntimeError when the tensors do not fit this training.
         """
         names = self.model.state_dict()
         self.model.load_state_dict({name: tensors[f"model.{name}"] for name in names})

@@ -1,4 +1,4 @@
-"""The flags of `python -m perceptual.train`, their defaults and rules; what they do lives in `train`."""
+"""The flags of `python -m perceptual.train`, their defaults and rules."""
 
 import dataclasses
 import math
@@ -9,7 +9,7 @@ import tyro
 
 from common.errors import require, require_between
 
-_LEAST_CROP = 16  # five stages halve four times
+_LEAST_CROP = 16  # five stages with a pooling between each: four halvings
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -17,29 +17,30 @@ class TrainConfig:
     """Train the compact network on a folder of classes.
 
     Writes <out>.safetensors, half precision, and <out>.json, the figures of its model card. After every epoch
-    the state is saved in <out>.training.safetensors, which goes when the weights are written.
+    the state is saved in <out>.training.safetensors, which is removed when the weights are written.
     """
 
     data: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="DATA")]
     """A folder with one folder of pictures a class."""
     out: Path = Path("compact")
-    """Where the weights go, without extension; a set that is there is never overwritten."""
+    """Where the weights are written, without extension; existing weights are never overwritten."""
     resume: tyro.conf.FlagCreatePairsOff[bool] = False
-    """Go on after the last epoch of a training that was stopped; give its other flags again."""
+    """Resume a stopped training after its last finished epoch; repeat its other flags."""
     epochs: int = 16
     batch: int = 256
     side: int = 64
-    """Pictures are kept as squares of this side, in pixels."""
+    """Pictures are cut and resized to squares of this side, in pixels."""
     crop: int = 48
-    """Side of what the network sees while it trains, in pixels; accuracy is measured on whole pictures."""
+    """Side of the random crops that the network is trained on, in pixels; accuracy is measured on whole
+    pictures."""
     peak_lr: float = 0.2
     weight_decay: float = 5e-4
-    """On the convolutions' and the head's weights alone."""
+    """Applies to the weights of the convolutions and the head only."""
     label_smoothing: float = 0.1
     held_out: float = 0.05
     """Share of the pictures to measure accuracy on."""
     compile: bool = False
-    """Compile the network: faster after a minute, other last digits."""
+    """Compile the network: faster after a minute; the weights differ in their last digits."""
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -64,9 +65,9 @@ class TrainConfig:
         require(0 <= self.seed < 2**63, f"--seed must lie between 0 and 2^63 - 1, not {self.seed}; try 0")
 
     def settings(self) -> dict[str, Any]:
-        """What decides the weights, besides the pictures: JSON values by field."""
-        elsewhere = ("data", "out", "resume", "compile")
-        return {name: value for name, value in dataclasses.asdict(self).items() if name not in elsewhere}
+        """The settings that the weights depend on, as JSON values by field."""
+        others = ("data", "out", "resume", "compile")
+        return {name: value for name, value in dataclasses.asdict(self).items() if name not in others}
 
     def file(self, suffix: str) -> Path:
         """<out><suffix>."""

@@ -1,4 +1,4 @@
-"""From the trained network to the shipped one: BatchNorm folded away, every channel brought to mean 1."""
+"""Turns the trained classifier into the shipped network: folds BatchNorm away, scales channels to mean 1."""
 
 from typing import cast
 
@@ -7,12 +7,14 @@ from torch import nn
 
 from perceptual.network import CONVOLUTIONS_PER_STAGE, WIDTHS, CompactNetwork, FeatureNetwork, starts_stage
 
-_LEAST_MEAN = 1e-3  # of the largest in its layer; a channel that is never active stays as it is
+_LEAST_MEAN = (
+    1e-3  # relative to the largest in its layer; channels that are hardly ever active are not scaled
+)
 
 
 class Classifier(nn.Module):
-    """The compact network as it is trained: BatchNorm after every convolution, a linear head on the mean of
-    the last tap. Its images: (N, 3, H, W) in [0, 1]; its output: logits (N, classes)."""
+    """The compact network for training: BatchNorm after every convolution, a linear head on the mean of the
+    last tap. Images (N, 3, H, W) in [0, 1] to logits (N, classes)."""
 
     def __init__(self, num_classes: int) -> None:
         super().__init__()
@@ -43,7 +45,8 @@ class Classifier(nn.Module):
 
 @torch.no_grad()
 def folded(classifier: Classifier) -> CompactNetwork:
-    """The same activations without BatchNorm: its scale and shift go into weights and biases."""
+    """A network with the same activations and without BatchNorm, whose scale and shift go into weights and
+    biases."""
     network = CompactNetwork()
     for plain, (_, convolution, norm) in zip(network.layers(), classifier.blocks(), strict=True):
         assert norm.running_mean is not None and norm.running_var is not None and plain.bias is not None
@@ -55,12 +58,12 @@ def folded(classifier: Classifier) -> CompactNetwork:
 
 @torch.no_grad()
 def rescale(network: FeatureNetwork, images: torch.Tensor, *, batch: int = 256) -> None:
-    """Give every channel of every tap the mean 1 over images (N, 3, H, W) in [0, 1], in place.
+    """Scale every channel of every tap to mean 1 over images (N, 3, H, W) in [0, 1], in place.
 
-    A ReLU network allows it: what one layer's outputs are divided by, the next layer's weights are multiplied
-    by (Gatys et al. 2016, section 2, normalize VGG so). What the last layer computes changes by its factors
-    alone. A channel whose mean is below a thousandth of the largest in its layer keeps its scale. The images
-    pass `batch` at a time, on the network's device.
+    In a ReLU network, dividing a layer's outputs and multiplying the next layer's weights by the same factors
+    changes no later layer (Gatys et al. 2016, section 2, normalize VGG in this way). A channel whose mean is
+    below a thousandth of the largest in its layer keeps its scale. `batch` images at a time are processed, on
+    the network's device.
     """
     before = torch.ones_like(network.mean).flatten()
     means = _channel_means(network, images, batch)
@@ -73,7 +76,7 @@ def rescale(network: FeatureNetwork, images: torch.Tensor, *, batch: int = 256) 
 
 
 def _channel_means(network: FeatureNetwork, images: torch.Tensor, batch: int) -> list[torch.Tensor]:
-    """Mean activation of each channel, by tap; summed in float64, as there may be many pictures."""
+    """Mean activation of each channel, by tap; summed in float64 because there may be many pictures."""
     sums = {tap: torch.zeros((), device=network.mean.device) for tap in network.taps}
     for part in images.split(batch):
         for tap, activation in network(part.to(network.mean.device), network.taps).items():

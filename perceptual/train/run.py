@@ -1,4 +1,4 @@
-"""One training of the compact network from pictures to weights; flags, epochs and states live beside."""
+"""One training of the compact network, from pictures to weights and their figures."""
 
 import dataclasses
 import hashlib
@@ -18,7 +18,7 @@ from common.storage.atomic import replace_file
 from perceptual.train.classifier import Training, to_floats
 from perceptual.train.config import TrainConfig
 from perceptual.train.folding import folded, rescale
-from perceptual.train.image_folder import Pictures, read_folder
+from perceptual.train.image_folder import LabelledImages, read_folder
 from perceptual.train.state import load_state, save_state
 
 _RESCALING_IMAGES = 4096
@@ -26,9 +26,9 @@ _WEIGHTS, _FIGURES, _STATE = ".safetensors", ".json", ".training.safetensors"
 
 
 def run_train(config: TrainConfig, console: Console) -> int:
-    """Read, train, measure, fold, rescale, write; returns the exit code 0.
+    """Read the pictures, train, fold, rescale and write the weights; returns the exit code 0.
 
-    Raises: ConfigError for data or files that do not do, and where weights of that name exist.
+    Raises: ConfigError for unusable data or files, and when weights of that name exist.
     """
     _check_files(config)
     pictures = _read(config, console)
@@ -46,33 +46,33 @@ def run_train(config: TrainConfig, console: Console) -> int:
         _train(training, config, data_digest, console)
     except Interrupted:
         if config.file(_STATE).exists():
-            say(console, "the last whole epoch is saved; go on with the same flags and --resume")
+            say(console, "the last finished epoch is saved; continue with the same flags and --resume")
         raise
     _write(training, pictures, config, console)
     return 0
 
 
 def _check_files(config: TrainConfig) -> None:
-    """Before an hour of work: that nothing would be overwritten, and that the folder takes files."""
+    """Check, before an hour of work, that nothing would be overwritten and that the folder is writable."""
     state = config.file(_STATE)
     require(
         config.resume or not state.exists(),
-        f"{state} is of a training that was stopped; add --resume to go on with it, or remove it",
+        f"{state} is from a training that was stopped; add --resume to continue it, or remove the file",
     )
     for file in (config.file(_WEIGHTS), config.file(_FIGURES)):
-        # the state goes last: beside it they are of this training, stopped while it wrote them
+        # the state is removed last: next to it, these files are from this training, stopped while it wrote
         require(
             not file.exists() or state.exists(),
-            f"--out {config.out} must be a new name: {file} exists; a later set is a new file of a new name",
+            f"--out {config.out} must be a new name, weights are never overwritten; {file} exists",
         )
     folder = next(parent for parent in config.out.absolute().parents if parent.exists())
     require(
         folder.is_dir() and os.access(folder, os.W_OK),
-        f"--out {config.out} must lie in a folder that can be written, not {folder}; choose another",
+        f"--out {config.out} must be in a folder that can be written, not {folder}; choose another",
     )
 
 
-def _read(config: TrainConfig, console: Console) -> Pictures:
+def _read(config: TrainConfig, console: Console) -> LabelledImages:
     with progress_bar(console) as bar:
         task = bar.add_task("reading", total=None, text="")
         return read_folder(
@@ -97,7 +97,7 @@ def _train(training: Training, config: TrainConfig, data_digest: str, console: C
 
         while len(training.epochs) < config.epochs:
             epoch = training.run_epoch(on_step)
-            with deferred():  # a signal waits until the file is whole
+            with deferred():  # a signal takes effect after the file is complete
                 save_state(training, config.settings(), data_digest, config.file(_STATE))
             say(
                 console,
@@ -106,8 +106,8 @@ def _train(training: Training, config: TrainConfig, data_digest: str, console: C
             )
 
 
-def _write(training: Training, pictures: Pictures, config: TrainConfig, console: Console) -> None:
-    """The weights, then their figures; then the state is of no more use."""
+def _write(training: Training, pictures: LabelledImages, config: TrainConfig, console: Console) -> None:
+    """Write the weights and their figures, then remove the state."""
     cpu = torch.device("cpu")
     network = folded(training.model.to(cpu))
     count = min(_RESCALING_IMAGES, len(training.train))
@@ -128,7 +128,7 @@ def _write(training: Training, pictures: Pictures, config: TrainConfig, console:
     say(console, f"{config.file(_WEIGHTS)}  {len(data) / 2**20:.2f} MiB  sha256 {figures['sha256']}")
 
 
-def _figures(training: Training, pictures: Pictures, config: TrainConfig) -> dict[str, object]:
+def _figures(training: Training, pictures: LabelledImages, config: TrainConfig) -> dict[str, object]:
     return {
         "data": config.data.resolve().name,
         "images": len(pictures.images),

@@ -1,4 +1,4 @@
-"""A stopped training on disk, tensors and JSON in one safetensors file; not what the tensors mean."""
+"""Saves and loads the state of a training: tensors and JSON in one safetensors file."""
 
 import dataclasses
 import json
@@ -17,9 +17,9 @@ _KIND = "artsweep compact training 1"
 
 
 def save_state(training: Training, settings: dict[str, Any], data_digest: str, path: Path) -> None:
-    """Put the training's state after its last epoch at `path`, whole or not at all.
+    """Save the training's state after its last epoch at `path`, atomically.
 
-    Raises: WriteError when it cannot be written; an earlier state is then intact.
+    Raises: WriteError when it cannot be written; an earlier state is intact.
     """
     values = {
         "settings": settings,
@@ -31,11 +31,14 @@ def save_state(training: Training, settings: dict[str, Any], data_digest: str, p
 
 
 def load_state(training: Training, settings: dict[str, Any], data_digest: str, path: Path) -> None:
-    """Bring the training to where `save_state` left it.
+    """Load a state of `save_state` into the training.
 
-    Raises: ConfigError for a missing or damaged file, or one of other settings or other pictures.
+    Raises: ConfigError for a missing or damaged file, or one from other settings or pictures.
     """
-    require(path.is_file(), f"--resume needs {path}, which does not exist; leave --resume out to begin anew")
+    require(
+        path.is_file(),
+        f"--resume needs {path}, which does not exist; leave --resume out to start a new training",
+    )
     try:
         with safetensors.safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
@@ -63,10 +66,10 @@ def _require_equal(before: dict[str, Any], now: dict[str, Any]) -> None:
         require(
             before.get(name) == now.get(name),
             f"--resume needs {flag} {before.get(name)} as the stopped training had it, not {now.get(name)}; "
-            "give that or begin anew under another --out",
+            "give that, or start a new training with another --out",
         )
 
 
 def _unusable(path: Path, error: Exception) -> ConfigError:
     reason = one_line(error, 160)
-    return ConfigError(f"--resume cannot use {path} ({reason}); remove it and begin anew")
+    return ConfigError(f"--resume cannot use {path} ({reason}); remove it and start a new training")

@@ -1,4 +1,4 @@
-"""Pictures as vectors: against the network asked directly, sizes, grey, wrong input."""
+"""Embedders against the network called directly; sizes, grey, wrong input."""
 
 import numpy as np
 import pytest
@@ -31,7 +31,7 @@ def test_a_vector_is_the_roots_of_the_mean_activations_at_the_taps(embedder: Com
     assert float((vectors - expected).norm() / expected.norm()) < 0.02
 
 
-def test_a_batch_changes_nothing(embedder: CompactEmbedder) -> None:
+def test_vectors_do_not_depend_on_the_batch(embedder: CompactEmbedder) -> None:
     images = _images(130, 16)
     whole = embedder.embed(images)
     torch.testing.assert_close(whole[128:], embedder.embed(images[128:]), rtol=0.02, atol=0.01)
@@ -39,7 +39,7 @@ def test_a_batch_changes_nothing(embedder: CompactEmbedder) -> None:
 
 
 @pytest.mark.parametrize("side", [16, 32, 48, 64, 128])
-def test_every_size_is_taken_and_grey_is_repeated(side: int, embedder: CompactEmbedder) -> None:
+def test_every_size_is_accepted_and_grey_is_repeated(side: int, embedder: CompactEmbedder) -> None:
     grey = _images(2, side, channels=1)
     vectors = embedder.embed(grey)
     assert bool(vectors.isfinite().all()) and vectors.shape == (2, embedder.length)

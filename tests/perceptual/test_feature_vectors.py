@@ -1,4 +1,4 @@
-"""Sets of feature vectors: blocks make up the whole; what is no set of features is refused in one line."""
+"""Feature vectors: blocks of products make up the full matrix; bad input is refused in one line."""
 
 import pytest
 import torch
@@ -44,7 +44,7 @@ def test_upper_blocks_leave_out_just_what_mirrors_others(monkeypatch: pytest.Mon
         (torch.tensor([[0.0], [torch.nan], [1.0], [torch.inf]]), "2 of 4 hold NaN or infinity"),
     ],
 )
-def test_what_is_no_set_of_features_is_refused_in_one_line(broken: torch.Tensor, said: str) -> None:
+def test_bad_features_are_refused_in_one_line(broken: torch.Tensor, said: str) -> None:
     with pytest.raises(ConfigError, match=said) as caught:
         check_features(broken, "generated features", least=3)
     assert str(caught.value).startswith("generated features must be")

@@ -1,4 +1,4 @@
-"""FID's Inception: what torch-fidelity's own gives, from files read safely; what is refused."""
+"""FID's Inception against torch-fidelity's own, and which files and images are refused."""
 
 import io
 import urllib.error
@@ -81,7 +81,7 @@ def test_both_kinds_of_file_give_the_same_and_another_network_is_refused(
         assert str(tmp_path / "x.pth") in str(caught.value) and "\n" not in str(caught.value)
 
 
-def test_weights_that_cannot_be_had_are_one_line_with_the_remedies(
+def test_weights_that_cannot_be_downloaded_are_one_line_with_the_remedies(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def no_network(*_: object, **__: object) -> None:

@@ -1,4 +1,4 @@
-"""The linear probe against SciPy's minimum of the same objective, and on classes that a plane separates."""
+"""The linear probe against SciPy's minimum of the same objective, and on linearly separable classes."""
 
 import numpy as np
 import numpy.typing as npt

@@ -90,7 +90,7 @@ def test_files_of_other_networks_are_refused_in_one_line(tmp_path: Path) -> None
         path = tmp_path / f"{number}.safetensors"
         safetensors.torch.save_file(tensors, path)
         message = refusal(str(path))
-        assert message.startswith(f"the weights file {path} is no compact network: ") and named in message
+        assert message.startswith(f"the weights file {path} is not a compact network: ") and named in message
 
 
 def test_a_truncated_file_is_refused_in_one_line(file: Path) -> None:

@@ -102,7 +102,7 @@ def test_files_of_other_networks_are_refused_in_one_line(
         torch.save(other.state_dict(), path)
         with pytest.raises(ConfigError) as caught:
             load_network("vgg19", weights=str(path), last_tap="relu2_1")
-        assert str(caught.value).startswith(f"the weights file {path} is no VGG-19 of torchvision: ")
+        assert str(caught.value).startswith(f"the weights file {path} is not a VGG-19 of torchvision: ")
         assert "\n" not in str(caught.value)
 
 

@@ -1,4 +1,4 @@
-"""Random crops and colours: what is drawn lies in its range, and what must not change does not."""
+"""Random crops and colours: random values keep to their ranges, and invariants hold."""
 
 import math
 

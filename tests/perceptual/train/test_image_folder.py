@@ -1,4 +1,4 @@
-"""Folders of classes: what is read, in which order, and what a broken picture costs."""
+"""Folders of classes: which pictures are read, in which order, and how broken ones are handled."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Training of the compact network from the command line: what it leaves, how it goes on, what it refuses."""
+"""Training of the compact network from the command line: its files, resuming, and what it refuses."""
 
 import hashlib
 import json
@@ -49,7 +49,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def uninterrupted(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What a training that nobody stopped leaves; the --out."""
+    """--out of a training that was not interrupted."""
     out = tmp_path_factory.mktemp("done") / "weights" / "compact-7"
     assert main([str(data), "--out", str(out), *FLAGS]) == 0
     return out
@@ -118,7 +118,7 @@ def stop_within_second_epoch(monkeypatch: pytest.MonkeyPatch, signum: int) -> No
         (stop_within_second_epoch, signal.SIGTERM),
     ],
 )
-def test_a_stopped_training_goes_on_to_the_same_weights(
+def test_a_stopped_training_resumes_to_the_same_weights(
     stop: Callable[[pytest.MonkeyPatch, int], None],
     signum: int,
     data: Path,
@@ -130,7 +130,10 @@ def test_a_stopped_training_goes_on_to_the_same_weights(
     with pytest.MonkeyPatch.context() as patch:
         stop(patch, signum)
         assert main(args) == 128 + signum
-    assert "the last whole epoch is saved; go on with the same flags and --resume" in capsys.readouterr().out
+    assert (
+        "the last finished epoch is saved; continue with the same flags and --resume"
+        in capsys.readouterr().out
+    )
     assert [file.name for file in tmp_path.iterdir()] == ["x.training.safetensors"]
     assert "add --resume" in refusal(args, capsys)
     torch.manual_seed(99)
@@ -223,7 +226,7 @@ def test_a_loss_that_is_not_finite_ends_the_training_without_weights(
         (["--seed", "-1"], "--seed"),
         (["--out", "x.safetensors"], "--out must be a file's name without extension"),
         (["--out", "."], "--out must be a file's name without extension"),
-        (["--out", "/dev/null/x"], "--out /dev/null/x must lie in a folder that can be written"),
+        (["--out", "/dev/null/x"], "--out /dev/null/x must be in a folder that can be written"),
         (["--colour", "red"], "--colour"),
     ],
 )
@@ -240,7 +243,7 @@ def test_a_wrong_flag_is_refused_in_one_line(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_data_that_there_are_not_are_refused_in_one_line(
+def test_missing_data_are_refused_in_one_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
