@@ -1,4 +1,4 @@
-"""Pairs read from a CSV file and checked against the pictures there are; nothing is opened here."""
+"""Reads pairs from a CSV file and checks them against the pictures that were found."""
 
 import csv
 import difflib
@@ -7,9 +7,11 @@ import unicodedata
 from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
+from pathvalidate import ErrorReason, ValidationError, validate_filename
+
 from common.errors import ConfigError, require
 from common.text import printable
-from styletransfer.planning.output_names import THUMBS_FOLDER, name_key
+from styletransfer.planning.output_names import THUMBS_FOLDER, TakenNames, name_key
 from styletransfer.planning.pairs import Pair
 
 _COLUMNS = ("content", "style", "output")
@@ -24,7 +26,7 @@ def read_pairs(
     `contents` and `styles` are the names that a line may use. `suffixes` are the endings that an output may
     have, such as `.png`. Returns the pairs, and the outputs of those that name one.
 
-    Raises: ConfigError with the line's number for whatever does not fit.
+    Raises: ConfigError, with the line's number, for anything wrong in the file.
     """
     rows = _rows(path)
     pairs: list[Pair] = []
@@ -52,8 +54,8 @@ def read_pairs(
 
 def _rows(path: Path) -> list[tuple[int, dict[str, str]]]:
     try:
-        require(path.is_file(), f"{path} is no file; give a CSV file with the columns content,style")
-        # utf-8-sig: Excel begins with a mark
+        require(path.is_file(), f"{path} is not a file; give a CSV file with the columns content,style")
+        # utf-8-sig: Excel writes a byte order mark
         text = path.read_bytes().decode("utf-8-sig")
     except OSError as error:
         raise ConfigError(f"{path} cannot be read ({error.strerror}); check its access rights") from None
@@ -78,7 +80,7 @@ def _rows(path: Path) -> list[tuple[int, dict[str, str]]]:
             )
             rows.append((reader.line_num, dict(zip(header, cells, strict=True))))
     except csv.Error as error:
-        raise ConfigError(f"{path} line {reader.line_num} is no CSV ({error}); correct the line") from None
+        raise ConfigError(f"{path} line {reader.line_num} is not CSV ({error}); correct the line") from None
     require(header is not None, f"{path} is empty; begin it with the line content,style")
     return rows
 
@@ -119,13 +121,12 @@ def _known(names: Mapping[str, str], asked: str, where: str) -> str:
 def _checked_output(output: str, suffixes: Sequence[str], where: str) -> str:
     name = unicodedata.normalize("NFC", output)
     parts = name.split("/")
-    # Windows drops dots and spaces at the end of a name
-    is_sound = all(part and part == part.rstrip(" .") for part in parts) and not set(name) & set('\\:*?"<>|')
     require(
-        is_sound and name.isprintable(),
-        f"{where}: output {printable(output)} must be a path inside the output folder; "
-        'give one such as a/b.png, without \\ : * ? " < > |',
+        len(name.encode()) <= _MAX_OUTPUT_BYTES,
+        f"{where}: output has {len(name.encode())} bytes, over the limit of {_MAX_OUTPUT_BYTES}; shorten it",
     )
+    for part in parts:
+        _check_part(part, f"{where}: output {printable(output)}")
     require(
         PurePosixPath(name).suffix.lower() in suffixes,
         f"{where}: output {printable(output)} must end in one of {' '.join(suffixes)}; add the ending",
@@ -134,27 +135,33 @@ def _checked_output(output: str, suffixes: Sequence[str], where: str) -> str:
         name_key(parts[0]) != THUMBS_FOLDER and not any(part.startswith(".") for part in parts),
         f"{where}: output {printable(output)} must not be hidden or in {THUMBS_FOLDER}/; choose another",
     )
-    require(
-        len(name.encode()) <= _MAX_OUTPUT_BYTES,
-        f"{where}: output has {len(name.encode())} bytes, over the limit of {_MAX_OUTPUT_BYTES}; shorten it",
-    )
     return name
 
 
+def _check_part(part: str, what: str) -> None:
+    """Raise `ConfigError` for a part of a path that is not a file name on every system."""
+    rule = ""
+    try:
+        validate_filename(part, platform="universal")
+    except ValidationError as error:
+        rule = "reserved" if error.reason is ErrorReason.RESERVED_NAME else "invalid"
+    require(
+        rule != "reserved",
+        f"{what} must not use {printable(part)}, a reserved name on Windows; choose another",
+    )
+    require(
+        not rule and part.isprintable() and bool(part.strip(".")),
+        f'{what} must be a path inside the output folder; give one such as a/b.png, without \\ : * ? " < > |',
+    )
+
+
 def _check_apart(outputs: Mapping[Pair, str], lines: Mapping[Pair, int], path: Path) -> None:
-    """Refuse outputs that would be one file, or one a file and one a folder, on some disk."""
-    files: dict[str, int] = {}
+    """Refuse outputs that clash: one file on some file system, or one a folder of the other."""
+    taken = TakenNames[Pair]()
     for pair, output in outputs.items():
-        key, line = name_key(output), lines[pair]
-        if key in files:
+        other = taken.take(output, pair)
+        if other is not None:
             raise ConfigError(
-                f"{path} line {line}: output {printable(output)} is that of line {files[key]}; choose another"
+                f"{path} line {lines[pair]}: output {printable(output)} clashes with "
+                f"{printable(outputs[other])} of line {lines[other]}; choose another"
             )
-        files[key] = line
-    for pair, output in outputs.items():
-        for folder in PurePosixPath(name_key(output)).parents:
-            if str(folder) in files:
-                raise ConfigError(
-                    f"{path} line {lines[pair]}: output {printable(output)} lies in a folder that is the "
-                    f"picture of line {files[str(folder)]}; choose another name"
-                )

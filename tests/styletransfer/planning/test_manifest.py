@@ -1,8 +1,7 @@
-"""The manifest: what is written stays, torn lines are survived, and what is to do follows by a table."""
+"""The manifest: what is written stays, torn lines are survived, one batch at a time writes a folder."""
 
 import dataclasses
 import errno
-import hashlib
 import json
 import os
 import subprocess
@@ -18,7 +17,6 @@ from common.storage.atomic import WriteError
 from common.storage.folder import Folder
 from styletransfer.planning.manifest import MANIFEST_NAME, Entry, Manifest, locked, read_manifest
 from styletransfer.planning.pairs import Pair
-from styletransfer.planning.staleness import hash_settings, todo
 
 
 def entry(content: str = "cat.jpg", **changes: object) -> Entry:
@@ -176,64 +174,6 @@ def test_an_object_store_is_written_at_a_bounded_rate(monkeypatch: pytest.Monkey
         assert len(writes) == 11
         manifest.record(entry("last.jpg"))
     assert len(writes) == 12 and len(read_manifest(folder)) == 101
-
-
-PAIR = Pair("cat.jpg", "s.jpg")
-
-
-@pytest.mark.parametrize(
-    ("entries", "changes", "reason"),
-    [
-        ([], {}, "new"),
-        ([entry("dog.jpg")], {}, "new"),
-        ([entry(variant="style-weight=3")], {}, "new"),
-        ([entry()], {}, None),
-        ([entry(state="failed", error="x")], {}, "failed before"),
-        ([entry(state="failed", error="x"), entry()], {}, None),
-        ([entry(), entry(state="failed", error="x")], {}, "failed before"),
-        ([entry()], {"content_digests": {"cat.jpg": "c2"}}, "content changed"),
-        ([entry()], {"style_digests": {"s.jpg": "s2"}}, "style changed"),
-        ([entry()], {"settings_hashes": {"": "h2"}}, "settings changed"),
-        ([entry()], {"weights_hash": "w2"}, "weights changed"),
-        ([entry()], {"present": set()}, "file gone"),
-        ([entry()], {"outputs": {PAIR: "other.png"}, "present": {"other.png"}}, "renamed"),
-    ],
-)
-def test_what_is_to_do_follows_from_what_is_known(
-    entries: list[Entry], changes: dict[str, object], reason: str | None
-) -> None:
-    known: dict[str, object] = {
-        "outputs": {PAIR: "cat.jpg__s.png"},
-        "entries": {each.pair: each for each in entries},
-        "content_digests": {"cat.jpg": "c1"},
-        "style_digests": {"s.jpg": "s1"},
-        "settings_hashes": {"": "h1"},
-        "weights_hash": "w1",
-        "present": {"cat.jpg__s.png"},
-    }
-    assert todo(**known | changes) == ({PAIR: reason} if reason else {})  # type: ignore[arg-type]
-
-
-def test_each_variant_has_settings_of_its_own() -> None:
-    pairs = [PAIR._replace(variant=variant) for variant in ("w=1", "w=3")]
-    entries = {pair: entry(variant=pair.variant, output=pair.variant, settings_hash="h1") for pair in pairs}
-    found = todo(
-        {pair: pair.variant for pair in pairs},
-        entries,
-        content_digests={"cat.jpg": "c1"},
-        style_digests={"s.jpg": "s1"},
-        settings_hashes={"w=1": "h1", "w=3": "h3"},
-        weights_hash="w1",
-        present={"w=1", "w=3"},
-    )
-    assert found == {pairs[1]: "settings changed"}
-
-
-def test_equal_settings_have_equal_hashes_in_any_process() -> None:
-    one = hash_settings({"b": [1, 2.5], "a": {"x": None}, "path": Path("a/b")})
-    assert one == hash_settings({"path": "a/b", "a": {"x": None}, "b": (1, 2.5)})
-    assert one != hash_settings({"path": "a/b", "a": {"x": None}, "b": (1, 2.6)})
-    assert hash_settings({}) == hashlib.blake2b(b"{}", digest_size=16).hexdigest()
 
 
 HOLD = """

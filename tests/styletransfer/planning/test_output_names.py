@@ -9,7 +9,13 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from common.text import printable
-from styletransfer.planning.output_names import assign_names, heading_thumb, name_key, output_thumb
+from styletransfer.planning.output_names import (
+    TakenNames,
+    assign_names,
+    heading_thumb,
+    name_key,
+    output_thumb,
+)
 from styletransfer.planning.pairs import Pair, product
 
 
@@ -91,6 +97,16 @@ def test_a_name_that_was_asked_for_comes_first() -> None:
     cat, dog, cow = (Pair(f"{animal}.jpg", "s.jpg") for animal in ("cat", "dog", "cow"))
     names = assign_names([cat, dog, cow], ".png", asked={cat: "dog__S.png"}, earlier={cow: "dog__s.png"})
     assert names == {cat: "dog__S.png", dog: "dog.jpg__s.jpg.png", cow: "cow__s.png"}
+
+
+def test_no_name_is_a_folder_of_one_that_was_asked_for_or_the_other_way_round() -> None:
+    cat, dog = Pair("cat.jpg", "s.jpg"), Pair("x.png/dog.jpg", "s.jpg")
+    names = assign_names([cat, dog], ".png", asked={cat: "X.png"})
+    assert names[cat] == "X.png" and re.fullmatch(r"dog__s~[0-9a-f]{16}\.png", names[dog])
+    taken = TakenNames[int]()
+    assert taken.take("a/b/c.png", 1) is None
+    assert [taken.take(name, 2) for name in ("A", "a/B", "a/b/C.png", "a/b/c.png/d")] == [1, 1, 1, 1]
+    assert taken.take("a/b/d.png", 2) is None and taken.take("a/b/c.png", 1) is None
 
 
 letters = st.sampled_from(list("aAbB._- ~%#?'\"<>|:*\\éÉ\u0301ſKıİßﬁ👍\ud800\x07\n猫क्षCON1"))

@@ -66,23 +66,31 @@ def test_a_name_is_found_however_its_accents_are_encoded(tmp_path: Path) -> None
             "line 2: content /etc/passwd is not among the 3 pictures",
         ),
         ("content,style\ncat.jpg,starry.jpg\n\ncat.jpg,starry.jpg\n", "line 4 is the same pair as line 2"),
-        ('content,style\n"cat.jpg,starry.jpg\n', "is no CSV"),
+        ('content,style\n"cat.jpg,starry.jpg\n', "is not CSV"),
         (b"content,style\nc\xe4t.jpg,starry.jpg\n", "not UTF-8"),
         ("content,style,output\ncat.jpg,starry.jpg,../x.png\n", "inside the output folder"),
         ("content,style,output\ncat.jpg,starry.jpg,/x.png\n", "inside the output folder"),
         ("content,style,output\ncat.jpg,starry.jpg,a//x.png\n", "inside the output folder"),
         ("content,style,output\ncat.jpg,starry.jpg,C:\\x.png\n", "inside the output folder"),
+        ("content,style,output\ncat.jpg,starry.jpg,a /x.png\n", "inside the output folder"),
+        ("content,style,output\ncat.jpg,starry.jpg,a\u200b.png\n", "inside the output folder"),
+        ("content,style,output\ncat.jpg,starry.jpg,nul/x.png\n", "must not use nul, a reserved name"),
+        ("content,style,output\ncat.jpg,starry.jpg,Con.x.png\n", "must not use Con.x.png, a reserved name"),
         ("content,style,output\ncat.jpg,starry.jpg,x.gif\n", "must end in one of .png .jpg"),
         ("content,style,output\ncat.jpg,starry.jpg,thumbs/x.png\n", "must not be hidden or in thumbs/"),
         ("content,style,output\ncat.jpg,starry.jpg,.x.png\n", "must not be hidden"),
         (f"content,style,output\ncat.jpg,starry.jpg,{'x' * 200}.png\n", "204 bytes"),
         (
             "content,style,output\ncat.jpg,starry.jpg,X.png\ncat.jpg,old/wave.jpg,x.png\n",
-            "line 3: output x.png is that of line 2",
+            "line 3: output x.png clashes with X.png of line 2",
         ),
         (
             "content,style,output\ncat.jpg,starry.jpg,x.png\ncat.jpg,old/wave.jpg,X.png/y.png\n",
-            "line 3: .* lies in a folder that is the picture of line 2",
+            "line 3: output X.png/y.png clashes with x.png of line 2",
+        ),
+        (
+            "content,style,output\ncat.jpg,starry.jpg,X.png/y.png\ncat.jpg,old/wave.jpg,x.png\n",
+            "line 3: output x.png clashes with X.png/y.png of line 2",
         ),
     ],
 )
@@ -94,5 +102,5 @@ def test_a_fault_is_refused_in_one_line(tmp_path: Path, text: str | bytes, reaso
 
 def test_a_file_that_is_not_there_is_refused(tmp_path: Path) -> None:
     for place in (tmp_path, tmp_path / "absent.csv"):
-        with pytest.raises(ConfigError, match="is no file"):
+        with pytest.raises(ConfigError, match="is not a file"):
             read_pairs(place, CONTENTS, STYLES, SUFFIXES)

@@ -22,7 +22,9 @@ from tests.styletransfer.folders import make_folders, plan_of, save
 pytestmark = pytest.mark.usefixtures("cache")
 
 
-def finish(plan: BatchPlan, *pairs: Pair, state: Literal["done", "failed"] = "done", seconds: float = 2.0) -> None:
+def finish(
+    plan: BatchPlan, *pairs: Pair, state: Literal["done", "failed"] = "done", seconds: float = 2.0
+) -> None:
     """Leave behind what a batch would have left of these pairs, or of all."""
     with Manifest(plan.request.out) as manifest:
         for pair in pairs or plan.outputs:
