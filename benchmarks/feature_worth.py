@@ -17,7 +17,8 @@ import torch
 from PIL import Image, ImageOps
 
 from gan.config import DataConfig
-from gan.data.images import Images, load_images
+from gan.data.images import Images
+from gan.data.loading import load_images
 from gan.metrics.feature_distance import embed_all
 from perceptual.embedding import CompactEmbedder
 from perceptual.linear_probe import fit_probe

@@ -27,7 +27,8 @@ from rich.table import Table
 from training_course import COURSE_IMAGES, courses
 
 from gan.config import DataConfig
-from gan.data.images import Images, load_images
+from gan.data.images import Images
+from gan.data.loading import load_images
 from gan.metrics import sliced_wasserstein
 from gan.metrics.feature_distance import embed_all
 from gan.metrics.frechet import GaussianStatistics, frechet_distance

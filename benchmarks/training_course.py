@@ -5,7 +5,8 @@ from collections.abc import Iterator
 import numpy as np
 
 from gan.config import DataConfig, EvaluationConfig, GanConfig, NetworkConfig, OptimizerConfig
-from gan.data.images import Images, cache_folder
+from gan.data.cache import cache_folder
+from gan.data.images import Images
 from gan.training.run import GanRun
 
 COURSE_IMAGES = (4_096, 8_192, 16_384, 32_768, 65_536, 131_072)

@@ -26,7 +26,7 @@ from rich.console import Console
 
 from common.cluster.session import start_ray
 from gan.config import DataConfig, GanConfig, NetworkConfig
-from gan.data.images import load_images
+from gan.data.loading import load_images
 from gan.training.run import GanRun
 from tune.config import SweepConfig
 from tune.display.view import SweepView

@@ -1,4 +1,4 @@
-"""`python -m gan`: train one GAN, draw pictures from it, measure it. Only this file exits."""
+"""`python -m gan`: train one GAN, sample images from it, measure it. Only this file exits."""
 
 import sys
 from collections.abc import Sequence
@@ -6,20 +6,20 @@ from collections.abc import Sequence
 from rich.console import Console
 
 from common.cli.parsing import run_command
-from gan.cli.flags import PROG, Command, Sample, Train, parse_command
+from gan.cli.flags import PROG, GanCommand, Sample, Train, parse_command
 
 
 def main(args: Sequence[str] | None = None) -> int:
-    """Obey a command line; returns the exit code.
+    """Run a command line; returns the exit code.
 
     0 done, 1 the run diverged or failed, 2 the command is wrong, 130 and 143 stopped by a signal.
     """
     words = sys.argv[1:] if args is None else args
-    return run_command(PROG, lambda: _obey(parse_command(words), Console()))
+    return run_command(PROG, lambda: _run(parse_command(words), Console()))
 
 
-def _obey(command: Command, console: Console) -> int:
-    # imported here: torch and Ray take seconds, a wrong flag is answered before
+def _run(command: GanCommand, console: Console) -> int:
+    # imported here: torch and Ray take seconds to import, and a wrong flag is reported before
     if isinstance(command, Train):
         from gan.cli.train import run_train
 

@@ -1,5 +1,6 @@
-"""A configuration as the JSON file that a run or a sweep saves, and its paths made absolute."""
+"""Reading the JSON file of settings that a run or a sweep saved, and making its paths absolute."""
 
+import dataclasses
 from pathlib import Path
 
 from common.errors import ConfigError
@@ -11,20 +12,23 @@ CONFIG_FILE = "config.json"
 
 def with_absolute_paths(config: GanConfig) -> GanConfig:
     """The same configuration with absolute paths: Ray's workers have another working directory."""
-    paths = {
-        "data.root": config.data.root,
-        "data.cache": config.data.cache,
-        "evaluation.metric_weights": config.evaluation.metric_weights,
-    }
-    if config.data.source not in NAMED_SOURCES:
-        paths["data.source"] = config.data.source
-    return config.with_values(
-        {name: str(Path(path).expanduser().absolute()) for name, path in paths.items() if path}
+    data, evaluation = config.data, config.evaluation
+    return dataclasses.replace(
+        config,
+        data=dataclasses.replace(
+            data,
+            source=data.source if data.source in NAMED_SOURCES else _absolute(data.source),
+            root=data.root and _absolute(data.root),
+            cache=data.cache and _absolute(data.cache),
+        ),
+        evaluation=dataclasses.replace(
+            evaluation, metric_weights=evaluation.metric_weights and _absolute(evaluation.metric_weights)
+        ),
     )
 
 
 def read_config(location: str, flag: str) -> GanConfig:
-    """The settings in a JSON file, local or at a URL; `flag` named it.
+    """The settings in a JSON file, local or at a URL; `flag` is the flag that named it.
 
     Raises: ConfigError when it cannot be read or breaks a rule.
     """
@@ -32,6 +36,10 @@ def read_config(location: str, flag: str) -> GanConfig:
     data = Folder(folder or ".").read(name)
     if data is None:
         raise ConfigError(
-            f"{flag} needs {location}, which does not exist; give what a run or a sweep has saved"
+            f"{flag} needs {location}, which does not exist; give a file that a run or a sweep saved"
         )
     return GanConfig.from_dict(parse_json(data, location))
+
+
+def _absolute(path: str) -> str:
+    return str(Path(path).expanduser().absolute())

@@ -1,4 +1,4 @@
-"""What one training run leaves in its folder and finds there when it goes on; not how it is trained.
+"""The files of one training run, written as it trains and read when it is resumed.
 
 `config.json` the settings; `run.json` workers and versions; `history.csv` one row a tick;
 `samples/<images seen>.png` one grid a tick; `last.safetensors` the state after the last tick;
@@ -28,17 +28,17 @@ Row = dict[str, float]
 
 
 class RunFolder:
-    """The files of one run. Each is replaced whole, so that a death at any time leaves a run that goes on."""
+    """The files of one run. Each is replaced atomically, so that a run killed at any time can be resumed."""
 
     def __init__(self, folder: Folder) -> None:
         self.folder = folder
 
     def exists(self) -> bool:
-        """Whether a run was begun here."""
+        """Whether the folder has a run."""
         return self.folder.read(CONFIG_FILE) is not None
 
     def begin(self, config: GanConfig, details: dict[str, Any]) -> None:
-        """Write the run's settings, also when it goes on with more images or workers.
+        """Write the run's settings, also when it is resumed with more images or workers.
 
         Raises: WriteError when the folder cannot be written.
         """
@@ -48,14 +48,14 @@ class RunFolder:
     def config(self) -> GanConfig:
         """The run's settings.
 
-        Raises: ConfigError when no run was begun here or its settings are broken.
+        Raises: ConfigError when the folder has no run or its settings are broken.
         """
         return GanConfig.from_dict(self._read_json(CONFIG_FILE))
 
     def details(self) -> dict[str, Any]:
-        """What `begin` was told besides the settings.
+        """The details that `begin` wrote beside the settings.
 
-        Raises: ConfigError when no run was begun here.
+        Raises: ConfigError when the folder has no run.
         """
         return self._read_json(DETAILS)
 
@@ -81,13 +81,13 @@ class RunFolder:
             return [row for row in rows if row["images_seen"] <= up_to_images]
         except (KeyError, TypeError, ValueError, csv.Error) as error:
             raise ConfigError(
-                f"{self.folder.path(HISTORY)} is broken ({error!r}); mend the line or remove the file"
+                f"{self.folder.path(HISTORY)} is broken ({error!r}); repair the line or remove the file"
             ) from None
 
     def record(self, history: list[Row], state: RunState, grid: np.ndarray, *, is_best: bool) -> None:
         """Save a tick: `history` with its row at the end, the state after it, `grid` uint8 (H, W, C).
 
-        The last state is written last: only with it is the tick done, and a death before repeats the tick.
+        The last state is written last: it completes the tick, which is repeated if the run is killed before.
 
         Raises: WriteError when the disk is full or the like; earlier files are intact.
         """

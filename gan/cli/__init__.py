@@ -1,1 +1,1 @@
-"""The commands of `python -m gan`: flags and what the terminal shows."""
+"""The commands of `python -m gan`: their flags, what they do, and their output in a terminal."""

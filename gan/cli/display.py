@@ -1,11 +1,11 @@
-"""How a run's events look in a terminal, and as plain lines elsewhere; not where they come from."""
+"""A run's events in a terminal, and as plain lines elsewhere."""
 
 from typing import TYPE_CHECKING
 
 from rich.console import Console
 
 from common.cli.progress import progress_bar, say
-from gan.raytrain.events import Begun, Event, Stepped, Ticked
+from gan.raytrain.events import Begun, RunEvent, Stepped, Ticked
 
 if TYPE_CHECKING:
     from gan.data.images import Images
@@ -28,7 +28,7 @@ class RunDisplay:
     def __exit__(self, *_: object) -> None:
         self._bar.stop()
 
-    def show(self, event: Event) -> None:
+    def show(self, event: RunEvent) -> None:
         """Show one event."""
         if isinstance(event, Begun):
             self._begin(event.images_seen)
@@ -48,8 +48,8 @@ class RunDisplay:
             )
 
     def _begin(self, images_seen: int) -> None:
-        # told once more after Ray Train has restarted the workers
-        what = "lost a worker, going on" if self._begun else "going on" if images_seen else "training"
+        # sent again after Ray Train has restarted the workers
+        what = "lost a worker, resuming" if self._begun else "resuming" if images_seen else "training"
         if self._begun or images_seen:
             self._console.print(f"{what} from {images_seen:,} images", highlight=False)
         self._begun = True
@@ -57,8 +57,8 @@ class RunDisplay:
 
 
 def objective(row: dict[str, float], metric: str) -> str:
-    """The objective with its noise, real against real, beside it."""
-    return f"{metric} {row[metric]:.4g} (noise {row[f'{metric}_noise']:.2g})"
+    """The objective with its noise floor, the metric of real training images."""
+    return f"{metric} {row[metric]:.4g} (noise floor {row[f'{metric}_noise']:.2g})"
 
 
 def tick_line(row: dict[str, float], metric: str, total_images: int) -> str:
@@ -72,7 +72,7 @@ def tick_line(row: dict[str, float], metric: str, total_images: int) -> str:
 
 
 def say_skipped(console: Console, images: "Images") -> None:
-    """Name the first of the files that could not be read; nothing when all could."""
+    """Print how many files could not be read, with the first of them; nothing when all could."""
     if images.skipped:
         name, reason = images.skipped[0]
         say(console, f"skipped {len(images.skipped)} unreadable files, first {name}: {reason}")

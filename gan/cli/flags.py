@@ -1,6 +1,6 @@
-"""The commands of `python -m gan` and their flags; what they do lives in `train` and `inspection`.
+"""The commands of `python -m gan` and their flags.
 
-Light to import, so that a wrong flag is answered before torch and Ray are loaded.
+Quick to import, so that a wrong flag is reported before torch and Ray are loaded.
 """
 
 import argparse
@@ -23,28 +23,28 @@ PROG = "python -m gan"
 class Train:
     """Train one GAN with Ray Train, on this machine or on a cluster.
 
-    Everything lies in <storage>/<name>: config.json, history.csv (a row a tick), samples/ (a grid a tick),
-    last.safetensors and best.safetensors (whole states), generator.safetensors (the best generator alone).
+    The results are in <storage>/<name>: config.json, history.csv (a row a tick), samples/ (a grid a tick),
+    last.safetensors and best.safetensors (complete states), generator.safetensors (only the best generator).
     """
 
     gan: Annotated[GanConfig, tyro.conf.OmitArgPrefixes] = dataclasses.field(default_factory=GanConfig)
     workers: int | None = None
     """Ray Train workers that share each batch; default: 1, or as before with --resume."""
     gpu: tyro.conf.FlagCreatePairsOff[bool] = False
-    """Train on GPUs, one a worker; default: when there are enough."""
+    """Train on GPUs, one a worker; default: if there are enough."""
     no_gpu: tyro.conf.FlagCreatePairsOff[bool] = False
     """Train on CPUs."""
     address: str | None = dataclasses.field(default_factory=cluster_of_this_job)
-    """Address of a running Ray cluster (host:port, or auto on its machines); default: in a job that cluster,
+    """Address of a running Ray cluster (host:port, or auto on its nodes); default: in a job its own cluster,
     else Ray is started here."""
     name: str | None = None
     """Name of the run and of its folder; default: the data's name and the time."""
     storage: str = "runs"
-    """Folder or URL (s3://bucket/path) in which the run's folder lies."""
+    """Folder or URL (s3://bucket/path) in which the run's folder is made."""
     config: str | None = None
-    """JSON file of settings that a run or a sweep saved; flags given beside it come before it."""
+    """JSON file of settings that a run or a sweep saved; other flags override it."""
     resume: str | None = None
-    """Folder of a run to go on with from its last tick; --images may be raised."""
+    """Folder of a run to resume from its last tick; --images may be raised."""
 
     def __post_init__(self) -> None:
         require(not (self.gpu and self.no_gpu), "--gpu and --no-gpu exclude each other; give one of them")
@@ -62,31 +62,31 @@ class Train:
         )
 
     def wants_gpu(self) -> bool | None:
-        """Whether GPUs were asked for; None when neither flag was given."""
+        """Whether GPUs are requested; None when neither flag is given."""
         return True if self.gpu else False if self.no_gpu else None
 
 
-Checkpoint = Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="CHECKPOINT")]
+CheckpointArgument = Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="CHECKPOINT")]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Sample:
-    """Draw pictures from a trained generator: a grid, single pictures, a walk between latents as a GIF."""
+    """Sample images from a trained generator: a grid, single images, a walk between latents as a GIF."""
 
-    checkpoint: Checkpoint
+    checkpoint: CheckpointArgument
     """Folder of a run, or one of its .safetensors files."""
     out: str = "samples"
     """Folder for grid.png, single/0000.png and so on, and interpolation.gif."""
     count: int = 64
-    """Pictures to draw."""
+    """Images to generate."""
     seed: int = 0
-    """Decides the latents; the same seed draws the same pictures."""
+    """Decides the latents; the same seed gives the same images."""
     grid: bool = True
-    """Write all pictures as one grid."""
+    """Write all images as one grid."""
     singles: bool = False
-    """Write each picture to a file of its own."""
+    """Write each image to a file of its own."""
     interpolate: int = 0
-    """Write a GIF that walks through so many latents and back to the first; 0 for none."""
+    """Write a GIF that walks through this number of latents and back to the first; 0 for none."""
 
     def __post_init__(self) -> None:
         require(
@@ -107,14 +107,14 @@ class Sample:
 class Evaluate:
     """Measure a trained generator against the held-out images of its data, as training does after a tick."""
 
-    checkpoint: Checkpoint
+    checkpoint: CheckpointArgument
     """Folder of a run, or one of its .safetensors files."""
     data: str | None = None
-    """Where its data are now, when they have moved; default: where they were."""
+    """Where its data are now, if they have moved; default: where they were."""
     data_root: str | None = None
-    """Folder of torchvision's data sets, when it has moved."""
+    """Folder of torchvision's data sets, if it has moved."""
     cache_dir: str | None = None
-    """Folder of the decoded arrays, when it has moved."""
+    """Folder of the decoded arrays, if it has moved."""
     images: int = 5000
     """Generated images that the table is measured on."""
     features: Literal["compact", "inception"] = "compact"
@@ -131,29 +131,29 @@ class Evaluate:
         )
 
 
-Command = Train | Sample | Evaluate
+GanCommand = Train | Sample | Evaluate
 
 
-def parse_command(args: Sequence[str]) -> Command:
-    """The command that `args` spell; `--help` prints and raises SystemExit(0).
+def parse_command(args: Sequence[str]) -> GanCommand:
+    """The command on a command line; `--help` prints and raises SystemExit(0).
 
-    Raises: ConfigError, one line, when they spell none.
+    Raises: ConfigError, one line, for a wrong command line.
     """
     base = Train(gan=_base_config(args))
     train = tyro.conf.subcommand("train", default=base, description="Train one GAN with Ray Train.")
-    sample = tyro.conf.subcommand("sample", description="Draw pictures from a trained generator.")
+    sample = tyro.conf.subcommand("sample", description="Sample images from a trained generator.")
     evaluate = tyro.conf.subcommand("evaluate", description="Measure a trained generator.")
-    command: Command = parse(
+    command: GanCommand = parse(
         Annotated[Train, train] | Annotated[Sample, sample] | Annotated[Evaluate, evaluate],
         args,
         prog=PROG,
-        description="Train one GAN, draw pictures from it, measure it.",
+        description="Train one GAN, sample images from it, measure it.",
     )
     return command
 
 
 def _base_config(args: Sequence[str]) -> GanConfig:
-    """The settings that flags change: those of --resume's run or of --config's file, else the defaults."""
+    """The settings that flags override: those of --resume's run or of --config's file, else the defaults."""
     reader = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     for flag in ("--resume", "--config"):
         reader.add_argument(flag, nargs="?")  # a missing value is reported with the other flags' errors

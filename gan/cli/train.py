@@ -1,4 +1,4 @@
-"""The `train` command: what is checked before Ray starts, how a run begins or goes on, what is said."""
+"""The `train` command: checks before Ray starts, a new or resumed run, and its messages."""
 
 import dataclasses
 import importlib.metadata
@@ -23,19 +23,20 @@ from gan.cli.display import RunDisplay, objective, say_skipped
 from gan.cli.flags import Train
 from gan.config import GanConfig
 from gan.config_file import CONFIG_FILE, with_absolute_paths
-from gan.data.images import Images, load_images
+from gan.data.images import Images
+from gan.data.loading import load_images
 from gan.metrics.preparation import prepare_metric
 from gan.raytrain import worker
-from gan.raytrain.broadcast import spread_images
+from gan.raytrain.broadcast import broadcast_images
 from gan.raytrain.events import Ended
 from gan.run_folder import LAST, RunFolder, best_row
 
-# What may differ when a run goes on: how far, where the data lie, and how fast it is computed.
+# What may differ when a run is resumed: how long it is, where the data are, and how fast it is computed.
 CHANGEABLE = {"images", "data.source", "data.root", "data.cache", "data.download", "precision", "compile"}
 
 
 @dataclasses.dataclass(frozen=True)
-class Plan:
+class PlannedRun:
     """A checked run, ready to start."""
 
     config: GanConfig
@@ -44,10 +45,10 @@ class Plan:
     details: dict[str, Any]
 
 
-def make_plan(command: Train) -> Plan:
-    """Check the command as far as neither data nor Ray are needed, and name the run's folder.
+def plan_run(command: Train) -> PlannedRun:
+    """Check all of the command that needs neither data nor Ray, and name the run's folder.
 
-    Raises: ConfigError for a name that is taken, or a run that cannot go on in this way.
+    Raises: ConfigError for a name that exists already, or a run that cannot be resumed in this way.
     """
     config = with_absolute_paths(command.gan)
     if command.resume is None:
@@ -55,7 +56,7 @@ def make_plan(command: Train) -> Plan:
         require(
             not results.exists(),
             f"--name {command.name}: {results.folder.location} holds a run already; choose another name, "
-            "or go on with it by --resume",
+            "or resume it with --resume",
         )
         workers = command.workers or 1
     else:
@@ -65,17 +66,17 @@ def make_plan(command: Train) -> Plan:
         done = int(state.meta["images_seen"]) if state else 0
         require(
             done < config.images,
-            f"--resume {command.resume}: the run is finished after {done} images; give more by --images",
+            f"--resume {command.resume}: the run is finished after {done} images; raise --images",
         )
         workers = command.workers or int(results.details().get("workers", 1))
     config.check_workers(workers)
     packages = ("artsweep", "ray", "torch", "numpy")
     versions = {package: importlib.metadata.version(package) for package in packages}
-    return Plan(config, results, workers, {"workers": workers, "versions": versions})
+    return PlannedRun(config, results, workers, {"workers": workers, "versions": versions})
 
 
 def check_resumable(saved: GanConfig, wanted: GanConfig) -> None:
-    """Raise `ConfigError` unless `wanted` differs from `saved` only in what may change within a run."""
+    """Raise `ConfigError` unless `wanted` differs from `saved` only in what a resumed run may change."""
     for path in setting_paths(GanConfig):
         before, now = saved.value(path), wanted.value(path)
         require(
@@ -86,13 +87,13 @@ def check_resumable(saved: GanConfig, wanted: GanConfig) -> None:
 
 
 def run_train(command: Train, console: Console) -> int:
-    """Train to the end or to the first trouble; returns the exit code.
+    """Train to the end or to the first failure; returns the exit code.
 
     0 finished, 1 diverged or failed, 130 and 143 stopped by Ctrl-C and SIGTERM.
 
-    Raises: ConfigError when the command cannot be obeyed.
+    Raises: ConfigError for a command that cannot be run.
     """
-    plan = make_plan(command)
+    plan = plan_run(command)
     config, results = plan.config, plan.results
     if command.address is None:
         resources = share_resources(local_nodes(), plan.workers, command.wants_gpu())
@@ -103,13 +104,13 @@ def run_train(command: Train, console: Console) -> int:
             resources = share_resources(cluster_nodes(), plan.workers, command.wants_gpu())
             check_seen_by_all(results.folder)
         results.begin(config, plan.details)
-        spread, said = spread_images(config.data, images)
-        if said is not None:
-            say(console, said)
+        broadcast, message = broadcast_images(config.data, images)
+        if message is not None:
+            say(console, message)
         device = "1 GPU" if resources.gpu else f"{resources.cpus} CPU{'s' * (resources.cpus > 1)}"
         say(console, f"{results.folder.location}: {plan.workers} x {device}")
         with RunDisplay(console, config.total_images(), config.evaluation.key()) as display:
-            for event in worker.train(config, results.folder, resources, spread):
+            for event in worker.train(config, results.folder, resources, broadcast):
                 display.show(event)
                 last = event
         assert isinstance(last, Ended)
@@ -117,21 +118,21 @@ def run_train(command: Train, console: Console) -> int:
     except Interrupted as interrupted:
         say(
             console,
-            f"{interrupted}; every finished tick is saved: go on with {_resume_command(results, command)}",
+            f"{interrupted}; every finished tick is saved; resume with {_resume_command(results, command)}",
         )
         return interrupted.exit_code
     finally:
         stop_ray()
 
 
-def _conclude(ended: Ended, plan: Plan, command: Train, console: Console) -> int:
+def _conclude(ended: Ended, plan: PlannedRun, command: Train, console: Console) -> int:
     config, results = plan.config, plan.results
     location, metric = results.folder.location, config.evaluation.key()
     history = results.history()
     if ended.outcome == "finished":
         best = best_row(history, metric)
         say(console, f"finished: best {objective(best, metric)} at {best['images_seen']:,.0f} images")
-        say(console, f"pictures: python -m gan sample {location} --out {location}/pictures")
+        say(console, f"samples: python -m gan sample {location} --out {location}/pictures")
         return 0
     if ended.outcome == "diverged":
         kept = (
@@ -143,18 +144,18 @@ def _conclude(ended: Ended, plan: Plan, command: Train, console: Console) -> int
         remedy = f"try lower rates: python -m gan train --config {settings} --generator-lr ..."
         print(f"diverged: {ended.reason}; {kept}; {remedy}", file=sys.stderr)
         return 1
-    print(f"failed: {ended.reason}; go on with {_resume_command(results, command)}", file=sys.stderr)
+    print(f"failed: {ended.reason}; resume with {_resume_command(results, command)}", file=sys.stderr)
     return 1
 
 
 def _read_data(config: GanConfig, console: Console) -> Images:
-    """Decode the images into the cache, from which the workers of this machine take them."""
+    """Decode the images into the cache, from which this node's workers map them."""
     bar, move = counted(console, "reading images")
     with bar:
         images = load_images(config.data, on_progress=move)
     say_skipped(console, images)
     images.check_batch(config.batch)
-    with console.status("looking at the real images"):
+    with console.status("preparing the metric"):
         prepare_metric(config, images)
     return images
 

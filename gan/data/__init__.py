@@ -1,1 +1,1 @@
-"""Any image source becomes one memory-mapped uint8 array."""
+"""Any source of images becomes memory-mapped uint8 arrays."""

@@ -1,11 +1,10 @@
-"""Decoded pictures as arrays on disk: made in parallel, shuffled, split, and opened memory-mapped.
+"""Decoded images as arrays on disk: written in parallel, shuffled and split, and opened memory-mapped.
 
-A store is one folder: `train.npy` and `held_out.npy`, their labels, `skipped.csv` and `store.json`. What goes
-into it and when it is made anew is decided in `data`.
+A store is a folder named by the images' fingerprint, with `train.npy` and `held_out.npy`, their labels,
+`skipped.csv` and `store.json`.
 """
 
 import csv
-import dataclasses
 import json
 import os
 from collections.abc import Callable, Iterator
@@ -17,38 +16,27 @@ import numpy as np
 import numpy.typing as npt
 
 from common.image_files import quiet_pillow
-from gan.data.folders import Pictures, Square
+from gan.config import DataConfig
+from gan.data.images import Images
+from gan.data.picture_list import PictureList, Square
 
-Labels = npt.NDArray[np.int64]
-STORE_VERSION = 1  # to be raised whenever the same pictures would be stored as other pixels or in other files
+STORE_VERSION = 1  # raise it whenever the same pictures would be stored as other pixels or in other files
 
 _PARTS = ("train", "held_out")
 _SKIPPED_HEADER = ("file", "reason")
-_BATCH = 32  # pictures a task: little enough that small folders use all cores
+_BATCH = 32  # pictures a task: few enough that small folders use all cores
 _COPY = 4096  # pictures held in memory at once while they are put in order
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
-class Stored:
-    """An opened store; arrays are memory-mapped read-only."""
-
-    train: Square
-    held_out: Square
-    train_labels: Labels | None
-    held_out_labels: Labels | None
-    class_names: tuple[str, ...]
-    skipped: tuple[tuple[str, str], ...]
-
-
 def decode(
-    pictures: Pictures, resolution: int, file: BinaryIO, on_batch: Callable[[int], None]
+    pictures: PictureList, resolution: int, file: BinaryIO, on_batch: Callable[[int], None]
 ) -> dict[int, str]:
-    """Write each picture's (resolution, resolution, 3) bytes to `file` at its place in the order of listing.
+    """Write each picture's (resolution, resolution, 3) bytes to `file`, in the order of the list.
 
     Calls `on_batch(done)` in this thread as batches finish. Returns index -> reason of the broken ones.
     """
-    # Threads, not processes: Pillow lets go of the interpreter to decode and resize, and a thread needs
-    # no main module that can be imported again and works within a Ray worker. Pictures of a few pixels, whose
+    # Threads, not processes: Pillow releases the interpreter's lock to decode and resize, and threads need no
+    # main module that can be imported again and work within a Ray worker. Pictures of a few pixels, whose
     # decoding is mostly Python, gain nothing from threads, but are quick (measured: 0.1 to 0.2 ms each).
     count, size = len(pictures.names), resolution * resolution * 3
     pool = ThreadPoolExecutor(os.cpu_count())
@@ -72,28 +60,21 @@ def decode(
 
 
 def _write_at(file: BinaryIO, offset: int, content: bytes) -> None:
-    # threads share the file, hence no seeking; on a nearly full disk one write is short, the next raises
+    # threads share the file, so it is not seeked; on a nearly full disk one write is short, the next raises
     while content:
         written = os.pwrite(file.fileno(), content, offset)
         offset, content = offset + written, content[written:]
 
 
 def write_store(
-    folder: Path,
-    pictures: Pictures,
-    *,
-    resolution: int,
-    colour: Literal["auto", "grey", "rgb"],
-    held_out: int,
-    seed: int,
-    on_batch: Callable[[int], None],
+    folder: Path, pictures: PictureList, config: DataConfig, on_batch: Callable[[int], None]
 ) -> None:
-    """Decode `pictures` into `folder`, which must be empty; `held_out` and `seed` decide the split.
+    """Decode `pictures` into `folder`, which must be empty.
 
-    Order and split come from one shuffle, so that the split does not follow the order of classes. Held out
-    are `held_out` pictures, at most a fifth and at least one.
+    Order and split come from one shuffle by `config.data_seed`, so that the split does not follow the order
+    of classes. `config.held_out` pictures are held out, at most a fifth of all and at least one.
     """
-    names = pictures.names
+    names, resolution = pictures.names, config.resolution
     raw_path = folder / "raw"
     with raw_path.open("wb") as file:
         broken = decode(pictures, resolution, file, on_batch)
@@ -101,11 +82,11 @@ def write_store(
     _write_skipped(folder / "skipped.csv", [(names[i], broken[i]) for i in sorted(broken)])
 
     good = np.setdiff1d(np.arange(len(names)), np.array(list(broken), dtype=np.int64))
-    order = good[np.random.default_rng(seed).permutation(len(good))]
-    kept = max(min(held_out, len(good) // 5), min(1, len(good)))
+    order = good[np.random.default_rng(config.data_seed).permutation(len(good))]
+    held_out = max(min(config.held_out, len(good) // 5), min(1, len(good)))
     raw: Square = np.memmap(raw_path, np.uint8, "r", shape=(len(names), resolution, resolution, 3))
-    is_grey = colour == "grey" or (colour == "auto" and _all_grey(raw))
-    for part, indices in zip(_PARTS, (order[kept:], order[:kept]), strict=True):
+    is_grey = config.colour == "grey" or (config.colour == "auto" and _all_grey(raw))
+    for part, indices in zip(_PARTS, (order[held_out:], order[:held_out]), strict=True):
         _write_pictures(folder / f"{part}.npy", raw, indices, is_grey)
         if pictures.labels is not None:
             np.save(folder / f"{part}_labels.npy", pictures.labels[indices])
@@ -113,8 +94,8 @@ def write_store(
 
     shape = [resolution, resolution, 1 if is_grey else 3]
     facts = {
-        "train": [len(order) - kept, *shape],
-        "held_out": [kept, *shape],
+        "train": [len(order) - held_out, *shape],
+        "held_out": [held_out, *shape],
         "has_labels": pictures.labels is not None,
         "class_names": pictures.class_names,
         "skipped": len(broken),
@@ -122,8 +103,8 @@ def write_store(
     (folder / "store.json").write_text(json.dumps(facts, indent=1) + "\n", "utf-8")
 
 
-def open_store(folder: Path) -> Stored | None:
-    """Memory-map a store; None when it is absent, incomplete or damaged in a way that can be seen cheaply."""
+def open_store(folder: Path) -> Images | None:
+    """Memory-map the images of a store; None when it is absent, incomplete or visibly damaged."""
     try:
         facts = json.loads((folder / "store.json").read_text("utf-8"))
         arrays: dict[str, Any] = {}
@@ -136,7 +117,8 @@ def open_store(folder: Path) -> Stored | None:
         with (folder / "skipped.csv").open(encoding="utf-8", newline="") as table:
             skipped = tuple((file, reason) for file, reason in csv.reader(table))
         _require_true(skipped[0] == _SKIPPED_HEADER and len(skipped) == 1 + facts["skipped"])
-        return Stored(**arrays, class_names=tuple(facts["class_names"]), skipped=skipped[1:])
+        class_names = tuple(facts["class_names"])
+        return Images(**arrays, class_names=class_names, skipped=skipped[1:], fingerprint=folder.name)
     except (OSError, ValueError, KeyError, TypeError, IndexError, EOFError):
         return None
 
@@ -151,7 +133,7 @@ def _mapped(path: Path, dtype: type, shape: tuple[int, ...]) -> Any:
 
 def _require_true(holds: bool) -> None:
     if not holds:
-        raise ValueError("the store does not hold what it says")
+        raise ValueError("the store's files do not match its store.json")
 
 
 def _chunks(count: int) -> Iterator[slice]:
@@ -159,12 +141,12 @@ def _chunks(count: int) -> Iterator[slice]:
 
 
 def _all_grey(raw: Square) -> bool:
-    """Whether red, green and blue are equal everywhere, as in grey pictures, however their files say it."""
+    """Whether red, green and blue are equal everywhere, whatever mode the files have."""
     return all(bool((raw[part] == raw[part, ..., :1]).all()) for part in _chunks(len(raw)))
 
 
 def _write_skipped(path: Path, skipped: list[tuple[str, str]]) -> None:
-    # names that are no UTF-8 must not end the run
+    # names that are not UTF-8 must not end the run
     with path.open("w", encoding="utf-8", errors="backslashreplace", newline="") as table:
         csv.writer(table).writerows([_SKIPPED_HEADER, *skipped])
 

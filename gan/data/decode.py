@@ -1,7 +1,7 @@
-"""One picture file of any common kind as a square of 8-bit RGB; which files there are is decided elsewhere.
+"""One picture file of any common kind as a square of 8-bit RGB.
 
-Conventions: transparency is laid on white; colour profiles are not applied; of an animation the first frame
-counts; EXIF orientation is applied; 16-bit and floating-point grey is scaled as `common.image_files` says.
+Conventions: EXIF orientation is applied, colour profiles are not; transparent pixels are composited on white;
+of an animation the first frame is read; 16-bit and floating-point grey is scaled by `common.image_files`.
 """
 
 from pathlib import Path
@@ -16,11 +16,11 @@ from common.image_files import DEEP_GREY, grey_to_8_bits, opened, upright
 def read_picture(file: Path | bytes, resolution: int) -> npt.NDArray[np.uint8]:
     """Read one picture as (resolution, resolution, 3) uint8 RGB.
 
-    Raises: UnreadableError for whatever cannot be opened or decoded, or is too large to be trusted.
+    Raises: UnreadableError for a file that cannot be opened or decoded, or is suspiciously large.
     """
     with opened(file) as image:
         if image.format == "JPEG" and image.mode in ("L", "RGB"):
-            # libjpeg shrinks while it decodes; a factor of 2 is left to the better filter below
+            # libjpeg shrinks while it decodes; the last factor of 2 is left to the better filter below
             image.draft(None, (2 * resolution, 2 * resolution))
         image.load()
         return to_square(upright(image), resolution)
@@ -33,7 +33,7 @@ def to_square(image: Image.Image, resolution: int) -> npt.NDArray[np.uint8]:
     side = min(width, height)
     left, top = (width - side) / 2, (height - side) / 2
     if side != resolution or width != height:
-        # cut and resized in one go, so that a picture of 1 x 1,000,000 pixels never grows
+        # cropped and resized in one call, so that a picture of 1 x 1,000,000 pixels is never enlarged
         image = image.resize(
             (resolution, resolution),
             Image.Resampling.LANCZOS,

@@ -1,9 +1,5 @@
-"""The pictures of a folder or a zip: which there are and what classes their subfolders make.
+"""The pictures of a folder or a zip, and the classes that its subfolders make."""
 
-Decoding one picture lives in `pictures`, the data sets with a name in `datasets`.
-"""
-
-import dataclasses
 import os
 import zipfile
 from collections.abc import Callable, Sequence
@@ -15,78 +11,50 @@ import numpy.typing as npt
 from common.errors import ConfigError, require
 from common.image_files import MAX_BYTES, SUFFIXES, UnreadableError
 from common.text import one_line
-from gan.data import decode
-
-Square = npt.NDArray[np.uint8]
-
-
-@dataclasses.dataclass(frozen=True)
-class Pictures:
-    """The pictures of a source in a fixed order, not yet decoded."""
-
-    names: Sequence[str]
-    read: Callable[[int, int, int], list[Square | str]]
-    """(start, stop, resolution) -> each picture as (resolution, resolution, 3) uint8, or why it is broken."""
-    labels: npt.NDArray[np.int64] | None = None
-    class_names: tuple[str, ...] = ()
-
-
-@dataclasses.dataclass(frozen=True)
-class Source:
-    """A source found: what decides its content, and how to get at its pictures once they are needed."""
-
-    identity: str
-    files: dict[str, Path]
-    """Name -> file whose content decides the pictures, together with the identity."""
-    open: Callable[[], Pictures]
-
-
-def chosen(count: int, limit: int | None) -> npt.NDArray[np.int64]:
-    """Indices of at most `limit` of `count` things, spread evenly."""
-    kept = count if limit is None else min(limit, count)
-    return np.arange(kept, dtype=np.int64) * count // max(kept, 1)
+from gan.data.decode import read_picture
+from gan.data.picture_list import PictureList, Source, Square, even_indices
 
 
 def folder_source(root: Path, limit: int | None) -> Source:
     """Pictures anywhere under `root`, at most `limit`, evenly spread over their sorted names.
 
-    Raises: ConfigError when there are none or a folder cannot be read.
+    Raises: ConfigError when it has no pictures or a folder cannot be read.
     """
     found = sorted(_pictures_under(root))
     require(
         bool(found),
         f"--data {root} holds no pictures ({' '.join(sorted(SUFFIXES))}); "
-        "give a folder that holds some, hidden files are not read",
+        "give a folder with pictures; hidden files are not read",
     )
     labels, class_names = classes_of(found)
-    keep = chosen(len(found), limit)
+    keep = even_indices(len(found), limit)
     names = [found[i] for i in keep]
     files = {name: root / name for name in names}
 
     def read(start: int, stop: int, resolution: int) -> list[Square | str]:
         return [_read_or_reason(files.__getitem__, name, resolution) for name in names[start:stop]]
 
-    listed = Pictures(names, read, None if labels is None else labels[keep], class_names)
-    return Source(identity="pictures", files=files, open=lambda: listed)
+    pictures = PictureList(names, read, None if labels is None else labels[keep], class_names)
+    return Source(identity="pictures", files=files, open=lambda: pictures)
 
 
 def zip_source(path: Path, limit: int | None) -> Source:
     """Pictures anywhere in a zip, at most `limit`, evenly spread over their sorted names.
 
-    Raises: ConfigError, once opened, when the zip is damaged or holds none.
+    Raises: ConfigError, when it is opened, for a damaged zip and for one without pictures.
     """
 
-    def open_archive() -> Pictures:
+    def open_archive() -> PictureList:
         try:
             archive = zipfile.ZipFile(path)
         except (zipfile.BadZipFile, OSError, NotImplementedError) as error:
             raise ConfigError(f"--data {path} is a damaged zip ({error}); make it again") from None
-        # members are only ever read into memory: a name such as ../../x reaches no disk
+        # members are only read into memory: a name such as ../../x never reaches the disk
         members = {m.filename: m for m in archive.infolist() if not m.is_dir() and _is_picture(m.filename)}
         found = sorted(members)
         require(bool(found), f"--data {path} holds no pictures ({' '.join(sorted(SUFFIXES))}); add some")
         labels, class_names = classes_of(found)
-        keep = chosen(len(found), limit)
+        keep = even_indices(len(found), limit)
         names = [found[i] for i in keep]
 
         def member(name: str) -> bytes:
@@ -97,14 +65,14 @@ def zip_source(path: Path, limit: int | None) -> Source:
         def read(start: int, stop: int, resolution: int) -> list[Square | str]:
             return [_read_or_reason(member, name, resolution) for name in names[start:stop]]
 
-        return Pictures(names, read, None if labels is None else labels[keep], class_names)
+        return PictureList(names, read, None if labels is None else labels[keep], class_names)
 
     return Source(identity="zip", files={"": path}, open=open_archive)
 
 
 def _read_or_reason(get: Callable[[str], Path | bytes], name: str, resolution: int) -> Square | str:
     try:
-        return decode.read_picture(get(name), resolution)
+        return read_picture(get(name), resolution)
     except UnreadableError as error:
         return str(error)
     except Exception as error:  # a damaged or encrypted zip member, a file that may not be read
@@ -118,7 +86,7 @@ def _is_picture(name: str) -> bool:
 
 
 def _pictures_under(root: Path) -> list[str]:
-    """Names relative to `root`, slashes between; links are followed, a folder is entered once a path."""
+    """Names relative to `root`, with slashes; links are followed, but never to a folder above themselves."""
     names: list[str] = []
     pending: list[tuple[str, frozenset[tuple[int, int]]]] = [("", frozenset())]
     while pending:
@@ -143,9 +111,9 @@ def _pictures_under(root: Path) -> list[str]:
 
 
 def classes_of(names: Sequence[str]) -> tuple[npt.NDArray[np.int64] | None, tuple[str, ...]]:
-    """Labels from the first folder of each name, when every picture lies in one of several.
+    """Labels from the first folder of each name, when every picture is in one of several folders.
 
-    A folder around everything is looked through. Labels are int64 in order of the sorted class names.
+    A single folder around all others is skipped. Labels are int64, indices of the sorted class names.
     """
     paths = [name.split("/") for name in names]
     while all(len(path) > 1 for path in paths):

@@ -1,4 +1,4 @@
-"""The built-in data set: ten shapes in ten hues, drawn from a seed; reading real pictures lives elsewhere.
+"""The built-in data set: ten shapes in ten hues, rendered from a seed.
 
 Its hundred classes are known and equally frequent, so that the modes a generator covers can be counted.
 Each shape is a signed distance (negative inside) in units in which it fills about [-1, 1]^2; distances to
@@ -17,7 +17,7 @@ Floats = npt.NDArray[np.float32]
 Distance = Callable[[Any, Any], Any]
 
 DEFAULT_COUNT = 12_000
-DRAWING_VERSION = 1  # to be raised whenever the same seed draws other pixels, so that caches are renewed
+RENDERING_VERSION = 1  # raise it whenever the same seed renders other pixels, so that caches are renewed
 
 HUES = {
     "red": (214, 48, 49),
@@ -32,10 +32,10 @@ HUES = {
     "pink": (236, 92, 168),
 }
 
-_TURN_RAD = np.pi / 6  # more turns a square into a rhombus and an arrow into any arrow
+_TURN_RAD = np.pi / 6  # with more, squares would look like diamonds and arrows point anywhere
 _HALF_SIZE = (0.28, 0.40)  # of the side
 _MARGIN = 0.03
-_DRAWS = 8  # random numbers an image; a multiple of Philox's 4 a block, so that images start on a block
+_NUMBERS = 8  # random numbers an image; a multiple of Philox's 4 a block, so that images start on a block
 
 
 def _length(x: Any, y: Any) -> Any:
@@ -134,14 +134,14 @@ def labels_of(start: int, stop: int) -> npt.NDArray[np.int64]:
     return np.arange(start, stop, dtype=np.int64) * 37 % 100
 
 
-def draw_shapes(start: int, stop: int, *, resolution: int, seed: int) -> npt.NDArray[np.uint8]:
+def render_shapes(start: int, stop: int, *, resolution: int, seed: int) -> npt.NDArray[np.uint8]:
     """Images `start` to `stop` of the endless series that `seed` names.
 
-    One antialiased shape on a plain light ground, at a random place, size and turn. Image i depends on
-    `seed`, `resolution` and i alone. Returns (stop - start, resolution, resolution, 3) uint8.
+    One antialiased shape on a plain light ground, at a random place, size and angle. Image i depends only on
+    `seed`, `resolution` and i. Returns (stop - start, resolution, resolution, 3) uint8.
     """
-    rows = np.random.Generator(np.random.Philox(seed).advance(start * _DRAWS // 4)).random(
-        (stop - start, _DRAWS)
+    rows = np.random.Generator(np.random.Philox(seed).advance(start * _NUMBERS // 4)).random(
+        (stop - start, _NUMBERS)
     )
     labels = labels_of(start, stop)
     half = _HALF_SIZE[0] + rows[:, 0] * (_HALF_SIZE[1] - _HALF_SIZE[0])
@@ -166,7 +166,7 @@ def _coverage(
     turn: npt.NDArray[np.float64],
     resolution: int,
 ) -> Floats:
-    """Share of each pixel that lies inside its shape, (N, resolution, resolution) in [0, 1]."""
+    """Share of each pixel that is inside its shape, (N, resolution, resolution) in [0, 1]."""
     pixels = (np.arange(resolution) + 0.5) / resolution
 
     def across(values: npt.NDArray[np.float64]) -> Floats:

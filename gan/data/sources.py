@@ -1,4 +1,4 @@
-"""From `--data` to a source of pictures; each kind of source lives in a module of its own."""
+"""From `--data` to a source of pictures."""
 
 import zipfile
 from pathlib import Path
@@ -6,14 +6,15 @@ from pathlib import Path
 from common.errors import require
 from gan.config import NAMED_SOURCES, DataConfig
 from gan.data import shapes
-from gan.data.folders import Pictures, Source, Square, folder_source, zip_source
+from gan.data.folders import folder_source, zip_source
+from gan.data.picture_list import PictureList, Source, Square
 from gan.data.torchvision_sets import celeba_source, cifar10_source, idx_source
 
 
 def find_source(config: DataConfig, cache: Path) -> Source:
     """The source that `--data` names, its files listed.
 
-    Raises: ConfigError when it is not there, is neither folder nor zip, or holds no pictures.
+    Raises: ConfigError when it does not exist, is neither folder nor zip, or has no pictures.
     """
     root = Path(config.root).expanduser().absolute() if config.root else cache / "torchvision"
     match config.source:
@@ -42,7 +43,7 @@ def find_source(config: DataConfig, cache: Path) -> Source:
     require(
         path.is_file() and zipfile.is_zipfile(path),
         f"--data must name a folder or a zip of pictures, but {path} is neither; "
-        "give the folder that holds it",
+        "give the folder that contains it",
     )
     return zip_source(path, config.max_images)
 
@@ -51,12 +52,12 @@ def _shapes_source(config: DataConfig) -> Source:
     count = config.max_images or shapes.DEFAULT_COUNT
 
     def read(start: int, stop: int, resolution: int) -> list[Square | str]:
-        return list(shapes.draw_shapes(start, stop, resolution=resolution, seed=config.data_seed))
+        return list(shapes.render_shapes(start, stop, resolution=resolution, seed=config.data_seed))
 
-    drawn = Pictures(
+    pictures = PictureList(
         names=[f"shape {i}" for i in range(count)],
         read=read,
         labels=shapes.labels_of(0, count),
         class_names=shapes.CLASS_NAMES,
     )
-    return Source(identity=f"shapes {shapes.DRAWING_VERSION}", files={}, open=lambda: drawn)
+    return Source(identity=f"shapes {shapes.RENDERING_VERSION}", files={}, open=lambda: pictures)

@@ -1,6 +1,6 @@
-"""The data sets that torchvision knows by name, of each its training part; torchvision downloads them.
+"""The training parts of MNIST, FashionMNIST, CIFAR-10 and CelebA, which torchvision downloads.
 
-They are read without unpickling, but for CIFAR-10, whose files are compared with their published MD5 first.
+They are read without unpickling, except CIFAR-10, whose files are compared with their published MD5 first.
 """
 
 import gzip
@@ -16,14 +16,15 @@ from PIL import Image
 from common.errors import ConfigError, require
 from common.text import one_line
 from gan.config import DataConfig
-from gan.data import decode
-from gan.data.folders import Pictures, Source, Square, chosen, folder_source
+from gan.data.decode import to_square
+from gan.data.folders import folder_source
+from gan.data.picture_list import PictureList, Source, Square, even_indices
 
 
 def idx_source(config: DataConfig, root: Path, name: str) -> Source:
     """MNIST or FashionMNIST from `root`/name/raw, gunzipped or not, without torchvision's own reader.
 
-    Raises: ConfigError when it is absent, or, once opened, damaged.
+    Raises: ConfigError when it is absent, and, when it is opened, if it is damaged.
     """
     folder = root / name / "raw"
     parts = {"images": "train-images-idx3-ubyte", "labels": "train-labels-idx1-ubyte"}
@@ -37,8 +38,8 @@ def idx_source(config: DataConfig, root: Path, name: str) -> Source:
     files = find()
     require(len(files) == 2, f"--data {config.source} is not in {folder}; add --download or set --data-root")
 
-    def open_arrays() -> Pictures:
-        from torchvision import datasets  # slow to import, and needed on the first start only
+    def open_arrays() -> PictureList:
+        from torchvision import datasets  # slow to import, and needed only on the first start
 
         images, labels = _read_idx(files["images"], 3), _read_idx(files["labels"], 1)
         class_names = tuple(getattr(datasets, name).classes)
@@ -55,7 +56,7 @@ def idx_source(config: DataConfig, root: Path, name: str) -> Source:
 def cifar10_source(config: DataConfig, root: Path) -> Source:
     """CIFAR-10 from `root`/cifar-10-batches-py.
 
-    Raises: ConfigError when it is absent, or, once opened, differs from what was published.
+    Raises: ConfigError when it is absent, and, when it is opened, if it differs from the published files.
     """
     folder = root / "cifar-10-batches-py"
     names = [*(f"data_batch_{i}" for i in range(1, 6)), "test_batch", "batches.meta"]
@@ -67,12 +68,12 @@ def cifar10_source(config: DataConfig, root: Path) -> Source:
         _download(config, root, "CIFAR10", {})
     require(is_complete(), f"--data cifar10 is not in {folder}; add --download or set --data-root")
 
-    def open_arrays() -> Pictures:
+    def open_arrays() -> PictureList:
         from torchvision.datasets import CIFAR10
 
         # The files are pickles. torchvision's constructor runs _check_integrity, which compares each with its
-        # published MD5, before it unpickles anything, and raises RuntimeError otherwise. Pickles of anybody
-        # else's making are thus refused, not run; no other way of reading them may replace this.
+        # published MD5, before it unpickles anything, and raises RuntimeError otherwise. Pickles from any
+        # other place are thus refused, not run; do not replace this by another way of reading them.
         try:
             published = CIFAR10(str(root), train=True, download=False)
         except RuntimeError:
@@ -133,10 +134,10 @@ def _from_arrays(
     labels: npt.NDArray[np.int64],
     class_names: tuple[str, ...],
     limit: int | None,
-) -> Pictures:
-    keep = chosen(len(images), limit)
+) -> PictureList:
+    keep = even_indices(len(images), limit)
 
     def read(start: int, stop: int, resolution: int) -> list[Square | str]:
-        return [decode.to_square(Image.fromarray(images[i]), resolution) for i in keep[start:stop]]
+        return [to_square(Image.fromarray(images[i]), resolution) for i in keep[start:stop]]
 
-    return Pictures([f"image {i}" for i in keep], read, labels[keep], class_names)
+    return PictureList([f"image {i}" for i in keep], read, labels[keep], class_names)

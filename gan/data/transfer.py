@@ -1,4 +1,4 @@
-"""Decoded images as a parcel for machines that do not have their source; not how it travels."""
+"""Decoded images as files to send to nodes that do not have their source."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -11,14 +11,16 @@ from common.errors import ConfigError, require
 from common.storage.folder import is_inside
 from gan.config import NAMED_SOURCES, DataConfig
 from gan.data.array_store import open_store
-from gan.data.images import Images, cache_folder, keep_store, load_images, locked_cache
+from gan.data.cache import cache_folder, keep_store, locked_cache
+from gan.data.images import Images
+from gan.data.loading import load_images
 from gan.data.sources import find_source
 
 MAX_BYTES = 1_000_000_000
 
 
 @dataclasses.dataclass(frozen=True)
-class Parcel:
+class ImageTransfer:
     """The files of one store of decoded images, by name."""
 
     fingerprint: str
@@ -31,43 +33,41 @@ class Parcel:
         return sum(content.size for content in self.files.values())
 
 
-def pack(config: DataConfig, images: Images) -> Parcel:
-    """What `load_images` left in the cache, mapped and not yet read."""
+def pack(config: DataConfig, images: Images) -> ImageTransfer:
+    """The files that `load_images` left in the cache, memory-mapped, so not yet read."""
     folder = cache_folder(config) / images.fingerprint
-    return Parcel(
+    return ImageTransfer(
         images.fingerprint,
         {path.name: np.asarray(np.memmap(path, np.uint8, "r")) for path in folder.iterdir()},
     )
 
 
-def unpack(config: DataConfig, parcel: Parcel) -> Images:
-    """The images of a parcel, put into this machine's cache unless they are there already.
+def unpack(config: DataConfig, transfer: ImageTransfer) -> Images:
+    """The images of a transfer, written into this node's cache unless it has them.
 
     Several processes may call at once: one writes, the others wait and map the same files.
 
     Raises: ConfigError for a cache folder that cannot be written or is full.
     """
-    require(is_inside(parcel.fingerprint), f"{parcel.fingerprint!r} is no fingerprint of images")
-    target = cache_folder(config) / parcel.fingerprint
+    fingerprint = transfer.fingerprint
+    require(is_inside(fingerprint), f"{fingerprint!r} is not a fingerprint of images")
 
     def write(folder: Path) -> None:
-        for name, content in parcel.files.items():
-            require(is_inside(name), f"{name!r} is no name of a file inside a folder")
+        for name, content in transfer.files.items():
+            require(is_inside(name), f"{name!r} is not a name of a file inside a folder")
             content.tofile(folder / name)
 
-    with locked_cache(config, parcel.fingerprint):
-        stored = open_store(target) or keep_store(target, parcel.fingerprint, write)
-    return Images.of(stored, parcel.fingerprint)
+    with locked_cache(config, fingerprint) as cache:
+        return open_store(cache / fingerprint) or keep_store(cache / fingerprint, fingerprint, write)
 
 
 def find_kept(config: DataConfig, fingerprint: str) -> Images | None:
-    """The images of the fingerprint where this machine's cache has them."""
-    stored = open_store(cache_folder(config) / fingerprint) if is_inside(fingerprint) else None
-    return None if stored is None else Images.of(stored, fingerprint)
+    """The images of that fingerprint if this node's cache has them."""
+    return open_store(cache_folder(config) / fingerprint) if is_inside(fingerprint) else None
 
 
 def has_source(config: DataConfig) -> bool:
-    """Whether this machine can decode the images for itself, as far as can be seen quickly."""
+    """Whether this node can decode the images itself, as far as a quick look tells."""
     if config.source == "shapes" or config.download:
         return True
     try:
@@ -80,14 +80,14 @@ def has_source(config: DataConfig) -> bool:
 
 
 def load_same(config: DataConfig, fingerprint: str) -> Images:
-    """The images that `config` describes, if they are those of the fingerprint.
+    """The images that `config` describes, if they have that fingerprint.
 
-    Raises: ConfigError as `load_images`, and when other pictures lie there.
+    Raises: ConfigError as `load_images`, and for other pictures under the same path.
     """
     images = load_images(config)
     require(
         images.fingerprint == fingerprint,
         f"--data {config.source} holds other pictures on this machine than where the command was given; "
-        "copy them anew, or put them where all machines see them",
+        "copy them again, or put them where all machines see them",
     )
     return images

@@ -5,7 +5,8 @@ import collections
 import torch
 
 from gan.config import EvaluationConfig, GanConfig
-from gan.data.images import Images, cache_folder
+from gan.data.cache import cache_folder
+from gan.data.images import Images
 from gan.metrics.named import METRICS, PreparedMetric
 from gan.metrics.reference import RealImages, check_sizes
 

@@ -1,1 +1,1 @@
-"""Training as the workers of a Ray Train run."""
+"""One run on the workers of Ray Train."""

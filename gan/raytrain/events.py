@@ -1,9 +1,9 @@
-"""What a training run tells its driver while it goes on; light to import, since a queue carries it."""
+"""Events that the workers of a run send to its driver; light to import, since a queue carries them."""
 
 import dataclasses
 from typing import Literal
 
-Outcome = Literal["finished", "diverged", "failed"]
+RunOutcome = Literal["finished", "diverged", "failed"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Stepped:
 
 @dataclasses.dataclass(frozen=True)
 class Ticked:
-    """A tick is done and saved."""
+    """A tick is finished and saved."""
 
     row: dict[str, float]
     is_best: bool
@@ -37,8 +37,8 @@ class Ticked:
 class Ended:
     """The last event of a run; `reason` is one line, empty when it finished."""
 
-    outcome: Outcome
+    outcome: RunOutcome
     reason: str
 
 
-Event = Begun | Stepped | Ticked | Ended
+RunEvent = Begun | Stepped | Ticked | Ended

@@ -1,8 +1,8 @@
-"""RAY: the loop that a Ray Train worker runs, and the driver that starts it; not how a run trains or looks.
+"""RAY: the loop of a Ray Train worker, and the driver's function that starts the workers.
 
-State passes through the run's folder alone, so a killed worker and a killed driver are the same case: whoever
-starts next goes on from the last saved tick. What the terminal shows comes through a queue, because what a
-worker reports to Ray Train can take two seconds to arrive.
+State passes only through the run's folder, so a killed worker and a killed driver are the same case: the next
+start continues from the last saved tick. Events for the terminal pass through a queue, because a worker's
+report to Ray Train can take two seconds to arrive.
 """
 
 import os
@@ -27,38 +27,40 @@ from common.storage.atomic import WriteError
 from common.storage.folder import Folder
 from common.text import type_and_last_line
 from gan.config import GanConfig
-from gan.raytrain.broadcast import Spread
-from gan.raytrain.events import Begun, Ended, Event, Stepped, Ticked
+from gan.raytrain.broadcast import ImageBroadcast
+from gan.raytrain.events import Begun, Ended, RunEvent, Stepped, Ticked
 from gan.run_folder import Row, RunFolder, is_best
 from gan.training.run import Diverged, GanRun
 from gan.training.step_stats import StepProgress
 
-# Often enough for a lost machine or two; what kills a worker more often will kill it for ever.
+# Enough for a lost node or two; a cause that kills workers more often will not go away.
 MAX_RESTARTS = 3
 SECONDS_BETWEEN_STEP_EVENTS = 0.5
 SECONDS_BETWEEN_POLLS = 0.25
 
 
-def train(config: GanConfig, folder: Folder, resources: Resources, spread: Spread) -> Iterator[Event]:
-    """Run to its end what lies in `folder`, from its last saved tick; yields events, at last an `Ended`.
+def train(
+    config: GanConfig, folder: Folder, resources: Resources, images: ImageBroadcast
+) -> Iterator[RunEvent]:
+    """Train the run in `folder` to its end, from its last saved tick; yields events, the last is `Ended`.
 
-    Ray must be started. Whoever stops iterating ends the workers by ending Ray.
+    Ray must be started. A caller that stops iterating ends the workers by stopping Ray.
     """
     os.environ.setdefault("RAY_TRAIN_HEALTH_CHECK_INTERVAL_S", "0.5")
     events = Queue(actor_options={"num_cpus": 0, "scheduling_strategy": beside_driver()})
-    trainer = build_trainer(config, folder, resources, spread, events)
+    trainer = build_trainer(config, folder, resources, images, events)
     failure: list[BaseException] = []
 
     def fit() -> None:
         try:
             trainer.fit()
-        except BaseException as error:  # handed to the thread that yields
+        except BaseException as error:  # passed to the thread that yields
             failure.append(error)
 
     thread = threading.Thread(target=fit, name="ray-train", daemon=True)
     thread.start()
     while True:
-        was_alive = thread.is_alive()  # asked first: what it sent before it ended is then in the queue
+        was_alive = thread.is_alive()  # asked first: the queue then has all that was sent before the end
         for event in _take_all(events):
             yield event
             if isinstance(event, Ended):
@@ -70,8 +72,8 @@ def train(config: GanConfig, folder: Folder, resources: Resources, spread: Sprea
         time.sleep(SECONDS_BETWEEN_POLLS)
 
 
-def _take_all(events: Queue) -> list[Event]:
-    taken: list[Event] = []
+def _take_all(events: Queue) -> list[RunEvent]:
+    taken: list[RunEvent] = []
     try:
         while True:
             taken.append(events.get_nowait())
@@ -80,7 +82,7 @@ def _take_all(events: Queue) -> list[Event]:
 
 
 def build_trainer(
-    config: GanConfig, folder: Folder, resources: Resources, spread: Spread, events: Queue
+    config: GanConfig, folder: Folder, resources: Resources, images: ImageBroadcast, events: Queue
 ) -> TorchTrainer:
     """The Ray Train run that trains `config` into `folder`."""
     # Any: ray.train's annotations name the classes of version 1, which version 2 refuses
@@ -97,7 +99,7 @@ def build_trainer(
         train_loop_config={
             "config": config.to_dict(),
             "folder": folder.location,
-            "spread": spread,
+            "images": images,
             "threads": resources.cpus,
             "events": events,
         },
@@ -109,43 +111,43 @@ def build_trainer(
 
 
 def train_loop(setup: dict[str, Any]) -> None:
-    """What each worker does: train, and say how it ended. Returns normally unless a restart may help."""
+    """The loop of each worker: train, and send the outcome. Returns normally unless a restart may help."""
     context = ray.train.get_context()
     torch.set_num_threads(setup["threads"])
     rank, world_size = context.get_world_rank(), context.get_world_size()
-    teller = Teller(setup["events"])
+    sender = EventSender(setup["events"])
     try:
-        ended = _train_to_end(setup, rank, world_size, teller)
+        ended = _train_to_end(setup, rank, world_size, sender)
     except ConfigError as error:
-        # the data or the folder are not as they were at the driver: a restart will not mend that
-        teller.tell(Ended("failed", str(error)))
+        # data or folder differ from what the driver saw: a restart does not help
+        sender.send(Ended("failed", str(error)))
         return
     except Exception as error:
-        if world_size > 1:  # perhaps because a peer died: what this rank met says nothing then
+        if world_size > 1:  # perhaps because another rank died: then this rank's error is not the cause
             raise
-        teller.tell(Ended("failed", _reason(error)))
+        sender.send(Ended("failed", _reason(error)))
         return
     if rank == 0:
-        teller.tell(ended)
+        sender.send(ended)
 
 
-def _train_to_end(setup: dict[str, Any], rank: int, world_size: int, teller: "Teller") -> Ended:
+def _train_to_end(setup: dict[str, Any], rank: int, world_size: int, sender: "EventSender") -> Ended:
     config = GanConfig.from_dict(setup["config"])
     results = RunFolder(Folder(setup["folder"]))
     run = GanRun(
         config,
-        setup["spread"].load(config.data),
+        setup["images"].load(config.data),
         device=get_device(),
         rank=rank,
         world_size=world_size,
-        on_step=teller.step if rank == 0 else None,
+        on_step=sender.send_step if rank == 0 else None,
     )
     state = results.last_state()
     if state is not None:
         run.load_state_dict(state)
     history = results.history(up_to_images=run.images_seen)
     if rank == 0:
-        teller.tell(Begun(run.images_seen))
+        sender.send(Begun(run.images_seen))
 
     while not run.is_finished:
         try:
@@ -158,36 +160,36 @@ def _train_to_end(setup: dict[str, Any], rank: int, world_size: int, teller: "Te
         if problem:
             return Ended("failed", problem)
         if rank == 0:
-            teller.tell(Ticked(row, best))
+            sender.send(Ticked(row, best))
         ray.train.report(row)
     return Ended("finished", "")
 
 
 def _save(results: RunFolder, history: list[Row], run: GanRun, grid: np.ndarray, best: bool) -> str | None:
-    """Save the tick from rank 0; what went wrong is told to every rank, so that all end together."""
+    """Save the tick on rank 0; returns on every rank why it failed, so that all end together."""
     state, problem = run.state_dict(), None
     if run.rank == 0:
         try:
             results.record(history, state, grid, is_best=best)
         except WriteError as error:
             problem = str(error)
-    told: str | None = ray.train.collective.broadcast_from_rank_zero(problem)
-    return told
+    shared: str | None = ray.train.collective.broadcast_from_rank_zero(problem)
+    return shared
 
 
-class Teller:
-    """Puts events into the driver's queue without waiting for it."""
+class EventSender:
+    """Puts events into the driver's queue."""
 
     def __init__(self, events: Queue) -> None:
         self._events = events
         self._last_step = 0.0
 
-    def tell(self, event: Event) -> None:
-        """Send what must arrive: returns when it has."""
+    def send(self, event: RunEvent) -> None:
+        """Send an event and wait until it has arrived."""
         self._events.put(event)
 
-    def step(self, progress: StepProgress) -> None:
-        """Send a step's numbers if the last were sent half a second ago or more."""
+    def send_step(self, progress: StepProgress) -> None:
+        """Send a step's numbers without waiting, at most every half second."""
         now = time.monotonic()
         if now - self._last_step >= SECONDS_BETWEEN_STEP_EVENTS:
             self._last_step = now

@@ -1,4 +1,4 @@
-"""What several test files of this folder share: one Ray, tiny settings, a run made without Ray."""
+"""Shared by the tests of this folder: one Ray, tiny settings, a run without Ray."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -10,7 +10,7 @@ import torch
 from common.cluster.session import start_ray
 from common.storage.folder import Folder
 from gan.config import DataConfig, EvaluationConfig, GanConfig, NetworkConfig
-from gan.data.images import load_images
+from gan.data.loading import load_images
 from gan.run_folder import Row, RunFolder, is_best
 from gan.training.run import GanRun
 
@@ -25,7 +25,7 @@ def shared_ray() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Cache of the few drawn images that all runs here use."""
+    """Cache of the few built-in shapes that all runs here use."""
     return tmp_path_factory.mktemp("cache")
 
 
@@ -48,7 +48,7 @@ TrainWithoutRay = Callable[[GanConfig, Folder, int], list[Row]]
 
 
 def train_without_ray(config: GanConfig, folder: Folder, threads: int) -> list[Row]:
-    """The run of one worker, driven here; its rows are what any other driver must find."""
+    """The run of one worker, driven here; any other driver must get the same rows."""
     threads_before = torch.get_num_threads()
     torch.set_num_threads(threads)  # it decides the order of sums, hence the last digits
     run, results, history = GanRun(config, load_images(config.data)), RunFolder(folder), list[Row]()

@@ -1,4 +1,4 @@
-"""The command line as a user meets it: help, wrong input in one line, stops and deaths of the driver."""
+"""The command line: help, wrong input in one line, stopped and killed drivers."""
 
 import contextlib
 import json
@@ -123,7 +123,7 @@ def test_wrong_input_is_one_line_and_exit_code_2_before_ray_starts(
     assert shown.out == ""
 
 
-def test_a_wrong_flag_is_answered_before_torch_and_ray_are_loaded() -> None:
+def test_a_wrong_flag_is_reported_before_torch_and_ray_are_loaded() -> None:
     code = (
         "import sys; from gan.__main__ import main; code = main(['train', '--batch', '1']); "
         "assert not {'torch', 'ray'} & set(sys.modules); sys.exit(code)"
@@ -136,7 +136,7 @@ def test_a_finished_run_is_not_resumed_without_more_images(
     plain_run: tuple[Folder, list[Row]], capsys: Capture
 ) -> None:
     assert main(["train", "--resume", plain_run[0].location]) == 2
-    assert "finished after 6144 images; give more by --images" in capsys.readouterr().err
+    assert "finished after 6144 images; raise --images" in capsys.readouterr().err
 
 
 def test_evaluate_prints_what_the_best_tick_measured(
@@ -145,16 +145,18 @@ def test_evaluate_prints_what_the_best_tick_measured(
     folder, rows = plain_run
     assert main(["evaluate", folder.location]) == 0
     best = min(rows, key=lambda row: row["swd"])
-    shown = capsys.readouterr().out
-    assert shown.startswith(f"swd {best['swd']:.4g} (noise {best['swd_noise']:.2g}) on 32 images of shapes")
+    line = capsys.readouterr().out
+    assert line.startswith(
+        f"swd {best['swd']:.4g} (noise floor {best['swd_noise']:.2g}) on 32 images of shapes"
+    )
 
 
-def test_evaluate_tells_every_measure_beside_what_real_images_get(
+def test_evaluate_prints_every_measure_with_its_noise_floor(
     plain_run: tuple[Folder, list[Row]], capsys: Capture
 ) -> None:
     assert main(["evaluate", plain_run[0].location, "--images", "40", "--json"]) == 0
-    told = json.loads(capsys.readouterr().out)
-    measures = {each["name"].removesuffix("_compact_40"): each for each in told["measures"]}
+    printed = json.loads(capsys.readouterr().out)
+    measures = {each["name"].removesuffix("_compact_40"): each for each in printed["measures"]}
     assert set(measures) == {
         *("fd", "kid", "precision", "recall", "density", "coverage"),
         *("memorization", "duplicates", "modes", "kl"),
@@ -162,10 +164,10 @@ def test_evaluate_tells_every_measure_beside_what_real_images_get(
     assert measures["fd"]["value"] > measures["fd"]["real"] > 0
     assert measures["kid"]["standard_error"] > 0
     assert measures["coverage"]["real"] > 0.8
-    assert 0 < told["probe_accuracy"] <= 1
+    assert 0 < printed["probe_accuracy"] <= 1
     assert main(["evaluate", plain_run[0].location, "--images", "40"]) == 0
     shown = capsys.readouterr().out
-    assert all(each["name"] in shown for each in told["measures"])
+    assert all(each["name"] in shown for each in printed["measures"])
 
 
 def test_a_run_measures_features_by_default(
@@ -179,7 +181,7 @@ def test_a_run_measures_features_by_default(
     assert 0 <= rows[-1]["recall_compact_40"] < rows[-1]["recall_compact_40_noise"] <= 1
 
 
-def test_sample_writes_what_was_asked_for_and_the_same_seed_draws_the_same(
+def test_sample_writes_what_was_requested_and_the_same_seed_gives_the_same(
     plain_run: tuple[Folder, list[Row]], tmp_path: Path
 ) -> None:
     location = plain_run[0].location
@@ -255,7 +257,7 @@ def long_config(tiny_config: GanConfig) -> GanConfig:
 @pytest.mark.parametrize(
     ("signum", "exit_code", "name"), [(signal.SIGINT, 130, "Ctrl-C"), (signal.SIGTERM, 143, "SIGTERM")]
 )
-def test_a_stopped_driver_says_how_to_go_on_and_leaves_nothing_running(
+def test_a_stopped_driver_says_how_to_resume_and_leaves_nothing_running(
     signum: int, exit_code: int, name: str, long_config: GanConfig, tmp_path: Path
 ) -> None:
     driver = start_train(long_config, tmp_path)
@@ -264,7 +266,7 @@ def test_a_stopped_driver_says_how_to_go_on_and_leaves_nothing_running(
     out, err = driver.communicate(timeout=60)
     assert driver.returncode == exit_code, err
     assert out.splitlines()[-1] == (
-        f"stopped by {name}; every finished tick is saved: go on with "
+        f"stopped by {name}; every finished tick is saved; resume with "
         f"python -m gan train --resume {tmp_path / 'run'}"
     )
     wait_for(lambda: not processes_of(driver.pid), timeout_s=30)
@@ -286,7 +288,7 @@ def test_a_killed_driver_loses_at_most_a_tick_and_changes_no_number(
     resumed = start_train(long_config, tmp_path, "--resume", str(tmp_path / "run"))
     out, err = resumed.communicate(timeout=200)
     assert resumed.returncode == 0, err
-    [begun] = re.findall(r"going on from ([\d,]+) images", out)
+    [begun] = re.findall(r"resuming from ([\d,]+) images", out)
     assert int(begun.replace(",", "")) >= done * 512
     rows = results.history()
     assert len(rows) == 40

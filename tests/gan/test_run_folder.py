@@ -1,4 +1,4 @@
-"""What a run leaves in its folder, read by other libraries, and after failures."""
+"""The files of a run, read by other libraries, and after failures."""
 
 import errno
 import io

@@ -18,9 +18,10 @@ from common.cluster.shared_storage import check_seen_by_all
 from common.storage.atomic import WriteError
 from common.text import first_line
 from gan.config import GanConfig
-from gan.data.images import Images, load_images
+from gan.data.images import Images
+from gan.data.loading import load_images
 from gan.metrics.preparation import prepare_metric
-from gan.raytrain.broadcast import spread_images
+from gan.raytrain.broadcast import broadcast_images
 from tune.display.view import SweepView
 from tune.driver.artifacts import Keeper
 from tune.driver.event_callback import Recorder
@@ -144,13 +145,13 @@ def _open_study(plan: SweepPlan, known: dict[int, Trial] | None) -> SweepStudy:
 @contextlib.contextmanager
 def _gangs(plan: SweepPlan, images: Images, view: SweepView) -> Iterator[Gangs]:
     assert plan.cluster_capacity is not None
-    spread, said = spread_images(plan.config.gan.data, images)
+    broadcast, said = broadcast_images(plan.config.gan.data, images)
     view.say(said)
     gangs = Gangs(
         GangConfig(
             capacity=plan.cluster_capacity,
             base=plan.config.gan,
-            spread=spread,
+            images=broadcast,
             storage_path=plan.folder.storage_path,
             name=plan.folder.name,
         )

@@ -27,7 +27,7 @@ from common.text import type_and_last_line
 from gan import checkpoint
 from gan.config import GanConfig
 from gan.distributed import is_loss_of_a_peer
-from gan.raytrain.broadcast import Spread
+from gan.raytrain.broadcast import ImageBroadcast
 from gan.training.run import Diverged
 from tune.worker_groups.capacity import Capacity
 from tune.worker_groups.messages import Command, GangStatus, Outcome
@@ -44,7 +44,7 @@ class GangConfig:
 
     capacity: Capacity
     base: GanConfig
-    spread: Spread
+    images: ImageBroadcast
     storage_path: str
     name: str
 
@@ -158,7 +158,7 @@ def build_trainer(config: GangConfig, name: str, pool: Any) -> TorchTrainer:
             "gang": name,
             "pool": pool,
             "base": config.base.to_dict(),
-            "spread": config.spread,
+            "images": config.images,
             "threads": config.capacity.cpus,
         },
         scaling_config=ScalingConfig(
@@ -186,7 +186,7 @@ def work(setup: dict[str, Any]) -> None:
     incarnation = ray.train.collective.broadcast_from_rank_zero(uuid.uuid4().hex if rank == 0 else None)
     torch.set_num_threads(setup["threads"])
     pool = setup["pool"]
-    images = setup["spread"].load(GanConfig.from_dict(setup["base"]).data)
+    images = setup["images"].load(GanConfig.from_dict(setup["base"]).data)
     bench = Workbench(images, get_device(), rank, world_size)
 
     outcome: Outcome | None = None

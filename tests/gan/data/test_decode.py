@@ -290,7 +290,7 @@ def test_what_is_no_picture_is_broken(tmp_path: Path) -> None:
     for path, reason in (
         (text, "known kind"),
         (empty, "empty file"),
-        (nowhere, "link to nowhere"),
+        (nowhere, "broken link"),
         (pipe, "regular file"),
         (folder, "regular file"),
         (postscript, "known kind"),

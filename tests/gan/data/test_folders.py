@@ -11,8 +11,10 @@ from PIL import Image
 
 from common.errors import ConfigError
 from gan.config import DataConfig
-from gan.data.folders import chosen, classes_of
-from gan.data.images import Images, load_images
+from gan.data.folders import classes_of
+from gan.data.images import Images
+from gan.data.loading import load_images
+from gan.data.picture_list import even_indices
 
 
 @pytest.fixture
@@ -102,8 +104,8 @@ def test_max_images_are_taken_evenly(tmp_path: Path, cache: Path) -> None:
     write_pictures(tmp_path / "root", [f"{i:03}.png" for i in range(40)])
     images = load(tmp_path / "root", cache, max_images=8)
     assert sorted(numbers(images.train) + numbers(images.held_out)) == list(range(0, 40, 5))
-    assert chosen(10, 3).tolist() == [0, 3, 6]
-    assert chosen(3, 10).tolist() == chosen(3, None).tolist() == [0, 1, 2]
+    assert even_indices(10, 3).tolist() == [0, 3, 6]
+    assert even_indices(3, 10).tolist() == even_indices(3, None).tolist() == [0, 1, 2]
 
 
 def test_damaged_and_locked_zip_members_are_broken_pictures(tmp_path: Path, cache: Path) -> None:

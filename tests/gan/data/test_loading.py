@@ -20,10 +20,10 @@ from PIL import Image
 from common.errors import ConfigError
 from common.storage import content_hash
 from gan.config import DataConfig
-from gan.data import array_store
-from gan.data import images as data
-from gan.data.images import DecodeProgress, Images, load_images
-from gan.data.shapes import draw_shapes, labels_of
+from gan.data import array_store, loading
+from gan.data.images import Images
+from gan.data.loading import DecodeProgress, load_images
+from gan.data.shapes import labels_of, render_shapes
 
 
 @pytest.fixture
@@ -60,12 +60,12 @@ def assert_one_line_with_remedy(error: pytest.ExceptionInfo[ConfigError], *words
         assert word in text, text
 
 
-def test_the_drawn_shapes_come_with_their_labels(cache: Path) -> None:
+def test_the_built_in_shapes_have_their_labels(cache: Path) -> None:
     images = load("shapes", cache, max_images=300, held_out=50, data_seed=3, resolution=32)
     assert images.train.shape == (250, 32, 32, 3) and images.held_out.shape == (50, 32, 32, 3)
     assert (images.channels, images.resolution, len(images.class_names)) == (3, 32, 100)
-    drawn = draw_shapes(0, 300, resolution=32, seed=3)
-    label_of = {image.tobytes(): label for image, label in zip(drawn, labels_of(0, 300), strict=True)}
+    rendered = render_shapes(0, 300, resolution=32, seed=3)
+    label_of = {image.tobytes(): label for image, label in zip(rendered, labels_of(0, 300), strict=True)}
     assert len(label_of) == 300
     assert images.train_labels is not None and images.held_out_labels is not None
     assert images.train_labels.dtype == np.int64
@@ -276,7 +276,7 @@ def test_a_damaged_cache_is_noticed_and_made_anew(file: str, damage: object, cac
 _LOAD = """
 import sys, json, time
 from gan.config import DataConfig
-from gan.data.images import load_images
+from gan.data.loading import load_images
 print("ready", flush=True)
 sys.stdin.readline()
 reports = []
@@ -350,13 +350,13 @@ def test_a_source_that_may_not_be_read_is_not_blamed_on_the_cache(
     def refuse(*_: object) -> None:
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), "/elsewhere/batch")
 
-    monkeypatch.setattr(data, "find_source", refuse)
+    monkeypatch.setattr(loading, "find_source", refuse)
     with pytest.raises(ConfigError) as error:
         load_images(folder)
     assert_one_line_with_remedy(error, "--data", "/elsewhere/batch, which cannot be read")
 
 
-def test_short_writes_are_gone_on_with(folder: DataConfig, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_short_writes_are_continued(folder: DataConfig, monkeypatch: pytest.MonkeyPatch) -> None:
     write = os.pwrite
     monkeypatch.setattr(array_store.os, "pwrite", lambda file, content, at: write(file, content[:1000], at))
     images = load_images(folder)

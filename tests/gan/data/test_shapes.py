@@ -8,14 +8,14 @@ from gan.data import shapes
 
 
 def test_an_image_depends_only_on_seed_and_index() -> None:
-    whole = shapes.draw_shapes(0, 300, resolution=32, seed=7)
+    whole = shapes.render_shapes(0, 300, resolution=32, seed=7)
     assert whole.shape == (300, 32, 32, 3)
     assert whole.dtype == np.uint8
     for start, stop in ((0, 1), (1, 2), (99, 237), (299, 300)):
         np.testing.assert_array_equal(
-            shapes.draw_shapes(start, stop, resolution=32, seed=7), whole[start:stop]
+            shapes.render_shapes(start, stop, resolution=32, seed=7), whole[start:stop]
         )
-    assert (shapes.draw_shapes(0, 300, resolution=32, seed=8) != whole).any(axis=(1, 2, 3)).all()
+    assert (shapes.render_shapes(0, 300, resolution=32, seed=8) != whole).any(axis=(1, 2, 3)).all()
 
 
 def test_every_hundred_images_hold_every_class_once() -> None:
@@ -26,7 +26,7 @@ def test_every_hundred_images_hold_every_class_once() -> None:
 
 
 def test_hue_and_ground_can_be_read_back_from_the_pixels() -> None:
-    images = shapes.draw_shapes(0, 400, resolution=64, seed=3).astype(float)
+    images = shapes.render_shapes(0, 400, resolution=64, seed=3).astype(float)
     palette = np.array(list(shapes.HUES.values()), dtype=float)
     for image, label in zip(images, shapes.labels_of(0, 400), strict=True):
         spread = np.ptp(image, axis=2)
@@ -38,9 +38,9 @@ def test_hue_and_ground_can_be_read_back_from_the_pixels() -> None:
 
 
 def test_a_small_drawing_is_the_large_one_seen_from_afar() -> None:
-    large = shapes.draw_shapes(0, 100, resolution=128, seed=1).astype(float)
+    large = shapes.render_shapes(0, 100, resolution=128, seed=1).astype(float)
     averaged = large.reshape(100, 32, 4, 32, 4, 3).mean(axis=(2, 4))
-    small = shapes.draw_shapes(0, 100, resolution=32, seed=1)
+    small = shapes.render_shapes(0, 100, resolution=32, seed=1)
     assert np.abs(small - averaged).mean() < 0.6
     assert np.abs(small - averaged).mean(axis=(1, 2, 3)).max() < 1.5
 

@@ -12,7 +12,8 @@ from PIL import Image
 
 from common.errors import ConfigError
 from gan.config import DataConfig
-from gan.data.images import Images, load_images
+from gan.data.images import Images
+from gan.data.loading import load_images
 
 
 @pytest.fixture

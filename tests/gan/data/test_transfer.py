@@ -1,4 +1,4 @@
-"""Images that travel from machine to machine: they arrive as they were, and are written once."""
+"""Images sent from node to node: they arrive unchanged, and are written once."""
 
 import dataclasses
 from pathlib import Path
@@ -9,13 +9,14 @@ from PIL import Image
 
 from common.errors import ConfigError
 from gan.config import DataConfig
-from gan.data.images import cache_folder, load_images
-from gan.data.transfer import Parcel, find_kept, has_source, load_same, pack, unpack
+from gan.data.cache import cache_folder
+from gan.data.loading import load_images
+from gan.data.transfer import ImageTransfer, find_kept, has_source, load_same, pack, unpack
 
 
 @pytest.fixture
 def here(tmp_path: Path) -> DataConfig:
-    """A folder of two classes on the driver's machine."""
+    """A folder of two classes on the driver's node."""
     random = np.random.default_rng(0)
     for index in range(12):
         path = tmp_path / "pictures" / "ab"[index % 2] / f"{index}.png"
@@ -28,7 +29,7 @@ def here(tmp_path: Path) -> DataConfig:
 
 @pytest.fixture
 def there(here: DataConfig, tmp_path: Path) -> DataConfig:
-    """The same on a machine that lacks the folder and has a cache of its own."""
+    """The same on a node that lacks the folder and has a cache of its own."""
     return dataclasses.replace(here, source=str(tmp_path / "absent"), cache=str(tmp_path / "there"))
 
 
@@ -40,44 +41,44 @@ def test_what_arrives_is_what_was_sent(here: DataConfig, there: DataConfig) -> N
     assert (came.class_names, came.skipped, came.fingerprint) == (("a", "b"), (), sent.fingerprint)
 
 
-def test_a_parcel_is_as_large_as_its_files(here: DataConfig) -> None:
+def test_a_transfer_is_as_large_as_its_files(here: DataConfig) -> None:
     sent = load_images(here)
     files = [*(cache_folder(here) / sent.fingerprint).iterdir()]
-    parcel = pack(here, sent)
-    assert parcel.num_bytes == sum(path.stat().st_size for path in files)
-    assert set(parcel.files) == {path.name for path in files}
+    transfer = pack(here, sent)
+    assert transfer.num_bytes == sum(path.stat().st_size for path in files)
+    assert set(transfer.files) == {path.name for path in files}
 
 
-def test_a_parcel_is_written_once_and_then_found(here: DataConfig, there: DataConfig) -> None:
-    parcel = pack(here, load_images(here))
-    assert find_kept(there, parcel.fingerprint) is None
-    unpack(there, parcel)
-    store = cache_folder(there) / parcel.fingerprint / "train.npy"
+def test_a_transfer_is_written_once_and_then_found(here: DataConfig, there: DataConfig) -> None:
+    transfer = pack(here, load_images(here))
+    assert find_kept(there, transfer.fingerprint) is None
+    unpack(there, transfer)
+    store = cache_folder(there) / transfer.fingerprint / "train.npy"
     written = store.stat().st_mtime_ns
-    found = find_kept(there, parcel.fingerprint)
+    found = find_kept(there, transfer.fingerprint)
     assert found is not None and np.array_equal(found.train, load_images(here).train)
-    unpack(there, dataclasses.replace(parcel, files={}))
+    unpack(there, dataclasses.replace(transfer, files={}))
     assert store.stat().st_mtime_ns == written
 
 
 def test_a_damaged_store_is_replaced(here: DataConfig, there: DataConfig) -> None:
-    parcel = pack(here, load_images(here))
-    unpack(there, parcel)
-    store = cache_folder(there) / parcel.fingerprint / "train.npy"
+    transfer = pack(here, load_images(here))
+    unpack(there, transfer)
+    store = cache_folder(there) / transfer.fingerprint / "train.npy"
     store.write_bytes(store.read_bytes()[:-1])
-    assert find_kept(there, parcel.fingerprint) is None
-    assert np.array_equal(unpack(there, parcel).train, load_images(here).train)
+    assert find_kept(there, transfer.fingerprint) is None
+    assert np.array_equal(unpack(there, transfer).train, load_images(here).train)
 
 
 @pytest.mark.parametrize("name", ["../train.npy", "/etc/x", ""])
-def test_a_parcel_writes_nowhere_but_into_its_store(
+def test_a_transfer_writes_nowhere_but_into_its_store(
     here: DataConfig, there: DataConfig, name: str, tmp_path: Path
 ) -> None:
     good = pack(here, load_images(here))
     with pytest.raises(ConfigError):
         unpack(there, dataclasses.replace(good, files={name: np.zeros(4, np.uint8)}))
     with pytest.raises(ConfigError):
-        unpack(there, Parcel(name, good.files))
+        unpack(there, ImageTransfer(name, good.files))
     assert find_kept(there, name) is None
     assert not (tmp_path / "train.npy").exists() and not (tmp_path / "there" / "train.npy").exists()
 

@@ -1,4 +1,4 @@
-"""Who is sent the driver's images, who is not, and what is said of it; a cluster is played by its answers."""
+"""Which nodes are sent the driver's images; the cluster is replaced by its answers."""
 
 import re
 from pathlib import Path
@@ -11,9 +11,10 @@ import ray
 from common.cluster.nodes import Answer
 from common.errors import ConfigError
 from gan.config import DataConfig
-from gan.data.images import Images, load_images
+from gan.data.images import Images
+from gan.data.loading import load_images
 from gan.raytrain import broadcast
-from gan.raytrain.broadcast import Spread, spread_images
+from gan.raytrain.broadcast import ImageBroadcast, broadcast_images
 
 
 @pytest.fixture
@@ -40,15 +41,15 @@ def test_on_one_machine_nothing_is_asked_sent_or_said(
     config: DataConfig, images: Images, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert machines(monkeypatch, head=False) == []
-    assert spread_images(config, images) == (Spread(images.fingerprint), None)
+    assert broadcast_images(config, images) == (ImageBroadcast(images.fingerprint), None)
 
 
 def test_where_all_have_the_source_each_decodes_for_itself(
     config: DataConfig, images: Images, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     kept = machines(monkeypatch, head=True, worker=True)
-    spread, said = spread_images(config, images)
-    assert (spread.parcel, kept) == (None, [])
+    sent, said = broadcast_images(config, images)
+    assert (sent.transfer, kept) == (None, [])
     assert said == "images: each of the 2 machines decodes shapes once, for its own cache"
 
 
@@ -56,16 +57,16 @@ def test_machines_without_the_source_are_named_and_sent_the_decoded_images(
     config: DataConfig, images: Images, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     kept = machines(monkeypatch, head=True, one=False, two=False)
-    spread, said = spread_images(config, images)
+    sent, said = broadcast_images(config, images)
     assert said is not None  # 40 pictures of 768 bytes, their labels, names and headers
     assert re.fullmatch(
         r"images: decoded here and sent once to each that lacks shapes: one, two \(3\d\.\d kB\)", said
     )
     monkeypatch.setattr(ray, "get", lambda reference: kept[0])
     elsewhere = DataConfig(source="/nowhere", resolution=16, max_images=40, cache=str(tmp_path / "other"))
-    assert np.array_equal(spread.load(elsewhere).train, images.train)
+    assert np.array_equal(sent.load(elsewhere).train, images.train)
     monkeypatch.delattr(ray, "get")
-    assert np.array_equal(spread.load(elsewhere).train, images.train), "the cache has them now"
+    assert np.array_equal(sent.load(elsewhere).train, images.train), "the cache has them now"
 
 
 def test_too_many_images_are_not_sent(
@@ -74,10 +75,10 @@ def test_too_many_images_are_not_sent(
     machines(monkeypatch, head=True, one=False)
     monkeypatch.setattr(broadcast, "MAX_BYTES", 1000)
     with pytest.raises(ConfigError, match=r"is not found on one, and .* \(3\d\.\d kB, at most 1\.0 kB\)"):
-        spread_images(config, images)
+        broadcast_images(config, images)
 
 
 def test_a_machine_that_cannot_have_them_is_named(config: DataConfig, tmp_path: Path) -> None:
     nowhere = DataConfig(source="/nowhere", cache=str(tmp_path / "other"))
     with pytest.raises(ConfigError, match=r"^on \S+: --data must be"):
-        Spread("0" * 32).load(nowhere)
+        ImageBroadcast("0" * 32).load(nowhere)

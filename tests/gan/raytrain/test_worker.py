@@ -1,4 +1,4 @@
-"""Runs under a real Ray on this machine, held against the same run driven without Ray."""
+"""Runs under a real Ray on this machine, compared with the same run driven without Ray."""
 
 import os
 import signal
@@ -14,10 +14,10 @@ from common.cluster.placement import Resources
 from common.storage.folder import Folder
 from gan import checkpoint
 from gan.config import GanConfig
-from gan.data.images import load_images
+from gan.data.loading import load_images
 from gan.raytrain import worker
-from gan.raytrain.broadcast import Spread
-from gan.raytrain.events import Begun, Ended, Event, Ticked
+from gan.raytrain.broadcast import ImageBroadcast
+from gan.raytrain.events import Begun, Ended, RunEvent, Ticked
 from gan.run_folder import LAST, Row, RunFolder
 
 pytestmark = [
@@ -40,8 +40,8 @@ def tensors(folder: Folder) -> dict[str, torch.Tensor]:
     return safetensors.torch.load(data)
 
 
-def spread_of(config: GanConfig) -> Spread:
-    return Spread(load_images(config.data).fingerprint)
+def images_of(config: GanConfig) -> ImageBroadcast:
+    return ImageBroadcast(load_images(config.data).fingerprint)
 
 
 def kill_a_worker() -> None:
@@ -55,11 +55,11 @@ def kill_a_worker() -> None:
 def test_a_killed_worker_changes_no_number_of_the_run(
     tiny_config: GanConfig, plain_run: tuple[Folder, list[Row]], tmp_path: Path
 ) -> None:
-    folder, events, was_killed = Folder(str(tmp_path / "run")), list[Event](), False
-    for event in worker.train(tiny_config, folder, ONE_WORKER, spread_of(tiny_config)):
+    folder, events, was_killed = Folder(str(tmp_path / "run")), list[RunEvent](), False
+    for event in worker.train(tiny_config, folder, ONE_WORKER, images_of(tiny_config)):
         events.append(event)
         if isinstance(event, Ticked) and not was_killed:
-            kill_a_worker()  # a tick is saved, the next one is on its way
+            kill_a_worker()  # one tick is saved, the next one has begun
             was_killed = True
 
     assert events[-1] == Ended("finished", "")
@@ -76,7 +76,7 @@ def test_a_killed_worker_changes_no_number_of_the_run(
 def test_two_workers_leave_all_files_of_a_run(tiny_config: GanConfig, tmp_path: Path) -> None:
     config = tiny_config.with_values({"images": 1024, "images_per_tick": 512})
     folder = Folder(str(tmp_path / "run"))
-    events = list(worker.train(config, folder, Resources(workers=2, cpus=1, gpu=False), spread_of(config)))
+    events = list(worker.train(config, folder, Resources(workers=2, cpus=1, gpu=False), images_of(config)))
     rows = [event.row for event in events if isinstance(event, Ticked)]
     assert [type(events[0]), events[-1]] == [Begun, Ended("finished", "")]
     assert [row["images_seen"] for row in rows] == [512, 1024]
@@ -97,7 +97,7 @@ def test_a_run_that_diverges_says_so_and_keeps_the_state_before(
     saved = checkpoint.to_bytes(state)
     folder.write(LAST, saved)
     more = tiny_config.with_values({"images": tiny_config.images + 512})
-    begun, *_, ended = worker.train(more, folder, ONE_WORKER, spread_of(more))
+    begun, *_, ended = worker.train(more, folder, ONE_WORKER, images_of(more))
     assert begun == Begun(tiny_config.images)
     assert isinstance(ended, Ended) and ended.outcome == "diverged"
     assert "nan" in ended.reason or "not finite" in ended.reason
@@ -110,6 +110,6 @@ def test_a_folder_that_cannot_be_written_ends_the_run_with_one_line(
 ) -> None:
     folder = Folder(str(tmp_path / "run"))
     folder.write("samples", b"a file where the folder of grids should be")
-    *_, last = worker.train(tiny_config, folder, ONE_WORKER, spread_of(tiny_config))
+    *_, last = worker.train(tiny_config, folder, ONE_WORKER, images_of(tiny_config))
     assert isinstance(last, Ended) and last.outcome == "failed"
     assert "000000512.png cannot be written" in last.reason and "\n" not in last.reason

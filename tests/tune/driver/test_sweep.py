@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 import torch
 
-from gan.data.images import load_images
+from gan.data.loading import load_images
 from gan.training.run import GanRun
 from tests.tune.sweeps import CRASH, POISON, RATE, rates, sweep, tiny_gan
 from tune.records.trial_records import Trial

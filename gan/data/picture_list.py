@@ -1,0 +1,38 @@
+"""A source of pictures before decoding: what identifies it, and its pictures in order."""
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+Square = npt.NDArray[np.uint8]
+"""uint8 (..., resolution, resolution, channels)."""
+
+
+@dataclasses.dataclass(frozen=True)
+class PictureList:
+    """The pictures of a source in a fixed order, not yet decoded."""
+
+    names: Sequence[str]
+    read: Callable[[int, int, int], list[Square | str]]
+    """(start, stop, resolution) -> each picture as (resolution, resolution, 3) uint8, or why it is broken."""
+    labels: npt.NDArray[np.int64] | None = None
+    class_names: tuple[str, ...] = ()
+
+
+@dataclasses.dataclass(frozen=True)
+class Source:
+    """What decides whether the cache has its images; its pictures are listed only when it does not."""
+
+    identity: str
+    files: dict[str, Path]
+    """Name -> file whose content decides the pictures, together with the identity."""
+    open: Callable[[], PictureList]
+
+
+def even_indices(count: int, limit: int | None) -> npt.NDArray[np.int64]:
+    """Indices of at most `limit` of `count` items, at equal distances; all without a limit."""
+    kept = count if limit is None else min(limit, count)
+    return np.arange(kept, dtype=np.int64) * count // max(kept, 1)
