@@ -1,4 +1,4 @@
-"""Pictures in other pictures' styles; `stylize` for notebooks is here, the command line in `__main__`."""
+"""Stylizes pictures after other pictures: `stylize` for notebooks, `python -m styletransfer` for folders."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +16,7 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> Any:
-    # imported when asked for: PyTorch takes seconds, which `--help` and the files of this room do not need
+    # imported on first use: PyTorch takes seconds, which `--help` does not need
     if name not in _HOMES:
         raise AttributeError(f"module 'styletransfer' has no attribute {name!r}")
     import importlib

@@ -1,4 +1,4 @@
-"""Style transfer in one call, from files or pictures in memory to a picture that can be shown and saved."""
+"""Style transfer in one call, from files or arrays to a picture that can be shown and saved."""
 
 import dataclasses
 import io
@@ -30,7 +30,7 @@ class Result:
     stylized: Stylized
     config: StyleConfig
     alpha: np.ndarray | None = None
-    """The content's, uint8 (H, W); None where it is opaque."""
+    """Alpha of the content, uint8 (H, W); None if it is opaque."""
 
     @property
     def pixels(self) -> np.ndarray:
@@ -47,7 +47,7 @@ class Result:
         return image
 
     def save(self, path: str | Path, *, quality: int = 95) -> None:
-        """Write a PNG, JPEG, WebP or TIFF, as the name ends, with the settings inside; whole or not at all.
+        """Write a PNG, JPEG, WebP or TIFF by the ending of the name, atomically, with the settings inside.
 
         Raises: ConfigError for another ending, and when the file cannot be written.
         """
@@ -78,13 +78,14 @@ def stylize(
     on_step: Callable[[Progress], None] | None = None,
     **settings: Any,
 ) -> Result:
-    """Draw a picture in the style of another or of several: `stylize("photo.jpg", "painting.jpg", size=256)`.
+    """Stylize a picture after another or several: `stylize("photo.jpg", "painting.jpg", size=256)`.
 
-    masks: grey pictures, one a style, white where it goes; None: everywhere. start: content, noise, gray or a
-    picture. settings: fields of `StyleConfig`, on top of `config`. network: default: loaded as the settings
-    say; give one to load it once.
+    masks: grey pictures, one per style, white where it goes; None: everywhere. start: content, noise, gray or
+    a picture. settings: fields of `StyleConfig` that override those of `config`. network: default: loaded by
+    the settings; pass one to load it only once.
 
-    Raises: ConfigError for files that cannot be read, settings that break a rule, and as `transfer.stylize`.
+    Raises: ConfigError for files that cannot be read, settings that break a rule, and as
+    `styletransfer.transfer.stylize.stylize`.
     """
     if isinstance(start, str | Path):
         settings["start"] = str(start)
@@ -114,7 +115,7 @@ def stylize(
 
 
 def _read(source: Source, *, long_side_px: int | None = None) -> tuple[np.ndarray, np.ndarray | None]:
-    """The colours, and the alpha where there is one."""
+    """RGB, and alpha if the picture has it."""
     if isinstance(source, np.ndarray):
         return source, None
     picture = read_picture(_file(source), long_side_px=long_side_px, enlarge=True)
@@ -134,6 +135,6 @@ def _grey(mask: Source) -> np.ndarray:
 def _file(source: str | Path | Image.Image) -> str | Path | bytes:
     if not isinstance(source, Image.Image):
         return source
-    file = io.BytesIO()  # so that every mode, profile and orientation is read as from a file
+    file = io.BytesIO()  # encoded, so that mode, profile and orientation are read as from a file
     source.save(file, "PNG")
     return file.getvalue()

@@ -1,4 +1,4 @@
-"""The pictures of a folder, a single file or a URL: names, sizes, digests; reading one lives in `images`."""
+"""Lists the pictures of a folder, a single file or a URL, and computes their digests."""
 
 import dataclasses
 import os
@@ -16,19 +16,19 @@ from styletransfer.pictures.reading import PictureError
 
 @dataclasses.dataclass(frozen=True)
 class Listing:
-    """Pictures by name below one folder, not yet opened."""
+    """The names of the pictures below one folder."""
 
     location: str
     """Absolute path or URL of the folder."""
     names: tuple[str, ...]
-    """Relative paths, slashes between, sorted."""
+    """Relative paths with slashes, sorted."""
     skipped: tuple[tuple[str, str], ...] = ()
-    """(name, reason) of what looks like a picture or a folder of some and was left out."""
+    """(name, reason) of each picture or folder that was left out."""
 
     def source(self, name: str) -> Path | bytes:
-        """What `read_picture` takes: the path on a disk, the bytes from elsewhere.
+        """The picture as `read_picture` takes it: a path on a disk, bytes from an object store.
 
-        Raises: PictureError when an object store has no such file any more or it is too large.
+        Raises: PictureError when an object store no longer has the file, or it is too large.
         """
         folder = Folder(self.location)
         if folder.is_local:
@@ -42,9 +42,9 @@ class Listing:
         return data
 
     def digests(self, names: Iterable[str], index_path: Path) -> dict[str, str]:
-        """Name -> digest of the picture's bytes, hex; of one that cannot be read, its reason.
+        """Name -> hex digest of the picture's bytes; of an unreadable one, the reason.
 
-        `index_path` remembers the digests under sizes and times.
+        The file at `index_path` caches digests by size and modification time.
         """
         folder = Folder(self.location)
         if folder.is_local:
@@ -55,17 +55,17 @@ class Listing:
 def list_pictures(location: str, *, flag: str, leave_out: Iterable[str] = ()) -> Listing:
     """The pictures anywhere below a folder or URL, or the one picture that `location` is.
 
-    Hidden files and folders are passed over, and so are the locations in `leave_out`, such as the output's
-    folder inside this one. A symbolic link that leads out of the folder is skipped with a reason; one to a
-    folder inside it too, whose pictures are listed where they lie. `flag` names the place in messages.
+    Hidden files and folders are ignored, and so are the locations in `leave_out`, such as an output folder
+    inside this one. Symbolic links that lead out of the folder, or to a folder inside it whose pictures are
+    listed anyway, are skipped with a reason. `flag` names the location in messages.
 
-    Raises: ConfigError when there is no such place, it cannot be read, or it holds no pictures.
+    Raises: ConfigError when the location does not exist, cannot be read, or holds no pictures.
     """
     folder = Folder(location, flag=flag)
     others = [Folder(other) for other in leave_out]
     require(
         folder.location not in {other.location for other in others},
-        f"{flag} {printable(location)} is the output's folder too; write to another folder",
+        f"{flag} {printable(location)} is also the output folder; write to another folder",
     )
     listed = _list_local(folder, flag, others) if folder.is_local else _list_url(folder, flag, others)
     reason = f", {listed.skipped[0][1]}: {printable(listed.skipped[0][0])}" if listed.skipped else ""
@@ -104,7 +104,7 @@ def _list_local(folder: Folder, flag: str, leave_out: list[Folder]) -> Listing:
 
 
 def _walk(root: Path, passed_over: set[Path]) -> Iterator[tuple[str, str | None]]:
-    """(name, None) for each picture below root, (name, reason) for what is skipped."""
+    """(name, None) for each picture below root, (name, reason) for each that is skipped."""
     real_root = root.resolve()
     pending = [""]
     while pending:
@@ -140,13 +140,13 @@ def _fault_of_link(link: Path, real_root: Path) -> str | None:
     if not target.is_relative_to(real_root):
         return "a link that leads out of the folder"
     if target.is_dir():
-        return "a link to a folder inside this one, whose pictures are taken where they lie"
+        return "a link to a folder inside this one, whose pictures are listed there"
     return None if target.is_file() else "not a regular file"
 
 
 def _list_url(folder: Folder, flag: str, leave_out: list[Folder]) -> Listing:
     parent, _, last = folder.location.rpartition("/")
-    if not parent.endswith("/"):  # of s3://bucket there is no parent
+    if not parent.endswith("/"):  # s3://bucket has no parent
         above = Folder(parent, flag=flag)
         if above.status(last) is not None:
             return Listing(above.location, (last,))

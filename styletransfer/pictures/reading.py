@@ -1,8 +1,9 @@
-"""One picture file of any common kind as upright 8-bit sRGB with its alpha; writing lives in `writing`.
+"""Reads a picture file of any common format as upright 8-bit sRGB with alpha.
 
-Conventions: colour profiles are converted to sRGB, a picture without one is taken as sRGB; EXIF orientation
-is applied; of an animation or a file of several pages the first counts, and `notes` says so; 16-bit colours
-keep their high bytes, deep grey is scaled as `common.image_files` says. Pixels of alpha 0 are white.
+Conventions: colours are converted from the embedded profile to sRGB; a picture without a profile is read as
+sRGB. EXIF orientation is applied. Of an animation or a file with several pages only the first is used, which
+`notes` records. 16-bit colours keep their high bytes; 16-bit grey is scaled as in `common.image_files`.
+Pixels of alpha 0 are white.
 """
 
 import contextlib
@@ -12,7 +13,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 from PIL import Image, ImageCms
 
 from common.errors import ConfigError, require_between
@@ -26,16 +26,14 @@ from common.image_files import (
     upright,
 )
 from common.text import printable
-from styletransfer.pictures.resizing import fitted_size, on_white, resize
-
-Pixels = npt.NDArray[np.uint8]
+from styletransfer.pictures.resizing import Pixels, fitted_size, on_white, resize
 
 _WIDTH, _HEIGHT, _ORIENTATION = 0x0100, 0x0101, 0x0112
 _MODE_OF_PROFILE = {"RGB": "RGB", "GRAY": "L", "CMYK": "CMYK", "Lab": "LAB"}
 
 
 class PictureError(ConfigError):
-    """A file that is no picture we can read; `reason` says why in a few words, the message names it too."""
+    """A file that cannot be read as a picture; `reason` says why in a few words."""
 
     def __init__(self, name: str, reason: str) -> None:
         super().__init__(name, reason)  # both, so that it survives pickling
@@ -64,7 +62,7 @@ class Picture:
         return self.rgb.shape[1], self.rgb.shape[0]
 
     def on_white(self) -> Pixels:
-        """(H, W, 3) sRGB as it looks on white paper."""
+        """(H, W, 3) sRGB, composed on white."""
         return self.rgb if self.alpha is None else on_white(self.rgb, self.alpha)
 
 
@@ -78,10 +76,10 @@ def read_picture(
 ) -> Picture:
     """Read a picture, shrunk until its longer side is `long_side_px`; a smaller one grows only if `enlarge`.
 
-    `name` stands for the picture in errors; a path stands for itself.
+    `name` names the picture in errors; by default its path.
 
-    Raises: PictureError for whatever cannot be opened or decoded or has more than `max_pixels`, which is seen
-    in the header, before any pixel is decoded; ConfigError for a bad argument.
+    Raises: PictureError when it cannot be opened or decoded, or has more than `max_pixels`, which is checked
+    in the header before any pixel is decoded; ConfigError for a bad argument.
     """
     with opened_picture(source, name, max_pixels) as image:
         notes = _notes_on_frames(image)
@@ -105,7 +103,7 @@ def read_size(
     """
     with opened_picture(source, name, max_pixels) as image:
         width, height = image.size
-        with contextlib.suppress(Exception):  # damaged EXIF data: as it lies
+        with contextlib.suppress(Exception):  # damaged EXIF data: the size as stored
             exif = image.getexif()
             if image.format == "TIFF":  # whose size Pillow may have turned already
                 width, height = exif[_WIDTH], exif[_HEIGHT]

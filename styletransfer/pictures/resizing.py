@@ -1,4 +1,4 @@
-"""Resizing 8-bit sRGB with alpha so that brightness is kept; which size is wanted, others say."""
+"""Resizes 8-bit sRGB with alpha, keeping its brightness, and composes it on white."""
 
 import numpy as np
 import numpy.typing as npt
@@ -7,10 +7,10 @@ from PIL import Image
 Pixels = npt.NDArray[np.uint8]
 _Floats = npt.NDArray[np.float32]
 
-# A picture is averaged down to this many times its final size before the careful filter: as Pillow's
-# reducing_gap of 3, at which the result cannot be told from the careful filter alone.
+# A picture is averaged down to this many times its final size before Lanczos's filter, as with Pillow's
+# reducing_gap of 3, at which the result is indistinguishable from the filter alone.
 _GAP = 3
-_BAND_PX = 2**21  # pixels that are floats at the same time while a large picture is averaged
+_BAND_PX = 2**21  # a large picture is averaged in bands of so many pixels, to save memory
 
 
 def _linear_of_srgb() -> _Floats:
@@ -38,8 +38,8 @@ def fitted_size(size: tuple[int, int], long_side_px: int | None, *, enlarge: boo
 def resize(rgb: Pixels, alpha: Pixels | None, size: tuple[int, int]) -> tuple[Pixels, Pixels | None]:
     """(H, W, 3) sRGB and (H, W) alpha at `size` (width, height), by Lanczos's filter.
 
-    A picture that shrinks is averaged in linear light, so that fine texture keeps its brightness; one that
-    grows is not, where the filter's undershoot would leave dark rims. Colours count as much as their alpha.
+    A picture that shrinks is averaged in linear light, so that fine texture keeps its brightness. One that
+    grows is not, because the filter's undershoot would leave dark rims. Colours are weighted by their alpha.
     """
     height, width = rgb.shape[:2]
     if size == (width, height):
@@ -61,7 +61,7 @@ def resize(rgb: Pixels, alpha: Pixels | None, size: tuple[int, int]) -> tuple[Pi
 
 
 def on_white(rgb: Pixels, alpha: Pixels) -> Pixels:
-    """(H, W, 3) sRGB laid on white paper; mixed as encoded, as browsers and Pillow do."""
+    """(H, W, 3) sRGB composed on white; encoded values are mixed, as browsers and Pillow do."""
     weight = alpha[..., None].astype(np.uint32)
     # rounded to the nearest
     return ((rgb * weight + 255 * (255 - weight) + 127) // 255).astype(np.uint8)
@@ -70,8 +70,8 @@ def on_white(rgb: Pixels, alpha: Pixels) -> Pixels:
 def _averaged(rgb: Pixels, alpha: Pixels | None, curve: _Floats, factors: tuple[int, int]) -> _Floats:
     """Means over blocks of `factors` (horizontal, vertical) pixels: (H', W', 3), or 4 with alpha.
 
-    Colours are on `curve`, multiplied by alpha. In bands of rows: as floats a large picture would take four
-    times its memory.
+    Colours are mapped by `curve` and multiplied by alpha. In bands of rows: as floats a large picture would
+    take four times its memory.
     """
     height, width = rgb.shape[:2]
     rows = factors[1] * max(1, _BAND_PX // (width * factors[1]))
@@ -93,7 +93,7 @@ def _planes(values: _Floats) -> list[Image.Image]:
 
 
 def _encoded(values: _Floats, *, is_linear: bool) -> Pixels:
-    """Values in [0, 1] as sRGB bytes, to the nearest; what overshoots is clipped."""
+    """Values in [0, 1] as sRGB bytes, rounded; values outside are clipped."""
     values = np.clip(values, 0, 1)
     if is_linear:
         values = np.where(values <= 0.0031308, values * 12.92, 1.055 * values ** (1 / 2.4) - 0.055)

@@ -4,14 +4,13 @@ import io
 
 from PIL import Image
 
-from styletransfer.pictures.reading import Pixels
-from styletransfer.pictures.resizing import fitted_size, on_white, resize
+from styletransfer.pictures.resizing import Pixels, fitted_size, on_white, resize
 
 THUMB_SIDE_PX = 336  # twice the size on the page, for dense screens
 
 
 def thumbnail(rgb: Pixels, alpha: Pixels | None = None) -> bytes:
-    """A small JPEG of a picture, laid on white."""
+    """A small JPEG of a picture, composed on white."""
     size = fitted_size((rgb.shape[1], rgb.shape[0]), THUMB_SIDE_PX)
     rgb, alpha = resize(rgb, alpha, size)
     file = io.BytesIO()

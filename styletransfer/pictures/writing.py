@@ -1,4 +1,4 @@
-"""A picture as a PNG, JPEG, WebP or TIFF file that says inside how it was made, and reading that back."""
+"""Encodes pictures as PNG, JPEG, WebP or TIFF with their settings inside, and reads these back."""
 
 import dataclasses
 import io
@@ -14,8 +14,8 @@ from common.errors import ConfigError, require, require_between
 from common.image_files import LARGEST_MAX_PIXELS
 from common.storage.folder import Folder
 from common.text import printable
-from styletransfer.pictures.reading import Pixels, opened_picture
-from styletransfer.pictures.resizing import on_white
+from styletransfer.pictures.reading import opened_picture
+from styletransfer.pictures.resizing import Pixels, on_white
 
 Format = Literal["png", "jpeg", "webp", "tiff"]
 
@@ -50,9 +50,9 @@ class Encoded:
 
 
 def format_of(name: str) -> Format:
-    """The format that a file name's ending stands for.
+    """The format of a file name by its ending.
 
-    Raises: ConfigError for an ending of no format that can be written.
+    Raises: ConfigError for an ending whose format cannot be written.
     """
     suffix = PurePosixPath(name).suffix.lower()
     require(
@@ -75,10 +75,10 @@ def check_size(format: Format, size_px: tuple[int, int]) -> None:
 def encode_picture(
     rgb: Pixels, alpha: Pixels | None, settings: Mapping[str, Any], *, format: Format, quality: int = 95
 ) -> Encoded:
-    """A file of `format` with the pixels and, inside, `settings`, which `read_settings` gives back.
+    """Encode pixels as a file of `format` that contains `settings`, which `read_settings` returns.
 
-    rgb: (H, W, 3) sRGB; alpha: (H, W) or None. `quality` in [1, 100] counts for JPEG and WebP; PNG and TIFF
-    lose nothing. JPEG has no alpha: there the picture is laid on white. Paths and URLs in `settings` are cut
+    rgb: (H, W, 3) sRGB; alpha: (H, W) or None. `quality` in [1, 100] applies to JPEG and WebP; PNG and TIFF
+    are lossless. JPEG has no alpha: the picture is composed on white. Paths and URLs in `settings` are cut
     to their last part, and numbers that are not finite become null.
 
     Raises: ConfigError when the format cannot hold the size, or the settings are too long.
@@ -114,7 +114,7 @@ def write_picture(
     *,
     quality: int = 95,
 ) -> tuple[str, ...]:
-    """Put the picture at `name`, whose ending says the format, whole or not at all; what could not be kept.
+    """Write the picture atomically in the format of `name`'s ending; returns notes on what was lost.
 
     Raises: ConfigError as `encode_picture`; WriteError when the disk is full or the like.
     """
@@ -124,9 +124,9 @@ def write_picture(
 
 
 def read_settings(source: Path | str | bytes, *, name: str | None = None) -> dict[str, Any]:
-    """The settings inside a picture that `encode_picture` made.
+    """The settings inside a picture of `encode_picture`.
 
-    Raises: PictureError when it is no picture; ConfigError when it holds no settings.
+    Raises: PictureError when it is not a picture; ConfigError when it contains no settings.
     """
     with opened_picture(source, name, LARGEST_MAX_PIXELS) as image:
         if image.format == "PNG":
@@ -169,7 +169,7 @@ def _options(format: Format, record: str, quality: int) -> dict[str, Any]:
 
 
 def _portable(value: Any) -> Any:
-    """`value` as JSON has it, without a path that is only here, or worse, a URL with a password in it."""
+    """`value` for JSON, without the folders of absolute paths and of URLs, which may hold passwords."""
     if isinstance(value, Mapping):
         return {str(key): _portable(inner) for key, inner in value.items()}
     if isinstance(value, (list, tuple)):

@@ -1,4 +1,4 @@
-"""The pictures that a batch reads, and their bytes: contents, styles, masks, a start; not their pixels."""
+"""The pictures that a batch reads: contents, styles, masks and a start, with their files and digests."""
 
 import dataclasses
 import hashlib
@@ -25,17 +25,17 @@ class Inputs:
     contents: Listing
     styles: Listing
     pairs: tuple[Pair, ...]
-    """What is to be drawn, without the variants of a sweep."""
+    """The pairs to stylize, without the variants of a sweep."""
     asked: Mapping[Pair, str]
-    """Names of results that a table of pairs gives."""
+    """Output names that a table of pairs gives."""
     masks: Listing | None = None
     mask_of: Mapping[str, str] = dataclasses.field(default_factory=dict)
-    """Content -> mask, by name; a content that is missing here has none."""
+    """Content -> mask, by name; a content that is missing here has no mask."""
     start: Listing | None = None
     """The one picture to start from, where it is a file."""
 
     def listing(self, kind: Kind) -> Listing:
-        """Where pictures of that kind lie."""
+        """The pictures of that kind."""
         listings = {"content": self.contents, "style": self.styles, "mask": self.masks, "start": self.start}
         found = listings[kind]
         assert found is not None
@@ -44,13 +44,13 @@ class Inputs:
     def read(self, kind: Kind, name: str) -> bytes:
         """A picture's file.
 
-        Raises: PictureError when it is gone, too large or not to be read.
+        Raises: PictureError when it is gone, too large or unreadable.
         """
         source = self.listing(kind).source(name)
         if isinstance(source, bytes):
             return source
         try:
-            if not source.is_file():  # a named pipe would wait for ever
+            if not source.is_file():  # reading a named pipe would never end
                 raise PictureError(name, "no such file")
             size = source.stat().st_size
             if size > MAX_BYTES:
@@ -60,7 +60,7 @@ class Inputs:
             raise PictureError(name, os_reason(error)) from None
 
     def content_digests(self) -> dict[str, str]:
-        """Content -> digest of its file and of its mask, if there is one."""
+        """Content -> digest of its file, and of its mask if it has one."""
         digests = _digests(self.contents, {pair.content for pair in self.pairs})
         if self.masks is not None:
             of_mask = _digests(self.masks, set(self.mask_of.values()))
@@ -74,21 +74,22 @@ class Inputs:
         return _digests(self.styles, {pair.style for pair in self.pairs})
 
     def start_digest(self) -> str:
-        """Digest of the file to start from; '' where there is none."""
+        """Digest of the file to start from; '' without one."""
         return "" if self.start is None else _digests(self.start, self.start.names)[self.start.names[0]]
 
 
 def find_inputs(places: Sequence[str], *, pairs: str | None, mask: str | None, start: str | None) -> Inputs:
-    """List the pictures and their pairs; the output's folder is left out, wherever it lies.
+    """List the pictures and their pairs, except the pictures in the output folder.
 
-    places: of contents, styles and results; with a table of pairs those of the results are enough.
+    places: locations of contents, styles and results; with a table of pairs, that of the results is enough.
 
-    Raises: ConfigError for a place that is none or holds no pictures, and for a table that does not fit.
+    Raises: ConfigError for a location that does not exist or holds no pictures, and for a table whose lines
+    do not fit the pictures.
     """
     out, asked = places[-1], dict[Pair, str]()
     require(
         pairs is None or Path(pairs).is_file(),
-        f"--pairs {pairs} is no file; give a CSV file with the columns content,style",
+        f"--pairs {pairs} is not a file; give a CSV file with the columns content,style",
     )
     if len(places) == 1:
         assert pairs is not None
@@ -115,7 +116,7 @@ def find_inputs(places: Sequence[str], *, pairs: str | None, mask: str | None, s
 
 
 def _require_readable(listing: Listing, flag: str) -> None:
-    """Look at the header of the one picture that every pair needs: else each would fail by it."""
+    """Read the header of a picture that every pair needs, so that a bad one is refused before the batch."""
     try:
         read_size(listing.source(listing.names[0]), name=listing.names[0])
     except PictureError as error:
@@ -133,12 +134,12 @@ def _single(location: str, flag: str) -> Listing:
 
 
 def _is_single(listing: Listing, location: str, flag: str) -> bool:
-    # of a single file the listing is that of the folder in which it lies
+    # the listing of a single file has the location of its folder
     return listing.location != Folder(location, flag=flag).location
 
 
 def _masks(location: str, contents: Iterable[str], out: str) -> tuple[Listing, dict[str, str]]:
-    """The masks, and content -> its own: one for all, or the one of its name, whatever the ending."""
+    """The masks, and content -> mask: one for all, or the one with its name, whatever the ending."""
     listing = list_pictures(location, flag="--mask", leave_out=[out])
     if _is_single(listing, location, "--mask"):
         _require_readable(listing, "--mask")

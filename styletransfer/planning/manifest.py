@@ -1,8 +1,7 @@
-"""What became of each pair, in a file that only grows; which pairs are to do is decided in `todo`.
+"""The manifest of an output folder: an append-only log of the pairs that were done or failed.
 
-`manifest.jsonl` has one line each time a pair was done or failed. The last line for a pair counts. A line
-torn by a crash is passed over, so its pair is done again; so is one whose picture would lie outside of the
-folder.
+`manifest.jsonl` gets one line each time a pair is done or fails. The last line of a pair counts. Lines torn
+by a crash are ignored, so their pairs are done again; so are lines whose picture would be outside the folder.
 """
 
 import contextlib
@@ -40,12 +39,12 @@ class Entry:
     error: str | None = None
     """Why it failed."""
     notes: tuple[str, ...] = ()
-    """What was left out, assumed or done another way."""
+    """What was left out, assumed or done differently."""
     seconds: float | None = None
     losses: Mapping[str, float | None] = dataclasses.field(default_factory=dict)
     """Name -> last value; None where it was not finite."""
     size_px: tuple[int, int] | None = None
-    """(width, height) of the picture made."""
+    """(width, height) of the output picture."""
     seed: int | None = None
     content_digest: str = ""
     style_digest: str = ""
@@ -56,15 +55,15 @@ class Entry:
 
     @property
     def pair(self) -> Pair:
-        """What the line is about."""
+        """The pair that the line is about."""
         return Pair(self.content, self.style, self.variant)
 
 
 class Manifest(AppendedLines):
     """Appends entries to the manifest of an output folder, a path or a URL; use it in a `with` block.
 
-    On a disk every entry is there to stay when `record` returns. An object store cannot append: there a
-    driver that is killed loses the last lines, and the next start does those pairs again.
+    On a disk every entry is durable when `record` returns. An object store cannot append: a driver that is
+    killed loses its last lines there, and the next run does these pairs again.
     """
 
     def __init__(self, folder: Folder, seconds_between_writes: float = 30.0) -> None:
@@ -79,26 +78,26 @@ class Manifest(AppendedLines):
     def record(self, entry: Entry) -> None:
         """Add one entry at the end.
 
-        Raises: WriteError when the disk is full or the like; what was there before is intact.
+        Raises: WriteError when the disk is full or the like; earlier entries stay intact.
         """
         self.append(_to_line(entry))
 
 
 def read_manifest(folder: Folder) -> dict[Pair, Entry]:
-    """The last entry of each pair; none when there is no manifest.
+    """The last entry of each pair; empty without a manifest.
 
-    Raises: ConfigError when it is there and cannot be read.
+    Raises: ConfigError when the manifest exists and cannot be read.
     """
     return {entry.pair: entry for entry in _parse(folder.read(MANIFEST_NAME) or b"")}
 
 
 @contextlib.contextmanager
 def locked(folder: Folder) -> Iterator[None]:
-    """Keep other batches out of an output folder on a disk within the block; a URL cannot be locked.
+    """Lock an output folder on a disk against other batches within the block; a URL cannot be locked.
 
-    A killed process lets go of the lock.
+    The lock of a killed process is released.
 
-    Raises: ConfigError when another batch is at work there, or the folder cannot be written.
+    Raises: ConfigError when another batch holds the lock, or the folder cannot be written.
     """
     if not folder.is_local:
         yield
@@ -125,14 +124,14 @@ def locked(folder: Folder) -> Iterator[None]:
 
 def _to_line(entry: Entry) -> bytes:
     fields = _finite({field.name: getattr(entry, field.name) for field in dataclasses.fields(entry)})
-    # ASCII: names that are no UTF-8 come back as they were
+    # ASCII: names that are not UTF-8 survive the round trip
     return json.dumps(fields, allow_nan=False, separators=(",", ":")).encode() + b"\n"
 
 
 def _parse(content: bytes) -> Iterator[Entry]:
     known = {field.name for field in dataclasses.fields(Entry)}
     for line in content.split(b"\n"):
-        # a torn line is no JSON, or lacks fields; what a newer version added is ignored
+        # a torn line is not JSON or lacks fields; fields of newer versions are ignored
         with contextlib.suppress(ValueError, TypeError, KeyError, AttributeError):
             fields = {name: value for name, value in json.loads(line).items() if name in known}
             fields["notes"] = tuple(fields.get("notes", ()))

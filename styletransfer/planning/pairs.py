@@ -1,4 +1,4 @@
-"""A pair, which is one picture to make, and the product of contents and styles; names live in `names`."""
+"""Pairs of a content and a style, each of which becomes one output picture."""
 
 from collections.abc import Iterable, Sequence
 from typing import Literal, NamedTuple
@@ -7,17 +7,17 @@ Kind = Literal["content", "style", "mask", "start"]
 
 
 class Pair(NamedTuple):
-    """One content in one style, known by the names of both in their folders."""
+    """One content in one style, identified by their names in their folders."""
 
     content: str
-    """Relative path, slashes between."""
+    """Relative path with slashes."""
     style: str
     variant: str = ""
-    """What tells the variants of a sweep apart, such as `style-weight=3`; empty without a sweep."""
+    """The swept settings, such as `style-weight=3`; empty without a sweep."""
 
 
 class Need(NamedTuple):
-    """A picture that a pair is drawn from, as it must be prepared."""
+    """A prepared picture that a pair needs; `key` identifies the settings that it is prepared with."""
 
     kind: Kind
     name: str
@@ -25,5 +25,5 @@ class Need(NamedTuple):
 
 
 def product(contents: Iterable[str], styles: Sequence[str], variants: Sequence[str] = ("",)) -> list[Pair]:
-    """Every content in every style in every variant, in that order of nesting."""
+    """Every content in every style in every variant; variants change fastest."""
     return [Pair(content, style, variant) for content in contents for style in styles for variant in variants]

@@ -21,10 +21,10 @@ _MAX_OUTPUT_BYTES = 200
 def read_pairs(
     path: Path, contents: Sequence[str], styles: Sequence[str], suffixes: Sequence[str]
 ) -> tuple[list[Pair], dict[Pair, str]]:
-    """Pairs of a CSV file with the columns content, style and, if wanted, output, in its order.
+    """Pairs of a CSV file with the columns content, style and optionally output, in its order.
 
     `contents` and `styles` are the names that a line may use. `suffixes` are the endings that an output may
-    have, such as `.png`. Returns the pairs, and the outputs of those that name one.
+    have, such as `.png`. Returns the pairs and the outputs that the file names.
 
     Raises: ConfigError, with the line's number, for anything wrong in the file.
     """

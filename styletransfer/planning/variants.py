@@ -1,4 +1,4 @@
-"""The settings that a batch draws with: those given, a quick look at them, or the variants of a sweep."""
+"""Variants of the settings of a batch: the combinations of a sweep, and the preview."""
 
 import dataclasses
 import itertools
@@ -12,9 +12,9 @@ _MOST_VARIANTS = 1000
 
 
 def preview_of(config: StyleConfig) -> StyleConfig:
-    """The same, small and with few iterations: less than a tenth of the time of the defaults."""
+    """The settings at a small size with few iterations: under a tenth of the time of the defaults."""
     size = min(config.size, PREVIEW_SIZE_PX)
-    # as many scales as asked for may be more than so small a picture has iterations for
+    # the wanted number of scales may exceed the few iterations of a preview
     scales = 0 if isinstance(config.scales, int) else config.scales
     smaller = dataclasses.replace(config, size=size, scales=scales, tile=0)
     return dataclasses.replace(smaller, iterations=min(config.iterations, PREVIEW_ITERATIONS))
@@ -23,9 +23,10 @@ def preview_of(config: StyleConfig) -> StyleConfig:
 def variants_of(config: StyleConfig, sweeps: Sequence[str]) -> dict[str, StyleConfig]:
     """Name -> settings of every combination of the sweeps, such as `style-weight=1,3,10`, in their order.
 
-    Without a sweep the one variant is the configuration itself, under the name ''.
+    Without a sweep the only variant is the configuration itself, named ''.
 
-    Raises: ConfigError for what is no sweep, names no single setting, or gives a value that breaks a rule.
+    Raises: ConfigError for a malformed sweep, an unknown setting or one with several values, and a value that
+    breaks a rule.
     """
     asked = [_parsed(sweep, config) for sweep in sweeps]
     names = [name for name, _ in asked]
@@ -44,7 +45,7 @@ def variants_of(config: StyleConfig, sweeps: Sequence[str]) -> dict[str, StyleCo
 
 
 def _parsed(sweep: str, config: StyleConfig) -> tuple[str, list[str]]:
-    """The setting and the values of one sweep, as they were written."""
+    """The setting and the values of one sweep, as written."""
     flag, equals, listed = sweep.partition("=")
     name = flag.strip().removeprefix("--").replace("-", "_")
     values = [value.strip() for value in listed.split(",")]
@@ -55,7 +56,7 @@ def _parsed(sweep: str, config: StyleConfig) -> tuple[str, list[str]]:
     single = [field.name for field in dataclasses.fields(config) if not str(field.type).startswith("tuple")]
     if name not in single:
         raise ConfigError(
-            f"--sweep {flag} is no setting with one value; choose among {', '.join(map(_flag, single))}"
+            f"--sweep {flag} is not a setting with one value; choose among {', '.join(map(_flag, single))}"
         )
     meant: dict[object, str] = {}
     for text in values:

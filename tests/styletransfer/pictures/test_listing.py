@@ -64,7 +64,7 @@ def test_a_link_out_of_the_folder_is_skipped_with_its_reason(tmp_path: Path) -> 
     os.mkfifo(root / "pipe.png")
     listing = list_pictures(str(root), flag="CONTENTS")
     assert listing.names == ("inside.png", "sub/in.png")
-    out, within = "out of the folder", "taken where they lie"
+    out, within = "out of the folder", "whose pictures are listed there"
     reasons = {
         "leak.png": out,
         "sub/leak": out,
@@ -73,7 +73,7 @@ def test_a_link_out_of_the_folder_is_skipped_with_its_reason(tmp_path: Path) -> 
         "again": within,
         "self": within,
         "circle.png": "in a circle",
-        "nowhere.png": "to nowhere",
+        "nowhere.png": "a broken link",
         "pipe.png": "not a regular file",
     }
     assert [name for name, _ in listing.skipped] == sorted(reasons)
@@ -91,7 +91,7 @@ def test_the_output_inside_the_folder_is_passed_over(tmp_path: Path) -> None:
     put(tmp_path / "out" / "a__b.png")
     put(tmp_path / "out2" / "c.png")
     assert names(tmp_path, leave_out=[str(tmp_path / "out")]) == ["a.png", "out2/c.png"]
-    with pytest.raises(ConfigError, match="is the output's folder too"):
+    with pytest.raises(ConfigError, match="is also the output folder"):
         names(tmp_path, leave_out=[str(tmp_path)])
 
 
@@ -102,7 +102,7 @@ def test_a_place_without_pictures_is_refused_in_one_line(tmp_path: Path) -> None
     for place, reason in (
         (tmp_path / "absent", "No such file"),
         (tmp_path / "empty", "holds no pictures"),
-        (tmp_path, "link to nowhere"),
+        (tmp_path, "broken link"),
         (tmp_path / "pipe", "neither a file nor a folder"),
         (f"memory://{uuid.uuid4().hex}/x", "holds no pictures"),
     ):

@@ -94,7 +94,7 @@ def test_floats_are_taken_for_one_as_white() -> None:
     np.testing.assert_array_equal(read_picture(file.getvalue()).rgb[0, :, 1], [0, 64, 255])
     file = io.BytesIO()
     tifffile.imwrite(file, np.array([[0, np.nan, 1]], np.float32))
-    refused(file.getvalue(), "not finite")
+    refused(file.getvalue(), "NaN or infinite")
 
 
 # ---- alpha
@@ -308,7 +308,7 @@ def test_what_is_no_picture_is_refused_in_one_line(tmp_path: Path) -> None:
     for path, reason in (
         (text, "known kind"),
         (empty, "empty file"),
-        (nowhere, "link to nowhere"),
+        (nowhere, "a broken link"),
         (tmp_path / "absent.png", "no such file"),
         (pipe, "regular file"),
         (folder, "regular file"),

@@ -56,7 +56,7 @@ def test_a_new_batch_has_the_whole_product_to_do(tmp_path: Path) -> None:
 def test_a_rerun_does_only_what_is_missing_changed_or_failed(tmp_path: Path) -> None:
     places = make_folders(tmp_path, 3, 2)
     finish(plan_of(*places))
-    assert plan_of(*places).todo == []
+    assert plan_of(*places).stale == []
     (tmp_path / "out" / "c0__s0.png").unlink()
     save(tmp_path / "photos" / "c1.png", seed=77)
     save(tmp_path / "photos" / "new.png")
@@ -169,7 +169,7 @@ def test_masks_are_found_by_name_or_are_one_for_all(tmp_path: Path) -> None:
     plain, masked = ["content", "style"], ["content", "style", "mask"]
     assert kinds == {"c0.png": plain, "c1.png": masked, "c2.png": plain}
     one = plan_of(*places, "--mask", str(tmp_path / "masks" / "c1.jpg"))
-    assert {need.name for pair in one.todo for need in one.needs(pair) if need.kind == "mask"} == {"c1.jpg"}
+    assert {need.name for pair in one.stale for need in one.needs(pair) if need.kind == "mask"} == {"c1.jpg"}
 
     finish(plan)
     save(tmp_path / "masks" / "c1.jpg", seed=5)
@@ -185,7 +185,7 @@ def test_a_start_from_a_file_is_read_once_for_all_and_its_change_is_seen(tmp_pat
         plan.needs(plan.stale[0])[2]
     }
     finish(plan)
-    assert plan_of(*places, "--start", str(tmp_path / "start.png")).todo == []
+    assert plan_of(*places, "--start", str(tmp_path / "start.png")).stale == []
     save(tmp_path / "start.png", seed=9)
     again = plan_of(*places, "--start", str(tmp_path / "start.png"))
     assert set(again.reasons.values()) == {"settings changed"}

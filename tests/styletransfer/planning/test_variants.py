@@ -42,10 +42,10 @@ def test_a_sweep_is_every_combination_in_order_with_names_that_say_so(tmp_path: 
     [
         ("style-weight", "must be a setting and its values"),
         ("style-weight=", "must be a setting and its values"),
-        ("=1,2", "--sweep  is no setting with one value"),
+        ("=1,2", "--sweep  is not a setting with one value"),
         ("style-weight=1,,2", "must be a setting and its values"),
-        ("style-wieght=1,2", "style-wieght is no setting with one value; choose among size, "),
-        ("style-layers=relu1_1,relu2_1", "style-layers is no setting with one value"),
+        ("style-wieght=1,2", "style-wieght is not a setting with one value; choose among size, "),
+        ("style-layers=relu1_1,relu2_1", "style-layers is not a setting with one value"),
         ("style-weight=1,1.0", "has the value 1 twice"),
         ("style-weight=1,many", "--style-weight is wrong: it must be a valid number, not 'many'"),
         ("style-weight=-1", "--style-weight must lie between"),
