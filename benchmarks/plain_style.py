@@ -1,4 +1,4 @@
-"""Style transfer as commonly written: one size, L-BFGS, a loop; what the benchmarks compare with."""
+"""Baseline of the benchmarks: style transfer as commonly written, L-BFGS at one size in a loop."""
 
 import time
 from collections.abc import Callable
@@ -15,9 +15,9 @@ from styletransfer.transfer.scales import as_tensor, fitted, resized
 def plain_lbfgs(
     content: np.ndarray, style: np.ndarray, config: StyleConfig, network: FeatureNetwork, evaluations: int
 ) -> tuple[float, float]:
-    """Draw the pair in float32 and return the style loss that it ends with and the seconds that it took.
+    """Stylize the pair in float32; returns the final style loss and the seconds that it took.
 
-    The objective is the configuration's own, so that losses compare. Pictures are (H, W, 3).
+    The objective is the configuration's own, so that losses can be compared. Pictures are (H, W, 3).
     """
     target, image = (as_tensor(picture) for picture in (content, style))
     target = resized(target, *fitted(*target.shape[2:], config.size)).contiguous()
@@ -36,19 +36,19 @@ def plain_lbfgs(
         tolerance_change=0,
         line_search_fn="strong_wolfe",
     )
-    style_loss = judge(network, config, wanted, kept)
+    losses = loss_function(network, config, wanted, kept)
 
     def closure() -> Tensor:
         optimizer.zero_grad()
-        total, _ = style_loss(canvas)
-        total = total * canvas.numel()  # else the gradient is too small for a first step of 1
+        total, _ = losses(canvas)
+        total = total * canvas.numel()  # otherwise the gradient is too small for a first step of 1
         total.backward()
         return total
 
     optimizer.step(closure)
     seconds = time.monotonic() - began
     with torch.no_grad():
-        return float(style_loss(canvas.clamp(0, 1))[1]), seconds
+        return float(losses(canvas.clamp(0, 1))[1]), seconds
 
 
 def gram(features: Tensor) -> Tensor:
@@ -57,18 +57,18 @@ def gram(features: Tensor) -> Tensor:
     return flat @ flat.T / flat.shape[1]
 
 
-def judge(
+def loss_function(
     network: FeatureNetwork, config: StyleConfig, wanted: dict[str, Tensor], kept: dict[str, Tensor]
 ) -> Callable[[Tensor], tuple[Tensor, Tensor]]:
-    """What gives the weighted sum and the style loss of a picture (1, 3, H, W)."""
+    """The function that returns the weighted sum and the style loss of a picture (1, 3, H, W)."""
 
-    def apart(found: Tensor, target: Tensor) -> Tensor:
+    def distance(found: Tensor, target: Tensor) -> Tensor:
         return (found - target).square().sum() / target.square().sum()
 
     def losses(picture: Tensor) -> tuple[Tensor, Tensor]:
         found = network(picture, config.taps())
-        style = torch.stack([apart(gram(found[tap]), wanted[tap]) for tap in wanted]).mean()
-        content = torch.stack([apart(found[tap], kept[tap]) for tap in kept]).mean()
+        style = torch.stack([distance(gram(found[tap]), wanted[tap]) for tap in wanted]).mean()
+        content = torch.stack([distance(found[tap], kept[tap]) for tap in kept]).mean()
         down, across = picture[:, :, 1:] - picture[:, :, :-1], picture[..., 1:] - picture[..., :-1]
         variation = down.square().mean() + across.square().mean()
         weighted = config.content_weight * content + config.style_weight * style

@@ -1,4 +1,4 @@
-"""How good a stylized picture is, measured where nothing was optimised; how it was made, others say."""
+"""Quality of a stylized picture, measured with layers and networks that it was not optimized for."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -11,8 +11,8 @@ from common.errors import require
 from styletransfer.config import StatisticsName, StyleConfig
 from styletransfer.transfer.colours import luminance
 from styletransfer.transfer.features import Network, Reader
-from styletransfer.transfer.scales import Picture, as_tensor, resized, style_sizes
-from styletransfer.transfer.statistics import DISTANCES
+from styletransfer.transfer.scales import ImageArray, as_tensor, resized, style_sizes
+from styletransfer.transfer.statistics import STATISTICS
 
 # Wang et al. 2004, section III.C
 _WINDOW, _SIGMA = 11, 1.5
@@ -21,8 +21,10 @@ _K1, _K2 = 0.01, 0.03
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Quality:
-    """held_out_style: at layers of the own network that were not optimised; other_style: in another network;
-    both lower is better, 0 for the style itself. content_ssim: with the content, 1 for the content itself."""
+    """Distances from the style, 0 for the style itself, and similarity to the content, 1 for the content.
+
+    held_out_style: at layers of the picture's network that no loss uses. other_style: in another network.
+    """
 
     held_out_style: float
     other_style: float
@@ -30,19 +32,19 @@ class Quality:
 
 
 def measure(
-    picture: Picture,
-    content: Picture,
-    style: Picture,
+    picture: ImageArray,
+    content: ImageArray,
+    style: ImageArray,
     config: StyleConfig,
     *,
     network: Network,
     other_network: Network,
     device: torch.device | str = "cpu",
 ) -> Quality:
-    """Quality of a picture that was made of content and style with this configuration.
+    """Quality of a picture that was stylized from content and style with this configuration.
 
-    other_network: one that the picture was not optimised with, for example of random weights; it is looked
-    into at the configuration's style layers.
+    other_network: one that the picture was not optimized with, for example with random weights; it is read at
+    the configuration's style layers.
     """
     own = as_tensor(picture, name="the stylized picture", device=device)
     content = resized(as_tensor(content, name="the content picture", device=device), *own.shape[2:])
@@ -56,13 +58,13 @@ def measure(
 
 
 def held_out_taps(network: Network, config: StyleConfig) -> tuple[str, ...]:
-    """The network's taps up to the deepest style layer and one beyond that neither loss looks at.
+    """The taps that no loss uses, up to one beyond the deepest style layer.
 
-    Raises: ConfigError when there is none.
+    Raises: ConfigError when every tap is used.
     """
     last = max(network.taps.index(tap) for tap in config.style_layers)
     taps = tuple(tap for tap in network.taps[: last + 2] if tap not in config.taps())
-    require(bool(taps), "every layer was optimised; leave some out of --style-layers to measure quality at")
+    require(bool(taps), "every layer was optimized; leave some out of --style-layers to measure quality at")
     return taps
 
 
@@ -74,18 +76,18 @@ def style_distance(
     *,
     statistics: StatisticsName = "gram",
 ) -> float:
-    """Mean over taps of the distance of statistics, in float32; pictures and style (1, 3, H, W) in [0, 1]."""
+    """Mean distance of statistics over taps, in float32; pictures and style (1, 3, H, W) in [0, 1]."""
     reader = Reader(network, taps, precision="fp32")
     found, wanted = reader.moments(pictures), reader.moments(style)
-    distances = [DISTANCES[statistics](wanted[tap])(found[tap]).mean() for tap in reader.taps]
+    distances = [STATISTICS[statistics](wanted[tap])(found[tap]).mean() for tap in reader.taps]
     return float(torch.stack(distances).mean())
 
 
 def structural_similarity(first: Tensor, second: Tensor) -> Tensor:
-    """SSIM of pictures (N, C, H, W) in [0, 1], the mean over channels and places, (N,).
+    """SSIM of pictures (N, C, H, W) in [0, 1], the mean over channels and positions, (N,).
 
-    Wang et al. 2004: Gaussian window of 11 x 11 with sigma 1.5, where it lies within the picture; in pictures
-    narrower than that, the window is cut to their size. Population covariances, as theirs.
+    Wang et al. 2004: Gaussian window of 11 x 11 with sigma 1.5, at positions where it is inside the picture;
+    in smaller pictures the window is cut to their size. Population covariances, as in the paper.
     """
     filters = [_gaussian(min(_WINDOW, side), first) for side in first.shape[2:]]
     channels = first.shape[1]
@@ -106,6 +108,6 @@ def structural_similarity(first: Tensor, second: Tensor) -> Tensor:
 
 
 def _gaussian(length: int, like: Tensor) -> Tensor:
-    places = torch.arange(length, dtype=like.dtype, device=like.device) - (length - 1) / 2
-    weights = torch.exp(-(places**2) / (2 * _SIGMA**2))
+    positions = torch.arange(length, dtype=like.dtype, device=like.device) - (length - 1) / 2
+    weights = torch.exp(-(positions**2) / (2 * _SIGMA**2))
     return weights / weights.sum()

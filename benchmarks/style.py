@@ -1,11 +1,11 @@
-"""What style transfer over folders costs, each figure beside the plain way of doing it, in one run.
+"""Speed and memory of style transfer over folders, each figure beside its baseline of the same run.
 
     python benchmarks/style.py [ART-FOLDER]
 
-ART-FOLDER: pictures in `content` and `style` (by default the one beside the checkout). Measured are: one pair
-against a plain L-BFGS loop, on the compact network and on VGG-19 at random weights; a product of folders
-against a program for each pair; two workers against one; what a batch adds to the optimization; and memory
-over the number of pairs. Takes a quarter of an hour on 2 cores. Prints one JSON object at the end.
+ART-FOLDER: pictures in `content` and `style` (by default the one beside the checkout). It measures one pair
+against a plain L-BFGS loop, with the compact network and with VGG-19 at random weights; a product of folders
+against one program per pair; two workers against one; the overhead of a batch over the optimization; and
+memory against the number of pairs. Takes a quarter of an hour on 2 cores. Prints one JSON object at the end.
 """
 
 import contextlib
@@ -40,14 +40,14 @@ PAIRS = (
     ("tubingen.png", "udnie.jpg"),
     ("lion.jpg", "woman_with_hat.jpg"),
 )
-# What one would write instead of a batch: a program that reads, draws and writes one pair, on all cores.
+# The baseline of a batch: a program that reads, stylizes and writes one pair, on all cores.
 SINGLE = "import sys; from styletransfer import stylize; stylize(*sys.argv[1:3], size=256).save(sys.argv[3])"
 
 
 def race(network: FeatureNetwork, art: Path, pairs: int, **settings: str) -> tuple[float, float]:
-    """Mean seconds on one core, ours and plain, to the style loss that the plain loop ends with.
+    """Mean seconds on one core, ours and plain, to reach the final style loss of the plain loop.
 
-    Both may look 300 times and lower the same objective; ours is infinite where it does not get there.
+    Both optimize the same objective with 300 evaluations; ours is infinite if it does not reach that loss.
     """
     config = StyleConfig(size=SIDE_PX, iterations=EVALUATIONS, **settings)  # type: ignore[arg-type]
     seconds = []
@@ -70,19 +70,19 @@ def race(network: FeatureNetwork, art: Path, pairs: int, **settings: str) -> tup
 def seconds_to(
     goal: float, pictures: list[np.ndarray], config: StyleConfig, network: FeatureNetwork
 ) -> float:
-    """Seconds of ours, from the pictures on, until the style loss at full size is down to `goal`."""
+    """Seconds of ours, starting from the pictures, until the style loss at full size reaches `goal`."""
     began, reached = time.monotonic(), list[float]()
 
-    def look(now: stylize.Progress) -> None:
-        if now.scale == now.scales - 1 and now.losses.style <= goal:
+    def watch(now: stylize.Progress) -> None:
+        if now.scale == now.scales - 1 and now.losses["style"] <= goal:
             reached.append(time.monotonic() - began)
 
-    stylize.stylize(*pictures, config, network=network, on_step=look)
+    stylize.stylize(*pictures, config, network=network, on_step=watch)
     return reached[0] if reached else float("inf")
 
 
 def product_and_singles(art: Path, out: Path) -> tuple[float, float]:
-    """Seconds for 5 x 5 pairs: as one command on all cores, and as a program for each pair on all cores."""
+    """Seconds for 5 x 5 pairs as one command, and as one program per pair, each on all cores."""
     began = time.monotonic()
     command = [
         sys.executable,
@@ -102,8 +102,8 @@ def product_and_singles(art: Path, out: Path) -> tuple[float, float]:
     return product, time.monotonic() - began
 
 
-def draw_with(workers: int, art: Path, root: Path) -> tuple[float, float]:
-    """Seconds for 5 x 4 pairs, which two can share, by one-core workers, and the share not optimizing."""
+def batch_with(workers: int, art: Path, root: Path) -> tuple[float, float]:
+    """Seconds for 5 x 4 pairs, an even number, by one-core workers, and the share of their time not optimizing."""
     styles = root / "four"
     styles.mkdir(exist_ok=True)
     for style in sorted((art / "style").iterdir())[:4]:
@@ -123,7 +123,7 @@ def draw_with(workers: int, art: Path, root: Path) -> tuple[float, float]:
 
 
 def peak_mib(styles: int, root: Path) -> float:
-    """Highest memory of a command's processes together over 20 x `styles` tiny pairs, in MiB."""
+    """Peak memory of all processes of a command with 20 x `styles` tiny pairs, in MiB."""
     random = np.random.default_rng(0)
     for name, count in (("photos", 20), (f"paintings{styles}", styles)):
         (root / name).mkdir(exist_ok=True)
@@ -142,7 +142,7 @@ def peak_mib(styles: int, root: Path) -> float:
 
 
 def family(pid: int) -> Iterator[int]:
-    """A process and all that descend from it."""
+    """A process and all its descendants."""
     yield pid
     with contextlib.suppress(OSError):
         for task in Path(f"/proc/{pid}/task").iterdir():
@@ -151,7 +151,7 @@ def family(pid: int) -> Iterator[int]:
 
 
 def pss_mib(pid: int) -> float:
-    """Memory of a process, what it shares counted by its share."""
+    """Proportional set size of a process: shared memory is divided among those who share it."""
     with contextlib.suppress(OSError):
         for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
             if line.startswith("Pss:"):
@@ -169,8 +169,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
         product, singles = product_and_singles(art, root)
-        one, _ = draw_with(1, art, root)
-        two, overhead = draw_with(2, art, root)
+        one, _ = batch_with(1, art, root)
+        two, overhead = batch_with(2, art, root)
         few, many = (peak_mib(styles, root) for styles in (5, 50))
     figures = {
         "ours_s": ours,

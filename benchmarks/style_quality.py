@@ -1,4 +1,4 @@
-"""How good stylized pictures are, measured where nothing was optimised, for the default and for other ways.
+"""Quality of stylized pictures for the default settings and alternatives, by measures not optimized for.
 
     python benchmarks/style_quality.py [ART-FOLDER]
 
@@ -25,7 +25,7 @@ from styletransfer.transfer.stylize import stylize
 
 ART = Path(__file__).parents[2] / "shared" / "data" / "art"
 DEFAULT = StyleConfig(size=256)
-WAYS = {
+VARIANTS = {
     "default": DEFAULT,
     "start from noise": DEFAULT.with_values({"start": "noise"}),
     "Adam": DEFAULT.with_values({"optimizer": "adam"}),
@@ -48,7 +48,7 @@ def main() -> None:
     for content, style in itertools.product(contents, styles):
         asked = {"network": network, "other_network": other}
         found["the content itself"].append(measure(content, content, style, DEFAULT, **asked))
-    for name, config in WAYS.items():
+    for name, config in VARIANTS.items():
         found[name], began = [], time.monotonic()
         for content, style in itertools.product(contents, styles):
             made = stylize(content, style, config, network=network)
