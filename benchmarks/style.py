@@ -103,7 +103,7 @@ def product_and_singles(art: Path, out: Path) -> tuple[float, float]:
 
 
 def batch_with(workers: int, art: Path, root: Path) -> tuple[float, float]:
-    """Seconds for 5 x 4 pairs, an even number, by one-core workers, and the share of their time not optimizing."""
+    """Seconds for 5 x 4 pairs by one-core workers, which two can share evenly, and their idle share."""
     styles = root / "four"
     styles.mkdir(exist_ok=True)
     for style in sorted((art / "style").iterdir())[:4]:
