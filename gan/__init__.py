@@ -1,0 +1,1 @@
+"""Training one GAN: its networks, data, training and metrics, and the commands `python -m gan`."""
