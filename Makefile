@@ -1,9 +1,9 @@
-# Two commands on a fresh machine: `make sweep` and `make test`. Python 3.11 or 3.12 is all they need.
+# Two commands on a fresh machine: `make sweep` and `make test`. All they need is Python 3.11, 3.12, 3.13 or 3.14.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help env sweep test test-slow cluster-check test-cluster check clean
+.PHONY: help env sweep check test test-slow check-pythons cluster-check test-cluster clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -28,17 +28,20 @@ check: $(VENV)/.test  ## lint and types
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-test: check  ## everything a change must pass; as root also on a cluster out of namespaces
+test: check  ## everything a change must pass; as root also on a cluster of network namespaces
 	$(BIN)/python -m pytest -m 'not slow'
 
-test-slow: $(VENV)/.test  ## kills and long training
+test-slow: $(VENV)/.test  ## tests that kill processes or train for long
 	$(BIN)/python -m pytest -m slow
 
-cluster-check: $(VENV)/.test  ## cluster.yaml and examples/onprem.yaml, rehearsed without a cloud
+check-pythons:  ## lints, types and a smoke run on each Python 3.11 to 3.14 that is installed
+	tests/pythons.sh
+
+cluster-check: $(VENV)/.test  ## rehearse cluster.yaml and examples/onprem.yaml without a cloud
 	$(BIN)/python -m pytest tests/cluster/test_files.py
 
-test-cluster: $(VENV)/.test  ## the same with a real `ray up`, on hosts out of namespaces; needs root
+test-cluster: $(VENV)/.test  ## the same with a real `ray up`, on hosts made of network namespaces; needs root
 	$(BIN)/python -m pytest -m 'cluster and not slow' tests/cluster
 
-clean:  ## remove what was made here, but no results
-	rm -rf $(VENV) build *.egg-info .mypy_cache .ruff_cache
+clean:  ## remove environments and caches, keep results
+	rm -rf $(VENV) .venvs build *.egg-info .mypy_cache .ruff_cache
