@@ -1,28 +1,41 @@
-"""How a batch looks in a terminal, and the plain lines that it prints elsewhere; `ledger` counts."""
+"""Shows the progress of a batch: by a bar in a terminal, else, such as in a job's log, by lines."""
 
 import contextlib
 import time
 from collections.abc import Iterator
+from typing import Protocol
 
 from rich.console import Console
 from rich.status import Status
 
 from common.cli.progress import progress_bar, say
 from common.text import duration, printable
-from styletransfer.execution.result_log import Ledger
 
 SECONDS_BETWEEN_LINES = 15.0
 
 
+class Counts(Protocol):
+    """How far a batch is."""
+
+    total: int
+    """Pairs to stylize."""
+    done: int
+    failed: int
+    seconds: float
+    """Of optimization, over all pairs done."""
+    first_error: str
+
+
 class BatchView:
-    """A bar with counts, rate and failures in a terminal; elsewhere a line now and then."""
+    """A bar with counts, rate and failures in a terminal; elsewhere a line every `SECONDS_BETWEEN_LINES`."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
         self._bar = progress_bar(console)
-        self._ledger: Ledger | None = None
+        self._counts: Counts | None = None
         self._began = self._next_line_s = time.monotonic()
-        self._told = 0
+        self._shown = 0
+        self._is_ready = False
 
     def say(self, line: str) -> None:
         """Print one line, above the bar if there is one."""
@@ -30,67 +43,71 @@ class BatchView:
 
     @contextlib.contextmanager
     def working(self, what: str) -> Iterator[None]:
-        """Shows that something takes a moment."""
+        """Show within the block that something takes a moment."""
         with Status(what, console=self._console):
             yield
 
     @contextlib.contextmanager
-    def drawing(self, ledger: Ledger) -> Iterator[None]:
-        """Within the block `refresh` shows how far the ledger's batch is."""
-        self._ledger = ledger
-        self._task = self._bar.add_task("starting workers", total=ledger.total, text="")
+    def stylizing(self, counts: Counts) -> Iterator[None]:
+        """Within the block `refresh` shows the progress that `counts` holds."""
+        self._counts = counts
+        self._task = self._bar.add_task("starting workers", total=counts.total, text="")
         with self._bar:
             yield
 
     def ready(self) -> None:
-        """The first worker is ready: from now on the rate counts."""
+        """A worker is ready: the rate is measured from the first time that this is called."""
+        if self._is_ready:
+            return
+        self._is_ready = True
         self._began = time.monotonic()
         self._next_line_s = self._began + SECONDS_BETWEEN_LINES
-        self._bar.update(self._task, description="drawing")
+        self._bar.update(self._task, description="stylizing")
 
     def refresh(self) -> None:
         """Show the counts as they are now."""
-        ledger = self._ledger
-        assert ledger is not None
+        counts = self._counts
+        assert counts is not None
+        ended = counts.done + counts.failed
         if self._console.is_terminal:
-            text = f"{self._rate(ledger)}{_failures(ledger)}"
-            self._bar.update(self._task, completed=ledger.ended, text=text)
-        elif ledger.ended > self._told and time.monotonic() >= self._next_line_s:
+            text = f"{self._rate(counts)}{_failures(counts)}"
+            self._bar.update(self._task, completed=ended, text=text)
+        elif ended > self._shown and time.monotonic() >= self._next_line_s:
             self._next_line_s = time.monotonic() + SECONDS_BETWEEN_LINES
-            self._told = ledger.ended
-            seconds_left = (time.monotonic() - self._began) * (ledger.total - ledger.ended) / ledger.ended
+            self._shown = ended
+            seconds_left = (time.monotonic() - self._began) * (counts.total - ended) / ended
             self.say(
-                f"{ledger.ended} of {ledger.total} pairs, {self._rate(ledger)}, "
-                f"about {duration(seconds_left)} left{_failures(ledger)}"
+                f"{ended} of {counts.total} pairs, {self._rate(counts)}, "
+                f"about {duration(seconds_left)} left{_failures(counts)}"
             )
 
-    def counts(self) -> str:
+    def summary(self) -> str:
         """`7 of 25 pairs done, 1 failed`."""
-        ledger = self._ledger
-        if ledger is None:
+        counts = self._counts
+        if counts is None:
             return "no pair done yet"
-        return f"{ledger.done} of {ledger.total} pairs done{_failures(ledger)}"
+        return f"{counts.done} of {counts.total} pairs done{_failures(counts)}"
 
     def finish(self, ready_s: float, working_s: float) -> None:
-        """Print how it ended, with the share of the workers' time that was optimization.
+        """Print how the batch ended, and which share of the workers' time was optimization.
 
-        ready_s: their time since they were ready; working_s: up to the last pair of each.
+        ready_s: their time since they were ready; working_s: the same, up to each worker's last pair.
         """
-        ledger = self._ledger
-        assert ledger is not None
+        counts = self._counts
+        assert counts is not None
         took = duration(time.monotonic() - self._began)
-        whole, until_last = (ledger.seconds / max(seconds, 1e-9) for seconds in (ready_s, working_s))
+        whole, until_last = (counts.seconds / max(seconds, 1e-9) for seconds in (ready_s, working_s))
         self.say(
-            f"{self.counts()} in {took}, {self._rate(ledger)}; workers busy {whole:.1%}, "
+            f"{self.summary()} in {took}, {self._rate(counts)}; workers busy {whole:.1%}, "
             f"{until_last:.1%} up to the last pair of each"
         )
-        if ledger.first_error:
-            self.say(f"first failure: {printable(ledger.first_error)}")
+        if counts.first_error:
+            self.say(f"first failure: {printable(counts.first_error)}")
 
-    def _rate(self, ledger: Ledger) -> str:
+    def _rate(self, counts: Counts) -> str:
         minutes = max(time.monotonic() - self._began, 1e-9) / 60
-        return f"{ledger.ended / minutes:.3g} pairs/min"
+        return f"{(counts.done + counts.failed) / minutes:.3g} pairs/min"
 
 
-def _failures(ledger: Ledger) -> str:
-    return f", {ledger.failed} failed" if ledger.failed else ""
+def _failures(counts: Counts) -> str:
+    return f", {counts.failed} failed" if counts.failed else ""
