@@ -1,4 +1,4 @@
-"""`python -m styletransfer`: every photo in the style of every painting. Only this file exits."""
+"""`python -m styletransfer`: stylizes every photo in the style of every painting. Only this file exits."""
 
 import sys
 from collections.abc import Sequence
@@ -10,17 +10,16 @@ from styletransfer.commands import PROG, Batch, parse_command
 
 
 def main(args: Sequence[str] | None = None) -> int:
-    """Obey a command line; returns the exit code.
+    """Run a command line; returns the exit code.
 
-    0 all pairs are done, 2 the command is wrong, 3 some pairs have failed, 130 and 143 stopped by a
-    signal.
+    0 all pairs are done, 2 the command is wrong, 3 some pairs have failed, 130 and 143 stopped by a signal.
     """
     words = sys.argv[1:] if args is None else args
-    return run_command(PROG, lambda: _obey(parse_command(words), Console()))
+    return run_command(PROG, lambda: _run(parse_command(words), Console()))
 
 
-def _obey(command: Batch, console: Console) -> int:
-    # imported here: torch and Ray take seconds, a wrong flag is answered before
+def _run(command: Batch, console: Console) -> int:
+    # imported here: torch and Ray take seconds, and a wrong flag is reported before
     from styletransfer.run import run
 
     return run(command, console)

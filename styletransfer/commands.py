@@ -1,6 +1,6 @@
-"""The flags of `python -m styletransfer`; what is done with them lives in `run`.
+"""The flags of `python -m styletransfer`.
 
-Light to import, so that a wrong flag is answered before torch and Ray are loaded.
+Light to import, so that a wrong flag is reported before torch and Ray are loaded.
 """
 
 import dataclasses
@@ -15,18 +15,18 @@ from styletransfer.config import StyleConfig
 from styletransfer.pictures.writing import Format
 
 PROG = "python -m styletransfer"
-PREVIEW_FOLDER = "_preview"  # no picture's own folder: their names never begin with an underscore
+PREVIEW_FOLDER = "_preview"  # never the folder of a picture: those don't begin with an underscore
 
 Places = Annotated[tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="CONTENTS STYLES OUT")]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Batch:
-    """Draw every content picture in the style of every style picture, on all cores or GPUs.
+    """Stylize every content picture in the style of every style picture, on all cores or GPUs.
 
-    OUT gets the pictures, manifest.jsonl (a line a pair: done or failed, and why) and index.html, a contact
-    sheet. The same command again goes on where it was stopped and does only what is missing, has changed or
-    has failed.
+    OUT gets the pictures, manifest.jsonl (one line per pair: done or failed, and why) and index.html, a
+    contact sheet. The same command again continues where it was stopped, and stylizes only pairs that are
+    missing, have changed or have failed.
     """
 
     places: Places = ()
@@ -34,35 +34,35 @@ class Batch:
     for the results; with --pairs OUT is enough."""
     style: Annotated[StyleConfig, tyro.conf.OmitArgPrefixes] = dataclasses.field(default_factory=StyleConfig)
     pairs: str | None = None
-    """CSV file with the columns content,style (and, if wanted, output): these pairs instead of all. Names are
-    relative to CONTENTS and STYLES, where OUT alone is given to the CSV's own folder."""
+    """CSV file with the columns content,style (and optionally output): these pairs instead of all. Names are
+    relative to CONTENTS and STYLES; if only OUT is given, to the CSV's own folder."""
     mask: str | None = None
-    """A grey picture, white where the style goes, for all contents; or a folder of such, each named as its
-    content."""
+    """A grey picture, white where the style is applied, for all contents; or a folder of such pictures, each
+    named like its content."""
     format: Format = "png"
-    """Of the pictures written."""
+    """File format of the results."""
     quality: int = 95
-    """Of JPEG and WebP, from 1 to 100."""
+    """Quality of JPEG and WebP, from 1 to 100."""
     preview: tyro.conf.FlagCreatePairsOff[bool] = False
     """A quick look: all pairs, small and with few iterations, in OUT/_preview."""
     sweep: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
-    """A setting and its values, such as style-weight=1,3,10: each pair is drawn with each; may be given for
-    several settings, for all their combinations."""
+    """A setting and its values, such as style-weight=1,3,10: each pair is stylized with each value; give it
+    for several settings to get all combinations."""
     dry_run: tyro.conf.FlagCreatePairsOff[bool] = False
-    """Say what would be done, how long it would take and how much memory, and stop."""
+    """Only say what would be done, how long it would take and how much memory it would need."""
     redo: tyro.conf.FlagCreatePairsOff[bool] = False
-    """Draw every pair again, also those that are up to date."""
+    """Stylize every pair again, also those that are up to date."""
     batch: int = 0
-    """Pairs of equal size that are drawn together, with --optimizer adam; 0: 8 on a GPU, 1 on a CPU."""
+    """Pairs of equal size that are stylized together, with --optimizer adam; 0: 8 on a GPU, 1 on a CPU."""
     workers: int | None = None
-    """Workers that draw at a time; default: one a GPU, else one a core, fewer where memory is short."""
+    """Number of workers; default: one per GPU, else one per core, fewer where memory is short."""
     gpu: tyro.conf.FlagCreatePairsOff[bool] = False
-    """Draw on GPUs, one a worker; default: when there are any."""
+    """Use GPUs, one per worker; default: if there are any."""
     no_gpu: tyro.conf.FlagCreatePairsOff[bool] = False
-    """Draw on CPUs."""
+    """Use CPUs only."""
     address: str | None = dataclasses.field(default_factory=cluster_of_this_job)
-    """Address of a running Ray cluster (host:port, or auto on its machines); default: in a job that cluster,
-    else Ray is started here."""
+    """Address of a running Ray cluster (host:port, or auto on its machines); default: in a job that job's
+    cluster, else a Ray that is started here."""
 
     def __post_init__(self) -> None:
         wanted = (1, 3) if self.pairs is not None else (3,)
@@ -76,7 +76,7 @@ class Batch:
         require(0 <= self.batch <= 256, f"--batch must lie between 0 and 256, not {self.batch}; try 0")
         require(
             self.workers is None or self.workers >= 1,
-            f"--workers must be at least 1, not {self.workers}; leave it out for one a core",
+            f"--workers must be at least 1, not {self.workers}; leave it out for one per core",
         )
         require(not (self.gpu and self.no_gpu), "--gpu and --no-gpu exclude each other; give one of them")
 
@@ -86,11 +86,11 @@ class Batch:
 
 
 def parse_command(args: Sequence[str]) -> Batch:
-    """The command that `args` spell; `--help` prints and raises SystemExit(0).
+    """Parse a command line; `--help` prints the help and raises SystemExit(0).
 
-    Raises: ConfigError, one line, when they spell none.
+    Raises: ConfigError, one line, when it is wrong.
     """
     command: Batch = parse(
-        Batch, args, prog=PROG, description="Draw every photo in the style of every painting."
+        Batch, args, prog=PROG, description="Stylize every photo in the style of every painting."
     )
     return command

@@ -1,4 +1,4 @@
-"""What a command does, from its folders to its exit code; flags are in `commands`, Ray in `batch`."""
+"""Runs a command of `python -m styletransfer`, from its folders to its exit code."""
 
 import sys
 
@@ -7,19 +7,20 @@ from rich.console import Console
 from common.cli.signals import Interrupted
 from common.text import printable
 from styletransfer.commands import PROG, Batch
-from styletransfer.execution.result_log import BatchError, write_contact_sheet
+from styletransfer.execution.result_log import BatchError
+from styletransfer.planning.batch_request import BatchRequest, make_request
 from styletransfer.planning.manifest import locked
-from styletransfer.planning.plan import Plan, Request, make_plan, make_request
-from styletransfer.report.contact_sheet import SHEET_NAME
+from styletransfer.planning.plan import BatchPlan, make_plan
+from styletransfer.report.contact_sheet import SHEET_NAME, write_contact_sheet
 from styletransfer.report.terminal import BatchView
 
 
 def run(command: Batch, console: Console) -> int:
-    """Obey a command; returns the exit code.
+    """Run a command; returns the exit code.
 
-    0 all pairs are done, 3 some have failed or the batch could not go on, 130 and 143 stopped by a signal.
+    0 all pairs are done, 3 some have failed or the batch could not continue, 130 and 143 stopped by a signal.
 
-    Raises: ConfigError when the command cannot be obeyed.
+    Raises: ConfigError when the command cannot be run.
     """
     view = BatchView(console)
     with view.working("reading the folders"):
@@ -34,36 +35,36 @@ def run(command: Batch, console: Console) -> int:
     with locked(request.out):
         with view.working("comparing with what is done"):
             plan = make_plan(request)
-        if len(plan.todo) < len(plan.outputs):
-            view.say(f"{len(plan.outputs) - len(plan.todo)} of {len(plan.outputs)} are up to date")
-        if plan.todo:
-            return _draw(plan, command, view)
+        if len(plan.stale) < len(plan.outputs):
+            view.say(f"{len(plan.outputs) - len(plan.stale)} of {len(plan.outputs)} are up to date")
+        if plan.stale:
+            return _stylize(plan, command, view)
         write_contact_sheet(plan)
-    view.say(f"nothing to draw: {request.out.path(SHEET_NAME)}")
+    view.say(f"nothing to stylize: {request.out.path(SHEET_NAME)}")
     return 0
 
 
-def _draw(plan: Plan, command: Batch, view: BatchView) -> int:
+def _stylize(plan: BatchPlan, command: Batch, view: BatchView) -> int:
     from styletransfer.execution.batch import Options, run_batch  # Ray takes a second
 
     options = Options(
         address=command.address, workers=command.workers, gpu=command.wants_gpu(), batch=command.batch
     )
-    remedy = "what is done stays done: go on with the same command"
+    remedy = "finished pairs are kept: repeat the command to continue"
     try:
-        ledger = run_batch(plan, options, view)
+        results = run_batch(plan, options, view)
     except Interrupted as interrupted:
-        view.say(f"{interrupted}; {view.counts()}; {remedy}")
+        view.say(f"{interrupted}; {view.summary()}; {remedy}")
         return interrupted.exit_code
     except BatchError as error:
-        print(f"{PROG}: {error}; {view.counts()}; {remedy}", file=sys.stderr)
+        print(f"{PROG}: {error}; {view.summary()}; {remedy}", file=sys.stderr)
         return 3
     view.say(f"pictures: {plan.request.out.path(SHEET_NAME)}")
-    return 3 if ledger.failed else 0
+    return 3 if results.failed else 0
 
 
-def _say_skipped(request: Request, view: BatchView) -> None:
-    """Name the first of what was left out, if anything was."""
+def _say_skipped(request: BatchRequest, view: BatchView) -> None:
+    """Name the first file that was left out, if any was."""
     skipped = [*request.inputs.contents.skipped, *request.inputs.styles.skipped]
     if skipped:
         name, reason = skipped[0]

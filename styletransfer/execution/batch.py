@@ -1,4 +1,4 @@
-"""RAY: a batch from its plan to its end: Ray started, tasks given out, answers recorded, trouble survived."""
+"""RAY: runs a planned batch: starts Ray, stylizes what is to do, and records the results whatever happens."""
 
 import contextlib
 import dataclasses
@@ -14,15 +14,17 @@ from common.cluster.session import cluster_nodes, local_nodes, start_ray, stop_r
 from common.storage.atomic import WriteError
 from common.storage.folder import Folder
 from common.text import first_line
-from styletransfer.execution.coordinator import Foreman
-from styletransfer.execution.messages import Setup
-from styletransfer.execution.placement import Crew, choose_crew, free_memory_bytes
-from styletransfer.execution.result_log import BatchError, Ledger, write_contact_sheet
-from styletransfer.execution.worker_pool import Painters
+from styletransfer.execution.coordinator import Coordinator
+from styletransfer.execution.output_writer import OutputWriter
+from styletransfer.execution.placement import Placement, choose_placement, free_memory_bytes
+from styletransfer.execution.result_log import BatchError, ResultLog
+from styletransfer.execution.worker_pool import WorkerPool
 from styletransfer.planning.estimate import worker_bytes
 from styletransfer.planning.manifest import Manifest
-from styletransfer.planning.plan import Plan
+from styletransfer.planning.plan import BatchPlan
+from styletransfer.report.contact_sheet import write_contact_sheet
 from styletransfer.report.terminal import BatchView
+from styletransfer.transfer.optimizers import OPTIMIZERS
 
 GPU_BATCH = 8
 _PROBE = ".artsweep-probe-"
@@ -30,77 +32,74 @@ _PROBE = ".artsweep-probe-"
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Options:
-    """Where and by how many a batch is drawn; nothing here changes a picture."""
+    """Where and by how many workers a batch is stylized; nothing here changes a picture."""
 
     address: str | None = None
     workers: int | None = None
     gpu: bool | None = None
     batch: int = 0
-    """Pairs drawn together; 0: as is usual for the device."""
+    """Pairs stylized together; 0: as is usual for the device."""
 
 
-def local_crew(plan: Plan, options: Options) -> Crew:
-    """Who would draw in a Ray that is started here; in one that this process has joined, who would there.
+def local_placement(plan: BatchPlan, options: Options) -> Placement:
+    """The workers in the Ray that this process has joined, or else in one that it would start here.
 
-    Raises: ConfigError when there is no place for so many.
+    Raises: ConfigError when so many cannot be placed.
     """
-    if ray.is_initialized():
-        return _crew_on(cluster_nodes(), plan, options)
-    memory = free_memory_bytes()
-    return _crew_on([{**node, "memory": memory} for node in local_nodes()], plan, options)
-
-
-def _crew_on(nodes: list[dict[str, float]], plan: Plan, options: Options) -> Crew:
-    return choose_crew(
+    nodes = cluster_nodes() if ray.is_initialized() else local_nodes()
+    if not ray.is_initialized():
+        memory = free_memory_bytes()
+        nodes = [{**node, "memory": memory} for node in nodes]
+    return choose_placement(
         nodes,
         wanted=options.workers,
         gpu=options.gpu,
-        most=len(plan.todo),
-        bytes_each=max(
-            worker_bytes(config, plan.request.network(variant), batch=max(1, options.batch))
-            for variant, config in plan.request.variants.items()
-        ),
+        most=len(plan.stale),
+        bytes_each=bytes_per_worker(plan, options),
     )
 
 
-def run_batch(plan: Plan, options: Options, view: BatchView) -> Ledger:
-    """Draw what is to be drawn; everything lies in the plan's folder, which the caller has locked.
+def bytes_per_worker(plan: BatchPlan, options: Options) -> int:
+    """Memory that a worker needs at its peak."""
+    return max(
+        worker_bytes(config, plan.request.network(variant), batch=max(1, options.batch))
+        for variant, config in plan.request.variants.items()
+    )
 
-    Raises: ConfigError before anything is drawn; BatchError when it cannot go on, Interrupted after a signal:
-    what is done then is in the manifest and on the contact sheet.
+
+def run_batch(plan: BatchPlan, options: Options, view: BatchView) -> ResultLog:
+    """Stylize what is to do, into the plan's folder, which the caller has locked.
+
+    Raises: ConfigError before anything is stylized; BatchError when the batch cannot continue, Interrupted
+    after a signal: what is done then is in the manifest and on the contact sheet.
     """
-    crew = local_crew(plan, options) if options.address is None else None
+    request = plan.request
+    placement = local_placement(plan, options) if options.address is None else None
     write_contact_sheet(plan)
-    with _ray(options.address), Manifest(plan.request.out) as manifest, _probe(plan.request.out) as probe:
-        crew = crew or local_crew(plan, options)
-        view.say(f"{len(plan.todo)} to draw with {crew}{' for want of memory' * crew.is_short_of_memory}")
-        setup = Setup(
-            out=plan.request.out.location,
-            probe=probe,
-            variants=plan.request.variants,
-            weights_hashes=plan.weights_hashes,
-            quality=plan.request.quality,
-        )
-        ledger = Ledger(plan, manifest)
-        can_batch = all(config.optimizer == "adam" for config in plan.request.variants.values())
-        together = options.batch or (GPU_BATCH if crew.gpu and can_batch else 1)
+    with _ray(options.address), Manifest(request.out) as manifest, _probe(request.out) as probe:
+        placement = placement or local_placement(plan, options)
+        view.say(f"{len(plan.stale)} to stylize with {placement}")
+        writer = OutputWriter(out=request.out.location, probe=probe, quality=request.quality)
+        results = ResultLog(plan, manifest)
+        can_batch = all(OPTIMIZERS[each.optimizer].takes_batches for each in request.variants.values())
+        together = options.batch or (GPU_BATCH if placement.gpu and can_batch else 1)
         with deferred() as check:
-            painters = Painters(setup, plan.request.networks, crew)
+            pool = WorkerPool(request.variants, request.networks, writer, placement)
             try:
-                with view.drawing(ledger):
-                    Foreman(plan, painters, ledger, view, workers=crew.workers, together=together).work(check)
-                view.finish(*painters.worker_seconds())
+                with view.stylizing(results):
+                    Coordinator(plan, pool, results, view, together=together).work(check)
+                view.finish(*pool.worker_seconds())
             finally:
-                painters.dismiss()
+                pool.dismiss()
                 with contextlib.suppress(WriteError):
                     manifest.flush()
-                ledger.write_sheet()
-    return ledger
+                results.write_sheet()
+    return results
 
 
 @contextlib.contextmanager
 def _probe(out: Folder) -> Iterator[str]:
-    """A file in the output's folder by which workers know it; the name is '' for a URL, which all see.
+    """A file in the output folder by which workers recognize it; '' for a URL, which all see.
 
     Raises: WriteError when the folder cannot be written.
     """
@@ -108,7 +107,7 @@ def _probe(out: Folder) -> Iterator[str]:
         yield ""
         return
     folder = Path(out.location)
-    for stale in folder.glob(f"{_PROBE}*"):  # of a driver that was killed: the folder is locked by us
+    for stale in folder.glob(f"{_PROBE}*"):  # of a driver that was killed: we hold the folder's lock
         stale.unlink(missing_ok=True)
     name = f"{_PROBE}{secrets.token_hex(8)}"
     out.write(name, b"")
@@ -121,7 +120,7 @@ def _probe(out: Folder) -> Iterator[str]:
 
 @contextlib.contextmanager
 def _ray(address: str | None) -> Iterator[None]:
-    is_ours = not ray.is_initialized()  # a caller's Ray is left running
+    is_ours = not ray.is_initialized()  # a caller's Ray keeps running
     try:
         with deferred():  # a Ray that is interrupted while it starts leaves processes behind
             start_ray(address)

@@ -1,53 +1,29 @@
-"""Keeps the workers of a batch busy and records what they answer; who they are, `painters` says."""
+"""Keeps the workers of a batch busy until every pair is done or has failed."""
 
-import contextlib
-import time
 from collections.abc import Callable, Mapping
 
 from common.errors import ConfigError
-from common.storage.atomic import WriteError
-from styletransfer.execution.dispatch import Dispatcher
-from styletransfer.execution.messages import Drawn, Order
-from styletransfer.execution.result_log import BatchError, Ledger
-from styletransfer.execution.tasks import Draw, Prepare, Task
-from styletransfer.execution.worker_pool import (
-    Broken,
-    Died,
-    Event,
-    InputLost,
-    IsDrawn,
-    IsPrepared,
-    Painters,
-    Ready,
-    Worker,
-)
-from styletransfer.planning.keys import prepared_key
+from styletransfer.execution.dispatch import Dispatcher, Input, Task
+from styletransfer.execution.result_log import ResultLog
+from styletransfer.execution.worker_pool import Worker, WorkerPool
 from styletransfer.planning.pairs import Kind
-from styletransfer.planning.plan import Plan
+from styletransfer.planning.plan import BatchPlan
+from styletransfer.planning.staleness import prepared_key
 from styletransfer.report.terminal import BatchView
 
-START_TIMEOUT_S = 300.0
-_MOST_DEATHS_IN_A_ROW = 8  # a worker; each pair takes two
-_MOST_FAILED_STARTS = 3  # before any worker was ready
 _WAIT_S = 0.5
 
 
-class Foreman:
-    """Keeps `workers` workers busy until all is done, each drawing up to `together` pairs as one."""
+class Coordinator:
+    """Gives tasks to the workers of a pool, each of up to `together` pairs, and takes their answers."""
 
     def __init__(
-        self,
-        plan: Plan,
-        painters: Painters,
-        ledger: Ledger,
-        view: BatchView,
-        *,
-        workers: int,
-        together: int,
+        self, plan: BatchPlan, pool: WorkerPool, results: ResultLog, view: BatchView, *, together: int
     ) -> None:
-        self._plan, self._painters, self._ledger, self._view = plan, painters, ledger, view
+        self._plan, self._pool, self._results, self._view = plan, pool, results, view
+        workers = pool.placement.workers
         self._dispatcher = Dispatcher(
-            plan.todo,
+            plan.stale,
             plan.needs,
             # enough that a picture is prepared before its first pair is due, behind two tasks in each queue
             ahead=(3 * workers + 1) * together,
@@ -55,112 +31,46 @@ class Foreman:
             workers=workers,
             kept=_kept(plan),
         )
-        self._most_deaths = _MOST_DEATHS_IN_A_ROW * workers
-        self._deaths_in_a_row = 0
-        self._was_ready = False
-        self._ready_at = time.monotonic()
 
     def work(self, check: Callable[[], None]) -> None:
-        """Draw everything; `check` raises when someone wants to stop.
+        """Stylize everything; `check` raises when the batch is to stop.
 
-        Raises: BatchError when it cannot go on.
+        Raises: BatchError when it cannot continue.
         """
         while not self._dispatcher.is_finished():
             check()
-            self._feed()
-            for event in self._painters.wait(_WAIT_S):
-                self._take(event)
+            self._assign_tasks()
+            self._pool.wait(_WAIT_S, self._dispatcher, self._results)
             for pair, reason in self._dispatcher.failures():
-                self._ledger.record(Drawn(pair=pair, output=self._plan.outputs[pair], error=reason))
-            self._check_workers()
+                self._results.record(self._results.entry(pair, error=reason))
+            if self._pool.ready():
+                self._view.ready()
             self._view.refresh()
-            self._ledger.write_sheet_if_due()
+            self._results.write_sheet_if_due()
 
-    def _feed(self) -> None:
-        """Give every worker what it has room for, one each in turn."""
-        gave = True
-        while gave:
-            gave = False
-            for worker in self._painters.free():
-                task = self._dispatcher.next_task(is_idle=worker.is_idle)
+    def _assign_tasks(self) -> None:
+        """Give every worker as many tasks as it can take, one each in turn."""
+        assigned = True
+        while assigned:
+            assigned = False
+            for worker in self._pool.free():
+                task = self._dispatcher.next_task(is_idle=not worker.awaited)
                 if task is not None:
-                    self._give(worker, task)
-                    gave = True
+                    self._assign(worker, task)
+                    assigned = True
 
-    def _give(self, worker: Worker, task: Task) -> None:
-        if isinstance(task, Draw):
-            orders = [
-                Order(
-                    waiting.pair,
-                    self._plan.outputs[waiting.pair],
-                    tuple(waiting.inputs),
-                    is_repeat=waiting.deaths > 0,
-                    lost_machine=waiting.machines_lost > 0,
-                )
-                for waiting in task.pairs
-            ]
-            self._painters.draw(worker, task, orders)
+    def _assign(self, worker: Worker, task: Task) -> None:
+        if not isinstance(task, Input):
+            worker.stylize(task, [self._results.entry(each.pair, notes=each.notes()) for each in task])
             return
-        need = task.input.need
         try:
-            data = self._plan.request.inputs.read(need.kind, need.name)
+            worker.prepare(task, self._plan.request.inputs.read(task.need.kind, task.need.name))
         except ConfigError as error:
-            self._dispatcher.unusable(task, str(error))
-        else:
-            self._painters.prepare(worker, task, data)
-
-    def _take(self, event: Event) -> None:
-        match event:
-            case Ready():
-                if not self._was_ready:
-                    self._view.ready()
-                self._was_ready = True
-                return  # not yet a sign that it lives long enough to work
-            case IsPrepared(task, answer, handle):
-                with contextlib.suppress(WriteError):  # thumbnails
-                    self._ledger.write(answer.files)
-                if answer.error is None:
-                    self._dispatcher.prepared(task, handle, answer.size_px)
-                else:
-                    self._dispatcher.unusable(task, answer.error)
-            case IsDrawn(task, answers):
-                self._dispatcher.drawn(task)
-                for drawn in answers:
-                    self._ledger.record(drawn)
-            case Broken(task, error):
-                self._fail(task, error)
-            case InputLost(task):
-                self._dispatcher.lost(task)
-            case Died(tasks, reason, is_machine_lost):
-                self._deaths_in_a_row += 1
-                if self._deaths_in_a_row >= (self._most_deaths if self._was_ready else _MOST_FAILED_STARTS):
-                    raise BatchError(
-                        f"workers cannot be kept alive: {reason}; try fewer --workers or less --size"
-                    )
-                self._dispatcher.died(tasks, is_machine_lost=is_machine_lost)
-                return
-        self._deaths_in_a_row = 0
-
-    def _fail(self, task: Task, error: str) -> None:
-        if isinstance(task, Prepare):
-            self._dispatcher.unusable(task, error)
-            return
-        self._dispatcher.drawn(task)
-        for waiting in task.pairs:
-            output = self._plan.outputs[waiting.pair]
-            self._ledger.record(Drawn(pair=waiting.pair, output=output, error=error))
-
-    def _check_workers(self) -> None:
-        if self._painters.any_ready():
-            self._ready_at = time.monotonic()
-        elif time.monotonic() - self._ready_at > START_TIMEOUT_S:
-            raise BatchError(
-                f"no worker was ready for {START_TIMEOUT_S:.0f} s; `ray status` tells what is lacking"
-            )
+            self._dispatcher.failed(task, str(error))
 
 
-def _kept(plan: Plan) -> Mapping[Kind, int]:
-    """How many prepared pictures of a kind to keep: in this order of pairs few are prepared twice."""
+def _kept(plan: BatchPlan) -> Mapping[Kind, int]:
+    """How many prepared pictures of a kind to keep, so that few are prepared twice in this order of pairs."""
     configs = plan.request.variants.values()
     keys = {kind: len({prepared_key(config, kind) for config in configs}) for kind in ("content", "style")}
     return {

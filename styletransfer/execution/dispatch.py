@@ -1,25 +1,97 @@
-"""Which picture is prepared and which pair is drawn next, and who is blamed for a death; it knows no Ray.
+"""Decides which picture is prepared and which pair is stylized next, and who is blamed for a death; pure.
 
-Pairs come in a fixed order. Those next in line form a window: what they need is prepared before anything else
-is drawn, so that nobody waits for a picture. What was prepared is kept while a pair in the window needs it,
-and a bounded number beyond.
+Pairs come in a fixed order. The next ones form a window: the pictures that they need are prepared before
+anything else is stylized, so that no worker waits for a picture. A prepared picture is kept while a pair in
+the window needs it; beyond that, a bounded number is kept.
 """
 
 import collections
+import dataclasses
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
-from styletransfer.execution.tasks import Draw, Input, Prepare, Task, Waiting, deadly
 from styletransfer.planning.pairs import Kind, Need, Pair
 
-_MOST_LOSSES = 3
+Cause = Literal["worker died", "machine was lost", "inputs were lost"]
+
+MOST_MACHINES = 6  # machines are lost for other reasons, but not so often at the same picture
+_LIMITS: Mapping[Cause, tuple[int, str]] = {
+    "worker died": (2, "the worker died twice"),
+    "machine was lost": (MOST_MACHINES, f"{MOST_MACHINES} machines were lost"),
+    "inputs were lost": (4, "its prepared pictures were lost with their machines 4 times"),
+}
+
+
+@dataclasses.dataclass(eq=False, kw_only=True)
+class _Interruptible:
+    interruptions: collections.Counter[Cause] = dataclasses.field(default_factory=collections.Counter)
+    """How often it was interrupted by each cause."""
+
+    def given_up(self) -> str | None:
+        """Why it is not tried again; None where it is."""
+        limits = _LIMITS.items()
+        return next((why for cause, (most, why) in limits if self.interruptions[cause] >= most), None)
+
+
+@dataclasses.dataclass(eq=False, kw_only=True)
+class Input(_Interruptible):
+    """A picture that pairs need; as a task: prepare it."""
+
+    need: Need
+    variant: str
+    """One of the variants that can use it."""
+    handle: Any = None
+    """Reference to the prepared picture, None until it is ready; opaque here."""
+    size_px: tuple[int, int] = (0, 0)
+    error: str | None = None
+    """Why it cannot be used."""
+    is_assigned: bool = False
+
+
+@dataclasses.dataclass(eq=False, kw_only=True)
+class PendingPair(_Interruptible):
+    """A pair that is neither done nor failed."""
+
+    pair: Pair
+    inputs: dict[Kind, Input]
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether all its inputs are prepared."""
+        return all(each.handle is not None for each in self.inputs.values())
+
+    def group(self) -> Any:
+        """Equal for pairs that can be stylized together: those of one variant and size.
+
+        A pair is alone after its worker died, so that another death shows which pair is to blame.
+        """
+        has_killed = self.interruptions["worker died"] > 0
+        return self if has_killed else (self.pair.variant, self.inputs["content"].size_px)
+
+    def notes(self) -> tuple[str, ...]:
+        """What its manifest entry says about interruptions for which no other pair is to blame."""
+        causes: tuple[Cause, ...] = ("machine was lost", "worker died")
+        return tuple(f"its {cause}: stylized again" for cause in causes if self.interruptions[cause])
+
+    def error(self) -> str | None:
+        """Why it fails without being stylized; None where it does not."""
+        unusable = (each.error for each in self.inputs.values() if each.error is not None)
+        if (reason := self.given_up()) is not None:
+            return f"{reason} while stylizing it, perhaps for lack of memory"
+        return next(unusable, None)
+
+
+PairTask = tuple[PendingPair, ...]
+"""Stylize these pairs, of one size and variant, together."""
+Task = Input | PairTask
 
 
 class Dispatcher:
     """Hands out the tasks of a batch, and takes back what could not be finished.
 
-    ahead: length of the window. together: pairs that are drawn as one. workers: how many there are, for the
-    end: the last pairs go to who is idle. kept: how many prepared pictures of a kind to keep beyond need.
+    ahead: length of the window. together: pairs that are stylized as one task. workers: their number; it
+    matters at the end, when the last pairs go to idle workers only. kept: how many prepared pictures of a
+    kind to keep beyond need.
     """
 
     def __init__(
@@ -34,136 +106,98 @@ class Dispatcher:
     ) -> None:
         self._todo, self._needs, self._next = todo, needs, 0
         self._ahead, self._together, self._workers, self._kept = ahead, together, workers, kept
-        self._window: collections.deque[Waiting] = collections.deque()
+        self._window: collections.deque[PendingPair] = collections.deque()
         self._inputs: dict[Kind, collections.OrderedDict[Need, Input]] = {}
         self._unusable: dict[Need, Input] = {}
-        self._hopeless: list[tuple[Pair, str]] = []
-        self._given = 0
+        self._failures: list[tuple[Pair, str]] = []
+        self._assigned = 0
 
     def next_task(self, *, is_idle: bool) -> Task | None:
-        """What a worker should do next; `is_idle` says that it has nothing else to do. None: nothing now."""
-        self._look_ahead()
-        task: Task | None = self._next_prepare()
+        """What a worker should do next, None if nothing; `is_idle`: whether it has nothing else to do."""
+        self._fill_window()
+        task: Task | None = self._next_input()
         left = len(self._window) + len(self._todo) - self._next
         if task is None and (is_idle or left > self._workers):
-            task = self._next_draw()
-        self._given += task is not None
+            task = self._next_pairs()
+        self._assigned += task is not None
         return task
 
     def failures(self) -> list[tuple[Pair, str]]:
-        """Pairs that cannot be drawn, each with its reason; each is told once."""
-        self._look_ahead()
-        told, self._hopeless = self._hopeless, []
-        return told
+        """Pairs that have failed, each with its reason; each is returned once."""
+        self._fill_window()
+        failures, self._failures = self._failures, []
+        return failures
 
     def is_finished(self) -> bool:
-        """Whether nothing is left to do, to wait for or to tell."""
+        """Whether every pair is done, or has failed and was returned by `failures`."""
         is_empty = not self._window and self._next == len(self._todo)
-        return is_empty and not self._given and not self._hopeless
+        return is_empty and not self._assigned and not self._failures
 
     # --- how a task ended
 
-    def prepared(self, task: Prepare, handle: Any, size_px: tuple[int, int]) -> None:
+    def prepared(self, task: Input, handle: Any, size_px: tuple[int, int]) -> None:
         """A picture is ready."""
-        self._given -= 1
-        task.input.handle, task.input.size_px = handle, size_px
+        self._assigned -= 1
+        task.handle, task.size_px = handle, size_px
 
-    def unusable(self, task: Prepare, error: str) -> None:
-        """A picture is none: its pairs fail, also those to come, and nobody reads it again."""
-        self._given -= 1
-        self._give_up(task.input, error)
+    def stylized(self, task: PairTask) -> None:
+        """Each of the pairs is done, or its failure is known."""
+        self._assigned -= 1
 
-    def drawn(self, task: Draw) -> None:
-        """Pairs are done, well or badly."""
-        self._given -= 1
-
-    def lost(self, task: Draw) -> None:
-        """What the pairs were to be drawn from was lost with a machine: it is prepared again."""
-        self._given -= 1
-        for waiting in task.pairs:
-            for each in waiting.inputs.values():
-                each.handle, each.is_asked = None, False
-            waiting.losses += 1
-            if waiting.losses > _MOST_LOSSES:
-                self._hopeless.append(
-                    (waiting.pair, "its pictures were lost with their machines again and again")
-                )
-        self._put_back([waiting for waiting in task.pairs if waiting.losses <= _MOST_LOSSES])
-
-    def died(self, tasks: Sequence[Task], *, is_machine_lost: bool = False) -> None:
-        """A worker died with these tasks unfinished, in the order it was given them: it was at the first.
-
-        That one is to blame; where the machine was lost with its worker, only if that happens often.
-        """
-        self._given -= len(tasks)
-        for task in tasks[:1]:
-            for blamed in [task.input] if isinstance(task, Prepare) else task.pairs:
-                blamed.machines_lost += is_machine_lost
-                blamed.deaths += not is_machine_lost
-        for task in reversed(tasks):
-            if isinstance(task, Prepare):
-                self._died_of_preparing(task.input)
-            else:
-                self._died_of_drawing(task)
-
-    def _died_of_preparing(self, found: Input) -> None:
-        reason = deadly(found)
-        if reason is not None:
-            self._give_up(found, f"{reason} while reading {found.need.name}")
+    def failed(self, task: Task, error: str) -> None:
+        """Pairs fail; with a picture all its pairs fail, also those to come, and it is not read again."""
+        self._assigned -= 1
+        if isinstance(task, Input):
+            self._give_up(task, error)
         else:
-            found.is_asked = False
+            self._failures += [(pending.pair, error) for pending in task]
 
-    def _died_of_drawing(self, task: Draw) -> None:
-        reasons = {each.pair: reason for each in task.pairs if (reason := deadly(each)) is not None}
-        self._hopeless += [
-            (pair, f"{reason} while drawing it, perhaps for want of memory")
-            for pair, reason in reasons.items()
-        ]
-        self._put_back([waiting for waiting in task.pairs if waiting.pair not in reasons])
+    def interrupted(self, tasks: Sequence[Task], cause: Cause) -> None:
+        """A worker did not finish these tasks. It was working on the first: only there the cause counts."""
+        self._assigned -= len(tasks)
+        for task in tasks[:1]:
+            for blamed in (task,) if isinstance(task, Input) else task:
+                blamed.interruptions[cause] += 1
+        for task in reversed(tasks):
+            if not isinstance(task, Input):
+                self._put_back(task, are_inputs_lost=cause == "inputs were lost")
+            elif (reason := task.given_up()) is not None:
+                self._give_up(task, f"{reason} while reading {task.need.name}")
+            else:
+                task.is_assigned = False
 
     # --- what comes next
 
-    def _look_ahead(self) -> None:
+    def _fill_window(self) -> None:
         while len(self._window) < self._ahead and self._next < len(self._todo):
             pair = self._todo[self._next]
             self._next += 1
             inputs = {need.kind: self._input(need, pair.variant) for need in self._needs(pair)}
-            self._window.append(Waiting(pair, inputs))
-            self._drop_hopeless()
+            self._window.append(PendingPair(pair=pair, inputs=inputs))
+            self._drop_failed()
 
-    def _drop_hopeless(self) -> None:
-        for waiting in [each for each in self._window if each.error() is not None]:
-            self._window.remove(waiting)
-            self._hopeless.append((waiting.pair, waiting.error() or ""))
+    def _drop_failed(self) -> None:
+        failed = [(pending, error) for pending in self._window if (error := pending.error()) is not None]
+        for pending, error in failed:
+            self._window.remove(pending)
+            self._failures.append((pending.pair, error))
 
-    def _next_prepare(self) -> Prepare | None:
-        for waiting in self._window:
-            for each in waiting.inputs.values():
-                if not each.is_asked:
-                    each.is_asked = True
-                    return Prepare(each)
+    def _next_input(self) -> Input | None:
+        for pending in self._window:
+            for each in pending.inputs.values():
+                if not each.is_assigned:
+                    each.is_assigned = True
+                    return each
         return None
 
-    def _next_draw(self) -> Draw | None:
-        first = next((waiting for waiting in self._window if waiting.is_ready), None)
-        if first is None:
+    def _next_pairs(self) -> PairTask | None:
+        ready = [pending for pending in self._window if pending.is_ready]
+        if not ready:
             return None
-        # after a death alone, so that the next one tells whose it is
-        group = [first] if first.deaths else self._like(first)
-        for waiting in group:
-            self._window.remove(waiting)
-        return Draw(tuple(group))
-
-    def _like(self, first: Waiting) -> list[Waiting]:
-        fitting = (
-            waiting
-            for waiting in self._window
-            if waiting.is_ready
-            and not waiting.deaths
-            and waiting.pair.variant == first.pair.variant
-            and waiting.inputs["content"].size_px == first.inputs["content"].size_px
-        )
-        return [waiting for waiting, _ in zip(fitting, range(self._together), strict=False)]
+        alike = [pending for pending in ready if pending.group() == ready[0].group()]
+        for pending in alike[: self._together]:
+            self._window.remove(pending)
+        return tuple(alike[: self._together])
 
     def _input(self, need: Need, variant: str) -> Input:
         """The picture, remembered or new."""
@@ -171,17 +205,20 @@ class Dispatcher:
             return self._unusable[need]
         known = self._inputs.setdefault(need.kind, collections.OrderedDict())
         if need not in known:
-            known[need] = Input(need, variant)
+            known[need] = Input(need=need, variant=variant)
         known.move_to_end(need)
         while len(known) > self._kept.get(need.kind, 1):
             known.popitem(last=False)  # pairs in the window hold what they need themselves
         return known[need]
 
-    def _give_up(self, found: Input, error: str) -> None:
-        found.error = error
-        self._unusable[found.need] = found
-        self._drop_hopeless()
+    def _give_up(self, task: Input, error: str) -> None:
+        task.error = error
+        self._unusable[task.need] = task
+        self._drop_failed()
 
-    def _put_back(self, pairs: Sequence[Waiting]) -> None:
-        self._window.extendleft(reversed(pairs))
-        self._drop_hopeless()
+    def _put_back(self, task: PairTask, *, are_inputs_lost: bool) -> None:
+        if are_inputs_lost:
+            for each in (each for pending in task for each in pending.inputs.values()):
+                each.handle, each.is_assigned = None, False
+        self._window.extendleft(reversed(task))
+        self._drop_failed()

@@ -1,82 +1,76 @@
-"""How a worker's pictures get into the output's folder: written by itself, or handed back to the driver."""
+"""Puts a worker's files into the output folder, or returns them for the driver where the worker cannot."""
 
 import contextlib
 import dataclasses
-from collections.abc import Mapping
-from typing import Any
+import functools
 
 import numpy as np
 
-from common.errors import ConfigError
 from common.storage.atomic import WriteError
 from common.storage.folder import Folder
-from styletransfer.execution.messages import Drawn, Order, Setup
-from styletransfer.execution.prepare import Content
+from styletransfer.config import StyleConfig
+from styletransfer.execution.prepare import PairInputs
 from styletransfer.pictures.thumbnails import thumbnail
 from styletransfer.pictures.writing import encode_picture, format_of
+from styletransfer.planning.manifest import Entry
 from styletransfer.planning.output_names import output_thumb
 from styletransfer.transfer.stylize import Stylized
 
+Files = dict[str, bytes]
+"""Name -> content of files that the driver has to write."""
+Finished = tuple[Entry, Files]
+"""How a pair ended."""
 
-class Delivery:
-    """Writes files where the worker sees the output's folder; else they go to the driver with the answer."""
 
-    def __init__(self, setup: Setup) -> None:
-        self._setup, self._folder = setup, Folder(setup.out)
-        self.sees_folder = not setup.probe or self._folder.status(setup.probe) is not None
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class OutputWriter:
+    """Writes into the output folder where the worker sees it; made by the driver and sent to the workers."""
 
-    def put(self, name: str, data: bytes) -> dict[str, bytes]:
-        """Write a file; what is returned the driver has to write.
+    out: str
+    """Folder or URL of the results."""
+    probe: str
+    """Name of a file in `out`: a worker that finds it sees the same folder. '' for a URL, which all see."""
+    quality: int
+    """Of JPEG and WebP."""
 
-        Raises: WriteError when the disk is full or the like.
+    @functools.cached_property
+    def folder(self) -> Folder | None:
+        """The output folder; None where this worker does not see it."""
+        folder = Folder(self.out)
+        return folder if not self.probe or folder.status(self.probe) is not None else None
+
+    def put(self, name: str, data: bytes) -> Files:
+        """Write a file; returns it where that is left to the driver, else nothing."""
+        if self.folder is not None:
+            with contextlib.suppress(WriteError):  # the driver tries too, and reports why
+                self.folder.write(name, data)
+                return {}
+        return {name: data}
+
+    def finish(self, entry: Entry, inputs: PairInputs, stylized: Stylized, config: StyleConfig) -> Finished:
+        """Write a pair's picture, with its settings inside, and its thumbnail; complete its entry.
+
+        Raises: ConfigError when the format cannot hold the size, or the settings are too long.
         """
-        if not self.sees_folder:
-            return {name: data}
-        self._folder.write(name, data)
-        return {}
-
-    def put_thumb(self, name: str, data: bytes) -> dict[str, bytes]:
-        """As `put`, but that a page without a thumbnail is no failure."""
-        with contextlib.suppress(WriteError):
-            return self.put(name, data)
-        return {}
-
-    def finish(self, order: Order, content: Content, stylized: Stylized, *, notes: tuple[str, ...]) -> Drawn:
-        """Put a picture, with its settings inside, and its thumbnail where they belong."""
-        pixels = np.rint(stylized.picture * 255).astype(np.uint8)
-        try:
-            encoded = encode_picture(
-                pixels,
-                content.alpha,
-                self._record(order),
-                format=format_of(order.output),
-                quality=self._setup.quality,
-            )
-            files = self.put(order.output, encoded.data)
-        except ConfigError as error:
-            return Drawn(
-                pair=order.pair,
-                output=order.output,
-                error=str(error),
-                is_unwritable=isinstance(error, WriteError),
-                notes=notes,
-            )
-        files |= self.put_thumb(output_thumb(order.output), thumbnail(pixels, content.alpha))
-        return Drawn(
-            pair=order.pair,
-            output=order.output,
-            notes=(*encoded.notes, *notes),
-            seconds=sum(stylized.seconds_by_scale),
-            losses=dataclasses.asdict(stylized.losses),
-            size_px=(pixels.shape[1], pixels.shape[0]),
-            files=files,
-        )
-
-    def _record(self, order: Order) -> Mapping[str, Any]:
-        """What the picture's file says about how it was made."""
-        return {
-            "config": self._setup.variants[order.pair.variant].to_dict(),
-            "content": order.pair.content,
-            "style": order.pair.style,
-            "weights_hash": self._setup.weights_hashes[order.pair.variant],
+        rgb, alpha = np.rint(stylized.picture * 255).astype(np.uint8), inputs.content.alpha
+        settings = {
+            "config": config.to_dict(),
+            "content": entry.content,
+            "style": entry.style,
+            "weights_hash": entry.weights_hash,
         }
+        encoded = encode_picture(rgb, alpha, settings, format=format_of(entry.output), quality=self.quality)
+        notes = [*encoded.notes]
+        notes += [f"{kind}: {note}" for kind in ("content", "style") for note in getattr(inputs, kind).notes]
+        if not stylized.stayed_finite:
+            notes.append("the loss was not finite on the way: the optimizer went back and continued")
+        files = self.put(entry.output, encoded.data)
+        files |= self.put(output_thumb(entry.output), thumbnail(rgb, alpha))
+        completed = dataclasses.replace(
+            entry,
+            notes=(*notes, *entry.notes),
+            seconds=sum(stylized.seconds_by_scale),
+            losses=stylized.losses,
+            size_px=(rgb.shape[1], rgb.shape[0]),
+        )
+        return completed, files

@@ -1,17 +1,18 @@
-"""How many workers draw at the same time, and what each is given; a pure decision from what there is."""
+"""How many workers stylize at the same time, and how many CPUs and GPUs each gets; pure."""
 
 import dataclasses
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from common.errors import ConfigError, require
+from common.text import counted
 
 _SHARE_OF_MEMORY = 0.9
 _MEMORY_FILES = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"))
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Crew:
+class Placement:
     """`workers` workers of `cpus` CPUs each, and a GPU each if `gpu`."""
 
     workers: int
@@ -21,26 +22,25 @@ class Crew:
     """Whether more memory would mean more workers, or those asked for may need more than there is."""
 
     def __str__(self) -> str:
-        worker = f"{self.workers} worker{'s' * (self.workers > 1)}"
-        return (
-            f"{worker}, a GPU each" if self.gpu else f"{worker}, {self.cpus} CPU{'s' * (self.cpus > 1)} each"
-        )
+        each = "a GPU" if self.gpu else counted(self.cpus, "CPU")
+        short = " (memory is short)" * self.is_short_of_memory
+        return f"{counted(self.workers, 'worker')}, {each} each{short}"
 
 
-def choose_crew(
+def choose_placement(
     nodes: Sequence[Mapping[str, float]], *, wanted: int | None, gpu: bool | None, most: int, bytes_each: int
-) -> Crew:
-    """The crew for `nodes`, each a table of its CPU, GPU and memory in bytes.
+) -> Placement:
+    """The placement on `nodes`, each a table of its CPU, GPU and memory in bytes.
 
-    wanted: so many workers; None: one a GPU where there are any and `gpu` is not False, else one a core, at
-    most `most`, and no more than memory allows, where it is known. gpu: None takes GPUs where there are any.
+    wanted: number of workers; None: one per GPU if there are any and `gpu` is not False, else one per core,
+    at most `most`, and no more than memory allows, where it is known. gpu: None uses GPUs if there are any.
 
     Raises: ConfigError when so many workers can never be placed.
     """
     gpus = sum(int(node.get("GPU", 0)) for node in nodes)
     with_gpu = gpus > 0 and (wanted is None or gpus >= wanted) if gpu is None else gpu
     require(
-        not with_gpu or gpus > 0, "--gpu needs a GPU and there is none here; leave it out to draw on CPUs"
+        not with_gpu or gpus > 0, "--gpu needs a GPU and there is none here; leave it out to stylize on CPUs"
     )
     kind = "GPU" if with_gpu else "CPU"
     slots = [int(node.get(kind, 0)) for node in nodes]
@@ -51,12 +51,12 @@ def choose_crew(
             f"try --workers {max(1, sum(slots))}",
         )
         short = bytes_each > 0 and not with_gpu and _fitting(nodes, slots, bytes_each) < wanted
-        return Crew(
+        return Placement(
             workers=wanted, cpus=_cpus(nodes, wanted, with_gpu), gpu=with_gpu, is_short_of_memory=short
         )
     workers = max(1, min(sum(slots), most))
     fitting = workers if with_gpu else max(1, min(workers, _fitting(nodes, slots, bytes_each)))
-    return Crew(
+    return Placement(
         workers=fitting,
         cpus=_cpus(nodes, fitting, with_gpu),
         gpu=with_gpu,
@@ -82,7 +82,7 @@ def free_memory_bytes() -> int:
 
 
 def _fitting(nodes: Sequence[Mapping[str, float]], slots: Sequence[int], bytes_each: int) -> int:
-    """How many workers there is memory for."""
+    """For how many workers there is enough memory."""
     count = 0
     for node, most in zip(nodes, slots, strict=True):
         memory = node.get("memory", 0)
@@ -91,7 +91,7 @@ def _fitting(nodes: Sequence[Mapping[str, float]], slots: Sequence[int], bytes_e
 
 
 def _cpus(nodes: Sequence[Mapping[str, float]], workers: int, with_gpu: bool) -> int:
-    """The most CPUs a worker so that all of them can be placed."""
+    """The most CPUs per worker with which all of them can be placed."""
     cpus = [int(node.get("CPU", 0)) for node in nodes]
     for share in range(sum(cpus) // workers, 0, -1):
         fitting = sum(

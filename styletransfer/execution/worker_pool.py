@@ -1,25 +1,33 @@
-"""RAY: workers of a batch, started, given tasks, listened to, replaced when they die, not what they do."""
+"""RAY: the style workers of a batch, as actors: starts them, gives them tasks, replaces those that die."""
 
 import collections
 import contextlib
-import dataclasses
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import ray
 import ray.exceptions
+import torch
 
 from common.cluster.session import is_alive, worker_env
-from common.text import last_line
+from common.device import keep_freed_memory
+from common.text import last_line, type_and_last_line
 from perceptual.network import FeatureNetwork
-from styletransfer.execution.messages import Drawn, Order, Prepared, Setup
-from styletransfer.execution.painter import Painter
-from styletransfer.execution.placement import Crew
-from styletransfer.execution.tasks import Draw, Prepare, Task
-from styletransfer.planning.keys import NetworkKey
+from styletransfer.config import StyleConfig
+from styletransfer.execution.dispatch import Dispatcher, Input, PairTask, Task
+from styletransfer.execution.output_writer import OutputWriter
+from styletransfer.execution.placement import Placement
+from styletransfer.execution.prepare import KINDS
+from styletransfer.execution.renderer import Renderer
+from styletransfer.execution.result_log import BatchError, ResultLog
+from styletransfer.planning.manifest import Entry
+from styletransfer.planning.staleness import NetworkKey
 
-TASKS_IN_FLIGHT = 2  # one at work and one that begins at once after it
+TASKS_IN_FLIGHT = 2  # one being worked on, and one that begins at once after it
+START_TIMEOUT_S = 300.0
+_MOST_DEATHS_IN_A_ROW = 8  # per worker; each pair takes two
+_MOST_FAILED_STARTS = 3  # before any worker was ready
 _DEATHS = (
     ray.exceptions.RayActorError,
     ray.exceptions.WorkerCrashedError,
@@ -29,191 +37,173 @@ _DEATHS = (
 _OUT_OF_REACH = (ray.exceptions.ActorUnavailableError, ray.exceptions.NodeDiedError)
 
 
-@dataclasses.dataclass(frozen=True)
-class Ready:
-    """A worker can take tasks."""
+class StyleWorker(Renderer):
+    """A renderer as a Ray actor: in a process of its own, with its networks on its device."""
+
+    def __init__(
+        self,
+        variants: Mapping[str, StyleConfig],
+        networks: Mapping[NetworkKey, FeatureNetwork],
+        writer: OutputWriter,
+        device: str,
+        threads: int,
+    ) -> None:
+        torch.set_num_threads(threads)
+        if device == "cpu":
+            keep_freed_memory()
+        super().__init__(variants, {key: each.to(device) for key, each in networks.items()}, writer, device)
+
+    def hello(self) -> str:
+        """Return, as soon as it can work, the id of the Ray node on which it runs."""
+        node_id: str = ray.get_runtime_context().get_node_id()
+        return node_id
 
 
-@dataclasses.dataclass(frozen=True)
-class IsPrepared:
-    """A picture was prepared, or cannot be; handle: what stands for it."""
-
-    task: Prepare
-    answer: Prepared
-    handle: Any
-
-
-@dataclasses.dataclass(frozen=True)
-class IsDrawn:
-    """Pairs were drawn, or cannot be."""
-
-    task: Draw
-    answers: Sequence[Drawn]
-
-
-@dataclasses.dataclass(frozen=True)
-class Broken:
-    """A task ended in an error that no worker foresaw."""
-
-    task: Task
-    error: str
-
-
-@dataclasses.dataclass(frozen=True)
-class InputLost:
-    """What a task was given is lost with the machine that kept it."""
-
-    task: Draw
-
-
-@dataclasses.dataclass(frozen=True)
-class Died:
-    """A worker died, and is replaced; tasks: what it had not finished, in the order it was given."""
-
-    tasks: Sequence[Task]
-    reason: str
-    is_machine_lost: bool
-    """Whether its machine went with it, or is out of reach: then it died of no picture."""
-
-
-Event = Ready | IsPrepared | IsDrawn | Broken | InputLost | Died
-
-
-class _Given(NamedTuple):
-    task: Task
+class _Awaited(NamedTuple):
+    task: Task | None
     answer: Any
     handle: Any = None
 
 
 class Worker:
-    """One painter, and what it was given."""
+    """A style worker as the driver sees it: its actor, and the answers that it still owes."""
 
     def __init__(self, actor: Any) -> None:
         self.actor = actor
-        self.hello = actor.hello.remote()
+        self.awaited = collections.deque([_Awaited(None, actor.hello.remote())])
         self.node_id = ""
         self.ready_since: float | None = None
         self.last_answer_at = 0.0
-        self.given: collections.deque[_Given] = collections.deque()
 
-    @property
-    def is_idle(self) -> bool:
-        """Whether it has nothing to do."""
-        return not self.given
+    def prepare(self, task: Input, data: bytes) -> None:
+        """Have it prepare a picture from its file."""
+        prepare = self.actor.prepare.options(num_returns=2)
+        self.awaited.append(_Awaited(task, *prepare.remote(task.need, task.variant, data)))
 
-    def next_answer(self) -> Any:
-        """The reference that tells of it next; None while it has nothing to tell."""
-        if self.ready_since is None:
-            return self.hello
-        return self.given[0].answer if self.given else None
+    def stylize(self, task: PairTask, entries: Sequence[Entry]) -> None:
+        """Have it stylize pairs from what was prepared; entries: see `Renderer.stylize`."""
+        is_repeat = any(pending.interruptions["worker died"] for pending in task)
+        inputs = (pending.inputs.get(kind) for pending in task for kind in KINDS)
+        # arguments of their own: Ray fetches what they refer to before the task begins
+        handles = [None if each is None else each.handle for each in inputs]
+        self.awaited.append(_Awaited(task, self.actor.stylize.remote(entries, is_repeat, *handles)))
 
 
-class Painters:
-    """As many workers as the crew has; one that dies is replaced."""
+class WorkerPool:
+    """As many workers as the placement says; one that dies is replaced."""
 
-    def __init__(self, setup: Setup, networks: Mapping[NetworkKey, FeatureNetwork], crew: Crew) -> None:
-        self._setup, self._crew = setup, crew
-        self._networks = ray.put(networks)
-        self._seconds = 0.0
-        self._workers = [self._start() for _ in range(crew.workers)]
+    def __init__(
+        self,
+        variants: Mapping[str, StyleConfig],
+        networks: Mapping[NetworkKey, FeatureNetwork],
+        writer: OutputWriter,
+        placement: Placement,
+    ) -> None:
+        self.placement = placement
+        self._args = (variants, ray.put(networks), writer, "cuda" if placement.gpu else "cpu", placement.cpus)
+        self._seconds_of_dead = 0.0
+        self._most_deaths, self._deaths_in_a_row = _MOST_FAILED_STARTS, 0
+        self._last_ready = time.monotonic()
+        self._workers = [self._start() for _ in range(placement.workers)]
 
     def _start(self) -> Worker:
-        actor = ray.remote(Painter).options(
-            num_cpus=self._crew.cpus,
-            num_gpus=int(self._crew.gpu),
-            max_restarts=0,  # who died of what is decided here
-            runtime_env={"env_vars": worker_env(self._crew.cpus)},
+        actor = ray.remote(StyleWorker).options(
+            num_cpus=self.placement.cpus,
+            num_gpus=int(self.placement.gpu),
+            max_restarts=0,  # the dispatcher decides who died of what
+            runtime_env={"env_vars": worker_env(self.placement.cpus)},
         )
-        device = "cuda" if self._crew.gpu else "cpu"
-        return Worker(actor.remote(self._setup, self._networks, self._crew.cpus, device))
+        return Worker(actor.remote(*self._args))
+
+    def ready(self) -> list[Worker]:
+        """The workers that can work."""
+        return [worker for worker in self._workers if worker.ready_since is not None]
 
     def free(self) -> list[Worker]:
-        """Those that can take one more task, the idle ones first."""
-        able = [
-            worker
-            for worker in self._workers
-            if worker.ready_since is not None and len(worker.given) < TASKS_IN_FLIGHT
-        ]
-        return sorted(able, key=lambda worker: len(worker.given))
-
-    def any_ready(self) -> bool:
-        """Whether some worker can work."""
-        return any(worker.ready_since is not None for worker in self._workers)
+        """The workers that can take one more task, idle ones first."""
+        free = [worker for worker in self.ready() if len(worker.awaited) < TASKS_IN_FLIGHT]
+        return sorted(free, key=lambda worker: len(worker.awaited))
 
     def worker_seconds(self) -> tuple[float, float]:
-        """Time that workers were ready, over all of them, also those that died; and up to their last answers.
+        """Time that workers were ready, summed, dead ones included; and the same up to their last answers.
 
-        Between the two lies what they idled at the end because no pair was left.
+        The difference is what they idled at the end because no pair was left.
         """
-        now = time.monotonic()
-        ready = [worker for worker in self._workers if worker.ready_since is not None]
-        since = sum(worker.ready_since or 0 for worker in ready)
-        whole = self._seconds + now * len(ready) - since
-        return whole, self._seconds + sum(worker.last_answer_at for worker in ready) - since
+        now, ready = time.monotonic(), self.ready()
+        before = self._seconds_of_dead - sum(worker.ready_since or 0 for worker in ready)
+        return before + now * len(ready), before + sum(worker.last_answer_at for worker in ready)
 
-    def prepare(self, worker: Worker, task: Prepare, data: bytes) -> None:
-        """Let a worker prepare a picture from its file."""
-        need = task.input.need
-        answer, handle = worker.actor.prepare.options(num_returns=2).remote(
-            need.kind, need.name, task.input.variant, data
-        )
-        worker.given.append(_Given(task, answer, handle))
+    def wait(self, timeout_s: float, dispatcher: Dispatcher, results: ResultLog) -> None:
+        """Wait until a worker answers or has died, at most `timeout_s`; report and record how tasks ended.
 
-    def draw(self, worker: Worker, task: Draw, orders: Sequence[Order]) -> None:
-        """Let a worker draw pairs from what was prepared."""
-        handles = [
-            waiting.inputs[kind].handle
-            for waiting, order in zip(task.pairs, orders, strict=True)
-            for kind in order.kinds
-        ]
-        worker.given.append(_Given(task, worker.actor.draw.remote(orders, *handles)))
-
-    def wait(self, timeout_s: float) -> Iterator[Event]:
-        """What workers have to tell, as soon as one has, or nothing after `timeout_s`."""
-        answers = [answer for worker in self._workers if (answer := worker.next_answer()) is not None]
-        if not answers:
+        Raises: BatchError when no worker can be kept alive, or as `ResultLog.record`.
+        """
+        awaited = [worker.awaited[0].answer for worker in self._workers if worker.awaited]
+        if awaited:
+            ray.wait(awaited, num_returns=1, timeout=timeout_s)
+        else:
             time.sleep(timeout_s)
-            return
-        ray.wait(answers, num_returns=1, timeout=timeout_s)
-        for index, worker in enumerate(self._workers):
-            while (answer := worker.next_answer()) is not None and ray.wait([answer], timeout=0)[0]:
-                event = self._event(worker, answer)
-                if isinstance(event, Died):
-                    self._workers[index] = self._start()
-                yield event
-                if isinstance(event, Died):
-                    break
+        for worker in list(self._workers):
+            while worker.awaited and ray.wait([worker.awaited[0].answer], timeout=0)[0]:
+                self._take(worker, dispatcher, results)
+        if self.ready():
+            self._last_ready = time.monotonic()
+        elif time.monotonic() - self._last_ready > START_TIMEOUT_S:
+            raise BatchError(
+                f"no worker was ready for {START_TIMEOUT_S:.0f} s; `ray status` shows what is missing"
+            )
 
-    def _event(self, worker: Worker, answer: Any) -> Event:
+    def _take(self, worker: Worker, dispatcher: Dispatcher, results: ResultLog) -> None:
+        """Take the worker's next answer, which has arrived."""
+        task, answer, handle = worker.awaited[0]
         try:
             value = ray.get(answer)
         except _DEATHS as error:
-            return self._death(worker, error)
-        except Exception as error:  # whatever a task raised is the reason that its pairs are given
-            task = worker.given.popleft().task
-            if isinstance(error, ray.exceptions.ObjectLostError) and isinstance(task, Draw):
-                return InputLost(task)
-            cause = getattr(error, "cause", None) or error  # Ray's own text is a traceback
-            return Broken(task, f"{type(cause).__name__}: {last_line(cause)}")
+            self._replace(worker, error, dispatcher)
+            return
+        except Exception as error:  # whatever a task raised
+            value = error
+        worker.awaited.popleft()
         worker.last_answer_at = time.monotonic()
-        if worker.ready_since is None:
+        if task is None:
             worker.node_id, worker.ready_since = value, worker.last_answer_at
-            return Ready()
-        given = worker.given.popleft()
-        if isinstance(given.task, Prepare):
-            return IsPrepared(given.task, value, given.handle)
-        return IsDrawn(given.task, value)
+            self._most_deaths = _MOST_DEATHS_IN_A_ROW * len(self._workers)
+            return
+        self._deaths_in_a_row = 0
+        if isinstance(value, ray.exceptions.ObjectLostError) and not isinstance(task, Input):
+            dispatcher.interrupted([task], "inputs were lost")
+        elif isinstance(value, Exception):
+            cause = getattr(value, "cause", None) or value  # Ray's own text is a traceback
+            dispatcher.failed(task, type_and_last_line(cause))
+        elif not isinstance(task, Input):
+            dispatcher.stylized(task)
+            for entry, files in value:
+                results.record(entry, files)
+        elif value.error is not None:
+            dispatcher.failed(task, value.error)
+        else:
+            dispatcher.prepared(task, handle, value.size_px)
+            results.write(value.files)  # a thumbnail, which may be missing
 
-    def _death(self, worker: Worker, error: Exception) -> Died:
+    def _replace(self, worker: Worker, error: Exception, dispatcher: Dispatcher) -> None:
+        """Start a worker in the place of a dead one, whose tasks were interrupted."""
         with contextlib.suppress(Exception):
             ray.kill(worker.actor)  # one that is only out of reach must not write any more
         if worker.ready_since is not None:
-            self._seconds += time.monotonic() - worker.ready_since
+            self._seconds_of_dead += time.monotonic() - worker.ready_since
+        self._deaths_in_a_row += 1
+        if self._deaths_in_a_row >= self._most_deaths:
+            raise BatchError(
+                f"workers cannot be kept alive: {last_line(error)}; try fewer --workers or less --size"
+            )
+        self._workers[self._workers.index(worker)] = self._start()
         is_machine_lost = isinstance(error, _OUT_OF_REACH) or not is_alive(worker.node_id)
-        return Died([given.task for given in worker.given], last_line(error), is_machine_lost)
+        tasks = [each.task for each in worker.awaited if each.task is not None]
+        dispatcher.interrupted(tasks, "machine was lost" if is_machine_lost else "worker died")
+        worker.awaited.clear()
 
     def dismiss(self) -> None:
-        """End all workers, whatever they do."""
+        """End all workers, whatever they are doing."""
         for worker in self._workers:
             with contextlib.suppress(Exception):  # Ray itself may be gone
                 ray.kill(worker.actor)

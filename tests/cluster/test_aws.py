@@ -97,7 +97,7 @@ def test_a_submitted_batch_whose_pictures_travel_with_it_is_drawn_by_two_machine
     command = f"python -m styletransfer photos paintings s3://{BUCKET}/album {STYLE}"
     cluster.ray(f"job submit --address {tunnel} --working-dir /shared/pairs -- {command}", timeout_s=200)
     check_pictures(cloud.fetch(BUCKET, "album", tmp_path), pairs=6)
-    assert len(set(cluster.hosts_of_tasks("Painter.draw"))) == WORKERS
+    assert len(set(cluster.hosts_of_tasks("StyleWorker.stylize"))) == WORKERS
 
 
 def test_a_spot_machine_that_aws_takes_is_drained_before_and_replaced_after(

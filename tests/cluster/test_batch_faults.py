@@ -16,7 +16,7 @@ from tests.conftest import Figure
 pytestmark = [pytest.mark.cluster, pytest.mark.slow, pytest.mark.timeout(400)]
 
 CONTENTS, STYLES = 8, 6
-# a thread each: two painters of two threads on two hosts that share two cores would keep each other waiting
+# one thread each: two workers of two threads on two hosts that share two cores would wait for each other
 STYLE = "--size 32 --iterations 400 --workers 4 --address auto"
 
 
@@ -26,8 +26,8 @@ def lines_of(folder: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
 
 
-def batch_that_meets(cluster: Cluster, name: str, fault: Callable[[], object]) -> float:
-    """Draw pairs on two hosts, with a fault amid them; returns after how long a lost pair was drawn again."""
+def batch_with_fault(cluster: Cluster, name: str, fault: Callable[[], object]) -> float:
+    """Stylize pairs on two hosts amid a fault; returns after how many seconds a lost pair was done again."""
     cluster.wait_for_nodes(1 + WORKERS, timeout_s=150)
     paint(cluster.shared / name, contents=CONTENTS, styles=STYLES)
     out = cluster.shared / name / "out"
@@ -45,21 +45,23 @@ def batch_that_meets(cluster: Cluster, name: str, fault: Callable[[], object]) -
     assert batch.returncode == 0, output
     check_pictures(out, pairs=CONTENTS * STYLES)
     again = [line["time"] - began for line in lines_of(out) if line["notes"]]
-    assert {note for line in lines_of(out) for note in line["notes"]} == {"its machine was lost: drawn again"}
-    assert len(again) == 2, "what the two painters of the lost host were at"
+    assert {note for line in lines_of(out) for note in line["notes"]} == {
+        "its machine was lost: stylized again"
+    }
+    assert len(again) == 2, "what the two workers of the lost host were working on"
     return min(again)
 
 
 def test_a_killed_raylet_costs_a_batch_no_pair(cluster: Cluster, figure: Figure) -> None:
     host = cluster.lan.hosts[-1]
     kill = "kill -KILL $(pgrep -x raylet)"
-    figure("killed raylet, batch", batch_that_meets(cluster, "raylet_batch", lambda: host.run(kill)))
+    figure("killed raylet, batch", batch_with_fault(cluster, "raylet_batch", lambda: host.run(kill)))
 
 
 def test_a_host_that_is_cut_off_for_good_costs_a_batch_no_pair(cluster: Cluster, figure: Figure) -> None:
     host = cluster.lan.hosts[-1]
     try:
-        seconds = batch_that_meets(cluster, "cut_batch", lambda: cluster.lan.set_link(host, is_up=False))
+        seconds = batch_with_fault(cluster, "cut_batch", lambda: cluster.lan.set_link(host, is_up=False))
         figure("link down, batch", seconds)
     finally:
         cluster.lan.set_link(host, is_up=True)

@@ -127,7 +127,7 @@ def test_a_submitted_batch_draws_on_several_hosts_into_the_shared_folder(
     command = f"python -m styletransfer {pictures} /shared/drawn {STYLE}"
     cluster.ray(f"job submit --address {tunnel} -- {command}", timeout_s=200)
     check_pictures(cluster.shared / "drawn", pairs=PAIRS)
-    assert len(set(cluster.hosts_of_tasks("Painter.draw"))) == WORKERS
+    assert len(set(cluster.hosts_of_tasks("StyleWorker.stylize"))) == WORKERS
 
 
 def test_a_batch_into_the_heads_own_folder_is_whole_and_can_be_fetched(

@@ -1,5 +1,6 @@
-"""Workers that die, or cannot see the folder, or find no memory, when the names of pictures say so."""
+"""Workers that die, raise errors or do not see the output folder, some only at pictures of certain names."""
 
+import dataclasses
 import os
 import signal
 import time
@@ -8,39 +9,45 @@ from pathlib import Path
 from typing import Any
 
 from perceptual.network import FeatureNetwork
-from styletransfer.execution.messages import Drawn, Order, Prepared, Setup
-from styletransfer.execution.painter import Painter
-from styletransfer.planning.keys import NetworkKey
-from styletransfer.planning.pairs import Kind
+from styletransfer.config import StyleConfig
+from styletransfer.execution.output_writer import Finished, OutputWriter
+from styletransfer.execution.renderer import PreparationResult
+from styletransfer.execution.worker_pool import StyleWorker
+from styletransfer.planning.manifest import Entry
+from styletransfer.planning.pairs import Need
+from styletransfer.planning.staleness import NetworkKey
+
+Variants = Mapping[str, StyleConfig]
+Networks = Mapping[NetworkKey, FeatureNetwork]
 
 
-class Sabotaged(Painter):
-    """A painter that kills itself over a picture named `deadly`, and once over one named `once`.
+class Sabotaged(StyleWorker):
+    """A worker that kills itself over a picture with `deadly` in its name, and once over one with `once`.
 
-    Names count whatever surrounds the word; `read` in it: while the picture is read, else while it is drawn.
-    `crash`: raises an error that nobody foresees. It leaves a line in `log` for all that it does.
+    `read` in the name: while the picture is read, else while it is stylized. `crash`: raises an unexpected
+    error. The worker writes a line to `log` for everything that it does.
     """
 
     log = "log.txt"
 
     def __init__(
-        self, setup: Setup, networks: Mapping[NetworkKey, FeatureNetwork], threads: int, device: str
+        self, variants: Variants, networks: Networks, writer: OutputWriter, device: str, threads: int
     ) -> None:
-        super().__init__(setup, networks, threads, device)
-        self._root = Path(setup.out).parent
+        super().__init__(variants, networks, writer, device, threads)
+        self._root = Path(writer.out).parent
 
-    def prepare(self, kind: Kind, name: str, variant: str, data: bytes) -> tuple[Prepared, Any]:
-        self._note(f"prepare {kind} {name}")
-        if "read" in name:
-            self._die_of(name)
-        return super().prepare(kind, name, variant, data)
+    def prepare(self, need: Need, variant: str, data: bytes) -> tuple[PreparationResult, Any]:
+        self._note(f"prepare {need.kind} {need.name}")
+        if "read" in need.name:
+            self._die_of(need.name)
+        return super().prepare(need, variant, data)
 
-    def draw(self, orders: Sequence[Order], *inputs: Any) -> list[Drawn]:
-        for order in orders:
-            self._note(f"draw {order.pair.content} {order.pair.style}")
-            if "read" not in order.pair.content:
-                self._die_of(order.pair.content)
-        return super().draw(orders, *inputs)
+    def stylize(self, entries: Sequence[Entry], is_repeat: bool, *pictures: Any) -> list[Finished]:
+        for entry in entries:
+            self._note(f"stylize {entry.content} {entry.style}")
+            if "read" not in entry.content:
+                self._die_of(entry.content)
+        return super().stylize(entries, is_repeat, *pictures)
 
     def _die_of(self, name: str) -> None:
         if "crash" in name:
@@ -48,7 +55,7 @@ class Sabotaged(Painter):
         mark = self._root / f"{name}.died"
         if "deadly" in name or ("once" in name and not mark.exists()):
             mark.touch()
-            time.sleep(0.5)  # an answer that is just on its way would die too, and its pair be drawn again
+            time.sleep(0.5)  # else an answer on its way would be lost too, and its pair stylized again
             os.kill(os.getpid(), signal.SIGKILL)
 
     def _note(self, what: str) -> None:
@@ -56,20 +63,18 @@ class Sabotaged(Painter):
             file.write(f"{os.getpid()} {what}\n")
 
 
-class Blind(Painter):
-    """A painter on a machine that does not see the output's folder."""
+class Blind(StyleWorker):
+    """A worker on a machine that does not see the output folder."""
 
     def __init__(
-        self, setup: Setup, networks: Mapping[NetworkKey, FeatureNetwork], threads: int, device: str
+        self, variants: Variants, networks: Networks, writer: OutputWriter, device: str, threads: int
     ) -> None:
-        super().__init__(setup, networks, threads, device)
-        self._studio._delivery.sees_folder = False
+        elsewhere = dataclasses.replace(writer, probe=f"{writer.probe}-elsewhere")
+        super().__init__(variants, networks, elsewhere, device, threads)
 
 
-class Stillborn(Painter):
-    """A painter that cannot begin."""
+class Stillborn(StyleWorker):
+    """A worker that cannot start."""
 
-    def __init__(
-        self, setup: Setup, networks: Mapping[NetworkKey, FeatureNetwork], threads: int, device: str
-    ) -> None:
+    def __init__(self, *_: object) -> None:
         raise RuntimeError("the device is not there")

@@ -1,4 +1,4 @@
-"""The command line as a user meets it: help, wrong input in one line, a dry run; nothing is drawn here."""
+"""The command line as a user meets it: help, wrong input in one line, a dry run; nothing is stylized here."""
 
 import dataclasses
 import re
@@ -28,7 +28,7 @@ def no_ray(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("styletransfer.execution.batch.start_ray", refuse)
 
 
-def test_every_setting_is_a_flag_that_the_help_tells_of(capsys: Capture) -> None:
+def test_every_setting_is_a_flag_in_the_help(capsys: Capture) -> None:
     with pytest.raises(SystemExit) as stopped:
         main(["--help"])
     assert stopped.value.code == 0
@@ -44,13 +44,13 @@ PLACES = ["photos", "paintings", "out"]
 WRONG = [
     ([], "give CONTENTS STYLES OUT, not 0 places; try python -m styletransfer photos paintings out"),
     (["photos", "out"], "give CONTENTS STYLES OUT, not 2 places"),
-    (["out", "--pairs", "nowhere.csv"], "--pairs nowhere.csv is no file"),
+    (["out", "--pairs", "nowhere.csv"], "--pairs nowhere.csv is not a file"),
     (["out", "other", "--pairs", "pairs.csv"], "give OUT, or CONTENTS STYLES OUT, not 2 places"),
     (["nowhere", "paintings", "out"], "CONTENTS"),
     (["photos", "nowhere", "out"], "STYLES"),
     (["photos", "empty", "out"], "STYLES empty holds no pictures"),
     (["photos", "", "out"], "a place must not be ''"),
-    (["photos", "paintings", "photos"], "is the output's folder too"),
+    (["photos", "paintings", "photos"], "is also the output folder"),
     (["photos", "paintings", "photos/c0.png/out"], "cannot be written"),
     (["photos", "paintings", "nosuch://x"], "OUT nosuch://x"),
     ([*PLACES, "--siez", "64"], "perhaps you meant --size"),
@@ -70,7 +70,7 @@ WRONG = [
     ([*PLACES, "--workers", "1000"], "--workers 1000 needs a CPU each"),
     ([*PLACES, "--batch", "-1"], "--batch must lie between 0 and 256"),
     ([*PLACES, "--gpu", "--no-gpu"], "exclude each other"),
-    ([*PLACES, "--sweep", "style-wieght=1"], "style-wieght is no setting"),
+    ([*PLACES, "--sweep", "style-wieght=1"], "style-wieght is not a setting"),
     ([*PLACES, "--sweep", "start=noise,photos/c0.png"], "--sweep start takes content, noise and gray"),
     ([*PLACES, "--start", "photos"], "--start photos is a folder; name one picture in it"),
     ([*PLACES, "--start", "nowhere.png"], "--start"),
@@ -118,18 +118,18 @@ def test_a_dry_run_says_what_would_be_done_and_writes_nothing(tmp_path: Path, ca
     assert main([*quick(*places, "--workers", "1"), "--dry-run"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[:3] == [
-        "to draw: 6 of 6 (6 new)",
+        "to stylize: 6 of 6 (6 new)",
         "up to date: 0",
         f"into {tmp_path}/out: c0__s0.png, c0__s1.png, c1__s0.png, ...",
     ]
-    assert re.fullmatch(r"workers: 1 worker, \d+ CPUs? each( for want of memory)?", lines[3])
-    assert re.fullmatch(r"memory: about \d\.\d GiB a worker", lines[4])
-    assert re.fullmatch(r"time: about \d+ s, \S+ s a pair, from a few iterations at 64 pixels .+", lines[5])
+    assert re.fullmatch(r"workers: 1 worker, \d+ CPUs? each( \(memory is short\))?", lines[3])
+    assert re.fullmatch(r"memory: about \d\.\d GiB per worker", lines[4])
+    assert re.fullmatch(r"time: about \d+ s, \S+ s per pair, from a few iterations at 64 pixels .+", lines[5])
     assert len(lines) == 6 and not (tmp_path / "out").exists()
 
 
 @pytest.mark.usefixtures("no_ray")
-def test_what_was_left_out_is_told(tmp_path: Path, capsys: Capture) -> None:
+def test_skipped_files_are_reported(tmp_path: Path, capsys: Capture) -> None:
     places = make_folders(tmp_path, 1, 1)
     (tmp_path / "photos" / "away.png").symlink_to("/nowhere.png")
     assert main([*quick(*places), "--dry-run"]) == 0

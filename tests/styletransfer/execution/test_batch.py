@@ -1,4 +1,4 @@
-"""Batches with real Ray: what is drawn, by whom, how often, and what lies in the folder afterwards."""
+"""Batches with real Ray: what is stylized, by whom, how often, and what is in the folder afterwards."""
 
 import json
 import subprocess
@@ -37,11 +37,11 @@ def log(root: Path) -> list[list[str]]:
 @pytest.fixture
 def noting(monkeypatch: pytest.MonkeyPatch) -> None:
     """Workers note what they do."""
-    monkeypatch.setattr("styletransfer.execution.worker_pool.Painter", Sabotaged)
+    monkeypatch.setattr("styletransfer.execution.worker_pool.StyleWorker", Sabotaged)
 
 
 @pytest.mark.usefixtures("noting")
-def test_a_product_is_drawn_once_with_each_picture_prepared_once_and_a_rerun_does_the_rest(
+def test_a_product_is_stylized_once_with_each_picture_prepared_once_and_a_rerun_does_the_rest(
     tmp_path: Path, capsys: Capture
 ) -> None:
     places = make_folders(tmp_path, 3, 2)
@@ -58,7 +58,7 @@ def test_a_product_is_drawn_once_with_each_picture_prepared_once_and_a_rerun_doe
     assert Counter(what for _, what in notes) == Counter(
         [f"prepare content c{index}.png" for index in range(3)]
         + [f"prepare style s{index}.png" for index in range(2)]
-        + [f"draw {content} {style}" for content, style, _ in pairs]
+        + [f"stylize {content} {style}" for content, style, _ in pairs]
     )
     assert len({process for process, _ in notes}) == 2
     page = (tmp_path / "out" / "index.html").read_text()
@@ -66,18 +66,18 @@ def test_a_product_is_drawn_once_with_each_picture_prepared_once_and_a_rerun_doe
     files = {str(path.relative_to(tmp_path / "out")) for path in (tmp_path / "out").rglob("*.*")}
     assert not [name for name in files if "probe" in name or name.endswith(".tmp")]
     shown = capsys.readouterr().out
-    assert "6 to draw with 2 workers, 1 CPU each" in shown and "6 of 6 pairs done in" in shown
+    assert "6 to stylize with 2 workers, 1 CPU each" in shown and "6 of 6 pairs done in" in shown
 
     before = (tmp_path / "out" / "manifest.jsonl").read_bytes()
     assert main(quick(*places)) == 0
-    assert "6 of 6 are up to date\nnothing to draw: " in capsys.readouterr().out
+    assert "6 of 6 are up to date\nnothing to stylize: " in capsys.readouterr().out
     assert (tmp_path / "out" / "manifest.jsonl").read_bytes() == before
     save(tmp_path / "photos" / "c1.png", seed=50)
     (tmp_path / Sabotaged.log).unlink()
     assert main(quick(*places)) == 0
-    assert "4 of 6 are up to date\n2 to draw" in capsys.readouterr().out
-    drawn = [what for _, what in log(tmp_path) if what.startswith("draw")]
-    assert sorted(drawn) == ["draw c1.png s0.png", "draw c1.png s1.png"]
+    assert "4 of 6 are up to date\n2 to stylize" in capsys.readouterr().out
+    stylized = [what for _, what in log(tmp_path) if what.startswith("stylize")]
+    assert sorted(stylized) == ["stylize c1.png s0.png", "stylize c1.png s1.png"]
     lines = (tmp_path / "out" / "manifest.jsonl").read_bytes().removeprefix(before).splitlines()
     assert [json.loads(line)["content"] for line in lines] == ["c1.png", "c1.png"]
 
@@ -117,7 +117,7 @@ def test_bad_pictures_fail_their_pairs_with_the_reason_and_are_read_once(
 def test_workers_that_do_not_see_the_folder_send_their_files(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("styletransfer.execution.worker_pool.Painter", Blind)
+    monkeypatch.setattr("styletransfer.execution.worker_pool.StyleWorker", Blind)
     places = make_folders(tmp_path, 2, 1)
     assert main(quick(*places, "--workers", "1")) == 0
     assert np.array_equal(
@@ -151,7 +151,7 @@ def test_a_batch_goes_from_url_to_url_with_masks_variants_and_another_format(tmp
 
 
 @pytest.mark.usefixtures("noting")
-def test_pairs_of_one_size_are_drawn_together_when_asked_for(tmp_path: Path) -> None:
+def test_pairs_of_one_size_are_stylized_together_when_asked_for(tmp_path: Path) -> None:
     places = make_folders(tmp_path, 2, 2)
     flags = [*places, "--optimizer", "adam"]
     assert main(quick(*flags, "--workers", "1", "--batch", "4")) == 0
@@ -192,7 +192,7 @@ def cluster() -> Iterator[tuple[str, Callable[[], None]]]:
 
 
 @pytest.mark.slow
-def test_a_cluster_of_two_machines_draws_and_outlives_the_loss_of_one(
+def test_a_cluster_of_two_machines_stylizes_and_survives_the_loss_of_one(
     tmp_path: Path, cluster: tuple[str, Callable[[], None]]
 ) -> None:
     address, lose_one = cluster
@@ -207,9 +207,9 @@ def test_a_cluster_of_two_machines_draws_and_outlives_the_loss_of_one(
         lose_one()
         out, _ = driver.communicate(timeout=120)
     assert driver.returncode == 0, out
-    assert "60 to draw with 2 workers, 1 CPU each" in out and "60 of 60 pairs done in" in out
+    assert "60 to stylize with 2 workers, 1 CPU each" in out and "60 of 60 pairs done in" in out
     found = entries(tmp_path)
     assert len(found) == 60 and {entry.state for entry in found.values()} == {"done"}
     repeated = [entry for entry in found.values() if entry.notes]
-    assert len(repeated) <= 1, "only what the lost machine was drawing"
+    assert len(repeated) <= 1, "only what the lost machine was working on"
     assert len((tmp_path / "out" / "manifest.jsonl").read_bytes().splitlines()) == 60

@@ -1,14 +1,14 @@
-"""The order of a batch and the blame for deaths, played through without workers."""
+"""The order of a batch and the blame for deaths, simulated without workers."""
 
 import random
 from collections import Counter, deque
+from typing import get_args
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from styletransfer.execution.dispatch import Dispatcher
-from styletransfer.execution.tasks import MOST_MACHINES, Draw, Prepare, Task
+from styletransfer.execution.dispatch import MOST_MACHINES, Cause, Dispatcher, Input, PairTask, Task
 from styletransfer.planning.pairs import Need, Pair, product
 from styletransfer.planning.plan import in_blocks
 
@@ -35,7 +35,7 @@ def grid(contents: int, styles: int) -> list[Pair]:
 
 
 class Play:
-    """Workers with queues of two, whose next step is drawn by lot; some names are bad, some kill."""
+    """Workers with queues of two, one of which acts at random next; some names are bad, some kill."""
 
     def __init__(
         self, plan: Dispatcher, workers: int, *, bad: set[str], killers: set[str], lot: random.Random
@@ -43,7 +43,7 @@ class Play:
         self.plan, self.bad, self.killers, self.lot = plan, bad, killers, lot
         self.queues: list[deque[Task]] = [deque() for _ in range(workers)]
         self.prepared: Counter[str] = Counter()
-        self.drawn: list[Pair] = []
+        self.stylized: list[Pair] = []
         self.failed: dict[Pair, str] = {}
         self.deaths: Counter[str] = Counter()
 
@@ -61,31 +61,30 @@ class Play:
 
     def step(self, queue: deque[Task]) -> None:
         task = queue[0]
-        if isinstance(task, Prepare):
-            name = task.input.need.name
+        if isinstance(task, Input):
+            name = task.need.name
             if name in self.killers:
                 self.deaths[name] += 1
-                self.plan.died(list(queue))
+                self.plan.interrupted(list(queue), "worker died")
                 queue.clear()
                 return
             queue.popleft()
             self.prepared[name] += 1
             if name in self.bad:
-                self.plan.unusable(task, f"{name} is bad")
+                self.plan.failed(task, f"{name} is bad")
             else:
                 self.plan.prepared(task, object(), (4, 3))
             return
-        for waiting in task.pairs:
-            assert all(each.is_ready for each in waiting.inputs.values())
-        deadly = [w for w in task.pairs if "/".join(w.pair[:2]) in self.killers]
+        assert all(pending.is_ready for pending in task)
+        deadly = [each for each in task if "/".join(each.pair[:2]) in self.killers]
         if deadly:
             self.deaths["/".join(deadly[0].pair[:2])] += 1
-            self.plan.died(list(queue))
+            self.plan.interrupted(list(queue), "worker died")
             queue.clear()
             return
         queue.popleft()
-        self.drawn += [waiting.pair for waiting in task.pairs]
-        self.plan.drawn(task)
+        self.stylized += [pending.pair for pending in task]
+        self.plan.stylized(task)
 
 
 def played(plan: Dispatcher, *, bad: set[str] | None = None) -> Play:
@@ -98,17 +97,17 @@ def played(plan: Dispatcher, *, bad: set[str] | None = None) -> Play:
 def test_a_product_needs_each_picture_once_and_a_large_one_each_style_once() -> None:
     play = played(dispatcher(in_blocks(grid(5, 7), 64)))
     assert play.prepared == {**{f"c{i}": 1 for i in range(5)}, **{f"s{i}": 1 for i in range(7)}}
-    assert sorted(play.drawn) == sorted(grid(5, 7))
+    assert sorted(play.stylized) == sorted(grid(5, 7))
     play = played(dispatcher(in_blocks(grid(30, 10), 4), styles=4))
     assert play.prepared == {**{f"c{i}": 3 for i in range(30)}, **{f"s{i}": 1 for i in range(10)}}
-    assert sorted(play.drawn) == sorted(grid(30, 10))
+    assert sorted(play.stylized) == sorted(grid(30, 10))
 
 
 def test_a_bad_picture_is_read_once_and_fails_its_pairs_and_no_other() -> None:
     play = played(dispatcher(grid(40, 3)), bad={"s1", "c7"})
     assert play.prepared["s1"] == play.prepared["c7"] == 1
     expected = {pair for pair in grid(40, 3) if "s1" in pair or "c7" in pair}
-    assert set(play.failed) == expected and set(play.drawn) == set(grid(40, 3)) - expected
+    assert set(play.failed) == expected and set(play.stylized) == set(grid(40, 3)) - expected
     assert set(play.failed.values()) == {"s1 is bad", "c7 is bad"}
 
 
@@ -121,7 +120,7 @@ names = st.integers(0, 5)
     together=st.sampled_from([1, 3]),
     bad=st.sets(names.map("c{}".format) | names.map("s{}".format), max_size=3),
     read_killers=st.sets(names.map("c{}".format), max_size=2),
-    draw_killers=st.sets(st.tuples(names, names).map(lambda both: "c{}/s{}".format(*both)), max_size=3),
+    style_killers=st.sets(st.tuples(names, names).map(lambda both: "c{}/s{}".format(*both)), max_size=3),
     lot=st.randoms(use_true_random=False),
 )
 def test_whatever_dies_every_pair_ends_once_and_only_the_guilty_fail(
@@ -130,49 +129,49 @@ def test_whatever_dies_every_pair_ends_once_and_only_the_guilty_fail(
     together: int,
     bad: set[str],
     read_killers: set[str],
-    draw_killers: set[str],
+    style_killers: set[str],
     lot: random.Random,
 ) -> None:
     pairs = grid(*shape)
     plan = dispatcher(pairs, workers=workers, together=together)
-    play = Play(plan, workers, bad=bad, killers=read_killers | draw_killers, lot=lot)
+    play = Play(plan, workers, bad=bad, killers=read_killers | style_killers, lot=lot)
     play.run()
     hopeless = {
-        pair for pair in pairs if set(pair[:2]) & (bad | read_killers) or "/".join(pair[:2]) in draw_killers
+        pair for pair in pairs if set(pair[:2]) & (bad | read_killers) or "/".join(pair[:2]) in style_killers
     }
-    assert len(play.drawn) == len(set(play.drawn)) and set(play.drawn) == set(pairs) - hopeless
+    assert len(play.stylized) == len(set(play.stylized)) and set(play.stylized) == set(pairs) - hopeless
     assert set(play.failed) == hopeless
     assert all(count <= 2 for count in play.deaths.values()), "two deaths are enough to know"
     for pair, reason in play.failed.items():
-        if "/".join(pair[:2]) in draw_killers and not set(pair[:2]) & (bad | read_killers):
-            assert reason == "the worker died twice while drawing it, perhaps for want of memory"
+        if "/".join(pair[:2]) in style_killers and not set(pair[:2]) & (bad | read_killers):
+            assert reason == "the worker died twice while stylizing it, perhaps for lack of memory"
 
 
-def test_nobody_waits_for_a_picture_while_pairs_are_drawn() -> None:
+def test_nobody_waits_for_a_picture_while_pairs_are_stylized() -> None:
     plan = dispatcher(grid(6, 3), workers=2)
     queues: list[deque[Task]] = [deque(), deque()]
     waited = 0
     while not plan.is_finished():
-        # a drawing takes ten steps, reading one: both workers go in step
+        # stylizing takes ten steps, reading one: both workers keep in step
         for queue in queues:
             while len(queue) < 2 and (task := plan.next_task(is_idle=not queue)) is not None:
                 queue.append(task)
             waited += not queue and not plan.is_finished()
         for queue in queues:
-            while queue and isinstance(task := queue.popleft(), Prepare):
+            while queue and isinstance(task := queue.popleft(), Input):
                 plan.prepared(task, object(), (4, 3))
                 if not queue and (more := plan.next_task(is_idle=True)) is not None:
                     queue.append(more)
-            if isinstance(task, Draw):
-                plan.drawn(task)
+            if isinstance(task, tuple):
+                plan.stylized(task)
     assert waited == 0
 
 
-def prepare_all(plan: Dispatcher) -> Draw:
-    """Prepare what is wanted, and return the first pairs to draw."""
-    while isinstance(task := plan.next_task(is_idle=True), Prepare):
+def prepare_all(plan: Dispatcher) -> PairTask:
+    """Prepare what is wanted, and return the first pairs to stylize."""
+    while isinstance(task := plan.next_task(is_idle=True), Input):
         plan.prepared(task, object(), (4, 3))
-    assert isinstance(task, Draw)
+    assert isinstance(task, tuple)
     return task
 
 
@@ -180,22 +179,22 @@ def test_the_last_pairs_wait_for_an_idle_worker() -> None:
     plan = dispatcher(grid(1, 4), workers=2)
     prepare_all(plan)
     second = plan.next_task(is_idle=True)
-    assert isinstance(second, Draw)
+    assert isinstance(second, tuple)
     assert plan.next_task(is_idle=False) is None, "two pairs are left for two workers"
-    assert isinstance(plan.next_task(is_idle=True), Draw)
+    assert isinstance(plan.next_task(is_idle=True), tuple)
 
 
-def test_pairs_of_equal_size_and_variant_are_drawn_together() -> None:
+def test_pairs_of_equal_size_and_variant_are_stylized_together() -> None:
     pairs = product(["a", "b", "wide"], ["s"], ["", "lr=1"])
     plan = dispatcher(pairs, together=4)
     groups = []
     while not plan.is_finished():
         task = plan.next_task(is_idle=True)
-        if isinstance(task, Prepare):
-            plan.prepared(task, object(), (9, 3) if task.input.need.name == "wide" else (4, 3))
+        if isinstance(task, Input):
+            plan.prepared(task, object(), (9, 3) if task.need.name == "wide" else (4, 3))
         elif task is not None:
-            groups.append({waiting.pair for waiting in task.pairs})
-            plan.drawn(task)
+            groups.append({pending.pair for pending in task})
+            plan.stylized(task)
     assert sorted(map(sorted, groups)) == sorted(
         [
             sorted([Pair("a", "s"), Pair("b", "s")]),
@@ -210,8 +209,11 @@ def test_pictures_lost_with_a_machine_are_prepared_again_but_not_for_ever() -> N
     plan = dispatcher(grid(1, 1))
     for _ in range(4):
         task = prepare_all(plan)
-        plan.lost(task)
-    assert [pair for pair, _ in plan.failures()] == grid(1, 1) and plan.is_finished()
+        assert not plan.failures()
+        plan.interrupted([task], "inputs were lost")
+    [(pair, reason)] = plan.failures()
+    assert [pair] == grid(1, 1) and plan.is_finished()
+    assert reason.startswith("its prepared pictures were lost with their machines 4 times")
 
 
 def test_the_window_does_not_grow_with_the_batch() -> None:
@@ -219,45 +221,42 @@ def test_the_window_does_not_grow_with_the_batch() -> None:
     most = 0
     for _ in range(3000):
         task = plan.next_task(is_idle=True)
-        if isinstance(task, Prepare):
+        if isinstance(task, Input):
             plan.prepared(task, object(), (4, 3))
         else:
             assert task is not None
-            plan.drawn(task)
+            plan.stylized(task)
         most = max(most, sum(map(len, plan._inputs.values())) + len(plan._window))
     assert most <= 7 + 64 + 2
 
 
-@pytest.mark.parametrize("kind", ["lost", "died"])
-def test_an_interrupted_drawing_comes_back_first(kind: str) -> None:
+@pytest.mark.parametrize("cause", get_args(Cause))
+def test_an_interrupted_pair_is_stylized_first(cause: Cause) -> None:
     plan = dispatcher(grid(1, 6))
     first = prepare_all(plan)
-    if kind == "lost":
-        plan.lost(first)
-    else:
-        plan.died([first])
-    assert prepare_all(plan).pairs == first.pairs
+    plan.interrupted([first], cause)
+    assert prepare_all(plan) == first
 
 
-def test_the_loss_of_machines_is_no_pairs_fault() -> None:
+def test_the_loss_of_machines_is_not_a_pairs_fault() -> None:
     plan = dispatcher(grid(1, 6), together=2)
     for _ in range(MOST_MACHINES - 1):
-        plan.died([prepare_all(plan)], is_machine_lost=True)
+        plan.interrupted([prepare_all(plan)], "machine was lost")
     task = prepare_all(plan)
-    assert len(task.pairs) == 2, "none of them has to be drawn alone"
-    assert all(waiting.deaths == 0 for waiting in task.pairs)
-    plan.died([task])
-    assert len(prepare_all(plan).pairs) == 1 and not plan.failures(), "the worker itself died once"
+    assert len(task) == 2, "none of them has to be stylized alone"
+    assert all(pending.interruptions["worker died"] == 0 for pending in task)
+    plan.interrupted([task], "worker died")
+    assert len(prepare_all(plan)) == 1 and not plan.failures(), "the worker itself died once"
 
 
 def test_a_pair_that_machines_are_lost_of_again_and_again_is_given_up() -> None:
     plan = dispatcher(grid(1, 2))
     for _ in range(MOST_MACHINES):
         task = prepare_all(plan)
-        plan.died([task], is_machine_lost=True)
-    reason = "6 machines were lost while drawing it, perhaps for want of memory"
+        plan.interrupted([task], "machine was lost")
+    reason = "6 machines were lost while stylizing it, perhaps for lack of memory"
     assert plan.failures() == [(grid(1, 2)[0], reason)]
-    assert prepare_all(plan).pairs[0].pair == grid(1, 2)[1]
+    assert prepare_all(plan)[0].pair == grid(1, 2)[1]
 
 
 def test_a_picture_whose_reader_lost_its_machine_is_read_again_but_not_for_ever() -> None:
@@ -265,13 +264,13 @@ def test_a_picture_whose_reader_lost_its_machine_is_read_again_but_not_for_ever(
     for _ in range(MOST_MACHINES):
         task = plan.next_task(is_idle=True)
         assert not plan.failures()
-        assert isinstance(task, Prepare) and task.input.need.kind == "content"
-        plan.died([task], is_machine_lost=True)
+        assert isinstance(task, Input) and task.need.kind == "content"
+        plan.interrupted([task], "machine was lost")
     assert {reason for _, reason in plan.failures()} == {"6 machines were lost while reading c0"}
 
 
-def test_only_what_the_lost_machine_was_at_is_marked() -> None:
+def test_only_what_the_lost_machine_was_working_on_is_marked() -> None:
     plan = dispatcher(grid(1, 6), workers=1)
     first, second = prepare_all(plan), prepare_all(plan)
-    plan.died([first, second], is_machine_lost=True)
-    assert first.pairs[0].machines_lost == 1 and second.pairs[0].machines_lost == 0
+    plan.interrupted([first, second], "machine was lost")
+    assert first[0].notes() == ("its machine was lost: stylized again",) and second[0].notes() == ()

@@ -1,18 +1,18 @@
-"""How many workers draw: a table of machines and of what was asked for."""
+"""How many workers stylize: a table of machines and of what was asked for."""
 
 from typing import Any
 
 import pytest
 
 from common.errors import ConfigError
-from styletransfer.execution.placement import Crew, choose_crew, free_memory_bytes
+from styletransfer.execution.placement import Placement, choose_placement, free_memory_bytes
 
 GIB = 2**30
 
 
-def crew(nodes: list[dict[str, float]], **options: Any) -> Crew:
+def placement(nodes: list[dict[str, float]], **options: Any) -> Placement:
     defaults: dict[str, Any] = {"wanted": None, "gpu": None, "most": 1000, "bytes_each": GIB}
-    return choose_crew(nodes, **defaults | options)
+    return choose_placement(nodes, **defaults | options)
 
 
 @pytest.mark.parametrize(
@@ -33,10 +33,10 @@ def crew(nodes: list[dict[str, float]], **options: Any) -> Crew:
         ([{"CPU": 8, "GPU": 1}, {"CPU": 8}], {"gpu": True}, 1, 8, True),
     ],
 )
-def test_a_crew_fits_what_there_is(
+def test_workers_fit_the_machines(
     nodes: list[dict[str, float]], options: dict[str, object], workers: int, cpus: int, gpu: bool
 ) -> None:
-    found = crew(nodes, **options)
+    found = placement(nodes, **options)
     assert (found.workers, found.cpus, found.gpu) == (workers, cpus, gpu)
 
 
@@ -49,15 +49,16 @@ def test_a_crew_fits_what_there_is(
         ([{"CPU": 0}], {}, "1 workers need a CPU each, and there are 0"),
     ],
 )
-def test_a_crew_that_has_no_place_is_refused(
+def test_workers_that_cannot_be_placed_are_refused(
     nodes: list[dict[str, float]], options: dict[str, object], message: str
 ) -> None:
     with pytest.raises(ConfigError, match=message):
-        crew(nodes, **options)
+        placement(nodes, **options)
 
 
-def test_want_of_memory_is_told() -> None:
-    assert crew([{"CPU": 4, "memory": 2.5 * GIB}]).is_short_of_memory
-    assert crew([{"CPU": 4, "memory": 2.5 * GIB}], wanted=4).is_short_of_memory
-    assert not crew([{"CPU": 4, "memory": 9 * GIB}]).is_short_of_memory
+def test_a_lack_of_memory_is_reported() -> None:
+    short = placement([{"CPU": 4, "memory": 2.5 * GIB}])
+    assert short.is_short_of_memory and str(short) == "2 workers, 2 CPUs each (memory is short)"
+    assert placement([{"CPU": 4, "memory": 2.5 * GIB}], wanted=4).is_short_of_memory
+    assert not placement([{"CPU": 4, "memory": 9 * GIB}]).is_short_of_memory
     assert 2**26 < free_memory_bytes() < 2**50

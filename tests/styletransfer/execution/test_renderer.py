@@ -1,4 +1,4 @@
-"""What a worker does, without Ray: its pictures are those of a single call, its trouble has a way out."""
+"""What a worker does, without Ray: its pictures are those of a single call, and it survives errors."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -12,63 +12,78 @@ from PIL import Image
 
 from styletransfer.config import StyleConfig
 from styletransfer.execution import renderer
-from styletransfer.execution.messages import Drawn, Order, Setup
-from styletransfer.execution.renderer import Studio, is_out_of_memory, smaller_tiles
+from styletransfer.execution.output_writer import Finished, OutputWriter
+from styletransfer.execution.prepare import KINDS, PairInputs
+from styletransfer.execution.renderer import Renderer, is_out_of_memory, smaller_tiles
+from styletransfer.execution.result_log import BatchError, ResultLog
 from styletransfer.pictures.reading import read_picture
 from styletransfer.pictures.writing import read_settings
-from styletransfer.planning.plan import Plan
+from styletransfer.planning.manifest import MANIFEST_NAME, Entry, Manifest, read_manifest
+from styletransfer.planning.pairs import Need
+from styletransfer.planning.plan import BatchPlan
 from styletransfer.transfer import stylize
-from styletransfer.transfer.request import Job
+from styletransfer.transfer.request import TransferRequest
 from styletransfer.transfer.stylize import Stylized
 from tests.styletransfer.folders import make_folders, pixels, plan_of, save, stylized_alone
 
 pytestmark = pytest.mark.usefixtures("cache")
 
 
-def studio_for(plan: Plan, probe: str = "") -> Studio:
-    """A studio that writes into the plan's folder."""
+def renderer_for(plan: BatchPlan, probe: str = "") -> Renderer:
+    """A renderer that writes into the plan's folder."""
     request = plan.request
-    setup = Setup(
-        out=request.out.location,
-        probe=probe,
-        variants=request.variants,
-        weights_hashes=plan.weights_hashes,
-        quality=request.quality,
-    )
-    return Studio(setup, request.networks)
+    writer = OutputWriter(out=request.out.location, probe=probe, quality=request.quality)
+    return Renderer(request.variants, request.networks, writer)
 
 
-def draw(plan: Plan, worker: Studio, *, count: int | None = None, **marks: bool) -> list[Drawn]:
-    """Prepare what the first `count` pairs need and draw them together, each order with `marks`."""
-    orders, inputs = [], []
-    for pair in plan.todo[:count]:
-        needs = plan.needs(pair)
-        orders.append(Order(pair, plan.outputs[pair], tuple(need.kind for need in needs), **marks))
-        for need in needs:
-            data = plan.request.inputs.read(need.kind, need.name)
-            prepared, what = worker.prepare(need.kind, need.name, pair.variant, data)
-            assert prepared.error is None and not prepared.files
-            inputs.append(what)
-    return worker.draw(orders, inputs)
+def stylized(
+    plan: BatchPlan, worker: Renderer, *, is_repeat: bool = False, notes: tuple[str, ...] = ()
+) -> list[Finished]:
+    """Prepare what the pairs need and stylize them together, each with `notes` on its entry."""
+    entries, pictures = [], []
+    with Manifest(plan.request.out) as manifest:
+        log = ResultLog(plan, manifest)
+    for pair in plan.stale:
+        entries.append(log.entry(pair, notes=notes))
+        needs = {need.kind: need for need in plan.needs(pair)}
+        for kind in KINDS:
+            picture = None
+            if kind in needs:
+                data = plan.request.inputs.read(kind, needs[kind].name)
+                result, picture = worker.prepare(needs[kind], pair.variant, data)
+                assert result.error is None and not result.files
+            pictures.append(picture)
+    return worker.stylize(entries, is_repeat, *pictures)
+
+
+def entries_of(*args: Any, **options: Any) -> list[Entry]:
+    """The same, where the renderer writes all files itself."""
+    found = stylized(*args, **options)
+    assert all(files == {} for _, files in found)
+    return [entry for entry, _ in found]
+
+
+def test_prepared_pictures_are_in_the_order_of_the_kinds() -> None:
+    assert PairInputs._fields == KINDS
 
 
 @pytest.mark.parametrize("colours", ["style", "lab", "luminance"])
-def test_a_pair_is_drawn_as_by_a_single_call(colours: str, tmp_path: Path) -> None:
+def test_a_pair_is_stylized_as_by_a_single_call(colours: str, tmp_path: Path) -> None:
     plan = plan_of(*make_folders(tmp_path, 1, 1), "--colours", colours, "--scales", "2")
-    [drawn] = draw(plan, studio_for(plan))
-    assert drawn.error is None and drawn.files == {} and drawn.size_px == (32, 24)
-    assert drawn.seconds is not None and drawn.seconds > 0
-    assert set(drawn.losses) == {"content", "style", "variation", "total"}
+    [entry] = entries_of(plan, renderer_for(plan))
+    assert (entry.state, entry.error, entry.size_px) == ("done", None, (32, 24))
+    assert entry.seconds is not None and entry.seconds > 0
+    assert set(entry.losses) == {"content", "style", "variation", "total"}
     made = pixels(tmp_path / "out" / "c0__s0.png")
     assert np.array_equal(made, stylized_alone(plan, tmp_path, "c0.png", "s0.png"))
     assert (tmp_path / "out" / "thumbs" / "output" / "c0__s0.png.jpg").exists()
 
 
-def test_pairs_drawn_together_are_as_alone(tmp_path: Path) -> None:
+def test_pairs_stylized_together_are_as_alone(tmp_path: Path) -> None:
     plan = plan_of(*make_folders(tmp_path, 2, 2))
-    drawn = draw(plan, studio_for(plan))
-    assert [each.pair for each in drawn] == plan.todo and all(each.error is None for each in drawn)
-    for pair in plan.todo:
+    entries = entries_of(plan, renderer_for(plan))
+    assert [each.pair for each in entries] == plan.stale and all(each.error is None for each in entries)
+    for pair in plan.stale:
         alone = stylized_alone(plan, tmp_path, pair.content, pair.style)
         made = pixels(tmp_path / "out" / plan.outputs[pair])
         assert np.abs(made.astype(int) - alone).max() <= 2
@@ -76,7 +91,7 @@ def test_pairs_drawn_together_are_as_alone(tmp_path: Path) -> None:
 
 def test_the_file_says_how_it_was_made(tmp_path: Path) -> None:
     plan = plan_of(*make_folders(tmp_path, 1, 1), "--sweep", "style-weight=3")
-    draw(plan, studio_for(plan))
+    entries_of(plan, renderer_for(plan))
     record = read_settings(tmp_path / "out" / "c0__s0__style-weight=3.png")
     assert (record["content"], record["style"]) == ("c0.png", "s0.png")
     assert StyleConfig.from_dict(record["config"]) == plan.request.variants["style-weight=3"]
@@ -97,20 +112,20 @@ def test_masks_and_starts_and_alpha_have_their_effect(tmp_path: Path) -> None:
     flags = ["--mask", str(tmp_path / "mask.png"), "--start", str(tmp_path / "start.png")]
     save(tmp_path / "start.png", 32, 24)
     plan = plan_of(*places, *flags)
-    [drawn] = draw(plan, studio_for(plan))
+    [entry] = entries_of(plan, renderer_for(plan))
     made = pixels(tmp_path / "out" / "c0__s0.png")
     assert np.array_equal(made[..., 3], rgba[..., 3])
     assert np.abs(made[:12, :14, :3].astype(int) - 200).max() <= 1, "the content where no style goes"
     assert np.abs(made[:12, 18:, :3].astype(int) - 200).max() > 20, "the start where it goes"
-    assert drawn.notes == ()
+    assert entry.notes == ()
 
 
-def test_a_file_that_is_no_picture_is_an_answer(tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_picture_is_reported_as_a_result(tmp_path: Path) -> None:
     plan = plan_of(*make_folders(tmp_path, 1, 1))
     for kind in ("content", "style", "mask", "start"):
-        prepared, what = studio_for(plan).prepare(kind, "odd.jpg", "", b"hello")
-        assert what is None
-        assert prepared.error == (
+        result, picture = renderer_for(plan).prepare(Need(kind, "odd.jpg", ""), "", b"hello")
+        assert picture is None
+        assert result.error == (
             "odd.jpg cannot be read: not a picture of a known kind; replace it or move it away"
         )
 
@@ -122,31 +137,61 @@ def test_a_worker_that_does_not_see_the_folder_hands_its_files_back(tmp_path: Pa
     plan = plan_of(*make_folders(tmp_path, 1, 1))
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / ".probe").touch()
-    assert studio_for(plan, probe=".probe").sees_folder
-    far = studio_for(plan, probe=".another-probe")
-    assert not far.sees_folder
-    data = plan.request.inputs.read("content", "c0.png")
-    prepared, content = far.prepare("content", "c0.png", "", data)
-    assert [name.partition("~")[0] for name in prepared.files] == ["thumbs/content/c0"]
-    _, style = far.prepare("style", "s0.png", "", plan.request.inputs.read("style", "s0.png"))
-    [drawn] = far.draw([Order(plan.todo[0], "c0__s0.png", ("content", "style"))], [content, style])
-    assert list(drawn.files) == ["c0__s0.png", "thumbs/output/c0__s0.png.jpg"]
-    assert read_picture(drawn.files["c0__s0.png"]).size_px == (32, 24)
-    assert [path.name for path in (tmp_path / "out").iterdir()] == [".probe"]
+    far, inputs, pictures = renderer_for(plan, probe=".another-probe"), plan.request.inputs, {}
+    for kind, name in (("content", "c0"), ("style", "s0")):
+        need = Need(kind, f"{name}.png", "")
+        result, pictures[kind] = far.prepare(need, "", inputs.read(kind, need.name))
+        assert [file.partition("~")[0] for file in result.files] == [f"thumbs/{kind}/{name}"]
+    with Manifest(plan.request.out) as manifest:
+        log = ResultLog(plan, manifest)
+        [(entry, files)] = far.stylize([log.entry(plan.stale[0])], False, *map(pictures.get, KINDS))
+        assert list(files) == ["c0__s0.png", "thumbs/output/c0__s0.png.jpg"]
+        assert read_picture(files["c0__s0.png"]).size_px == (32, 24)
+        assert {path.name for path in (tmp_path / "out").iterdir()} == {".probe", MANIFEST_NAME}
+        log.record(entry, files)
+    assert read_settings(tmp_path / "out" / "c0__s0.png")["content"] == "c0.png"
+    near = renderer_for(plan, probe=".probe")
+    assert near.prepare(need, "", inputs.read("style", "s0.png"))[0].files == {}
 
 
-def test_a_picture_that_cannot_be_written_is_an_answer(tmp_path: Path) -> None:
+def test_a_picture_that_cannot_be_written_is_a_failure_and_five_in_a_row_end_the_batch(
+    tmp_path: Path,
+) -> None:
     plan = plan_of(*make_folders(tmp_path, 1, 1))
     (tmp_path / "out" / "c0__s0.png" / "in the way").mkdir(parents=True)
-    [drawn] = draw(plan, studio_for(plan))
-    assert drawn.is_unwritable and drawn.error is not None
-    assert "c0__s0.png cannot be written" in drawn.error and "\n" not in drawn.error
+    [(entry, files)] = stylized(plan, renderer_for(plan))
+    assert entry.error is None and list(files) == ["c0__s0.png"], "the driver tries too"
+    with Manifest(plan.request.out) as manifest:
+        log = ResultLog(plan, manifest)
+        log.record(entry, files)
+        failed = read_manifest(plan.request.out)[entry.pair]
+        assert failed.state == "failed" and failed.error is not None and failed.losses == {}
+        assert "c0__s0.png cannot be written" in failed.error and "\n" not in failed.error
+        assert (log.done, log.failed, log.seconds) == (0, 1, 0) and failed.error in log.first_error
+        for _ in range(3):
+            log.record(entry, files)
+        with pytest.raises(BatchError, match=r"5 pictures in a row: .+cannot be written"):
+            log.record(entry, files)
+
+
+def test_a_thumbnail_that_cannot_be_written_fails_no_pair(tmp_path: Path) -> None:
+    plan = plan_of(*make_folders(tmp_path, 1, 1))
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "thumbs").touch()
+    worker = renderer_for(plan)
+    for need in plan.needs(plan.stale[0]):
+        data = plan.request.inputs.read(need.kind, need.name)
+        assert len(worker.prepare(need, "", data)[0].files) == 1
+    with Manifest(plan.request.out) as manifest:
+        log = ResultLog(plan, manifest)
+        log.record(log.entry(plan.stale[0]), {"thumbs/output/c0__s0.png.jpg": b"small"})
+        assert (log.done, log.failed) == (1, 0)
 
 
 # --- too little memory
 
 
-def test_want_of_memory_is_known_from_what_libraries_really_say() -> None:
+def test_a_lack_of_memory_is_known_from_what_libraries_really_say() -> None:
     errors: list[BaseException] = []
     for attempt in (lambda: torch.empty(2**50), lambda: np.empty(2**50), lambda: bytearray(2**60)):
         with pytest.raises((RuntimeError, MemoryError)) as caught:
@@ -169,7 +214,7 @@ def short_of_memory(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int]]:
     tried: list[tuple[int, int]] = []
     honest = stylize.stylize_together
 
-    def greedy(jobs: Sequence[Job], config: StyleConfig, **options: Any) -> list[Stylized]:
+    def greedy(jobs: Sequence[TransferRequest], config: StyleConfig, **options: Any) -> list[Stylized]:
         tried.append((len(jobs), config.tile))
         if len(jobs) > 1 or not 0 < config.tile <= 128:
             raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes")
@@ -179,65 +224,75 @@ def short_of_memory(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int]]:
     return tried
 
 
-def test_want_of_memory_falls_back_to_tiles_says_so_and_changes_no_picture(
+def test_a_lack_of_memory_falls_back_to_tiles_with_a_note_and_changes_no_picture(
     short_of_memory: list[tuple[int, int]], tmp_path: Path
 ) -> None:
     plan = plan_of(*make_folders(tmp_path, 1, 1), "--size", "300", "--iterations", "1")
-    [drawn] = draw(plan, studio_for(plan))
+    [entry] = entries_of(plan, renderer_for(plan))
     assert short_of_memory == [(1, 0), (1, 256), (1, 128)]
-    assert drawn.notes == ("out of memory: drawn in tiles of 128 pixels",) and drawn.size_px == (300, 225)
+    assert entry.notes == ("out of memory: stylized in tiles of 128 pixels",)
+    assert entry.size_px == (300, 225)
     made = pixels(tmp_path / "out" / "c0__s0.png").astype(int)
     assert np.abs(made - stylized_alone(plan, tmp_path, "c0.png", "s0.png")).max() <= 1
 
 
-def test_want_of_memory_for_a_batch_falls_back_to_single_pairs(
+def test_a_lack_of_memory_for_a_batch_falls_back_to_single_pairs(
     short_of_memory: list[tuple[int, int]], tmp_path: Path
 ) -> None:
     plan = plan_of(*make_folders(tmp_path, 2, 1), "--tile", "128")
-    drawn = draw(plan, studio_for(plan))
+    entries = entries_of(plan, renderer_for(plan))
     assert short_of_memory == [(2, 128), (1, 128), (1, 128)]
-    assert {each.notes for each in drawn} == {("out of memory with 2 pairs together: drawn alone",)}
-    assert all(each.error is None for each in drawn)
+    assert {each.notes for each in entries} == {("out of memory with 2 pairs together: stylized alone",)}
+    assert all(each.error is None for each in entries)
 
 
 def test_where_no_tile_is_small_enough_the_pair_fails_with_the_reason(
     short_of_memory: list[tuple[int, int]], tmp_path: Path
 ) -> None:
     plan = plan_of(*make_folders(tmp_path, 1, 1))
-    [drawn] = draw(plan, studio_for(plan))
+    [entry] = entries_of(plan, renderer_for(plan))
     assert short_of_memory == [(1, 0)], "32 pixels have no tiles"
-    assert drawn.error is not None and drawn.error.startswith("out of memory even in tiles (RuntimeError: ")
-    assert drawn.error.endswith("); lower --size or --workers")
+    assert entry.state == "failed" and entry.error is not None
+    assert entry.error.startswith("out of memory even in tiles (RuntimeError: ")
+    assert entry.error.endswith("); lower --size or --workers")
 
 
-def test_after_a_death_a_large_picture_is_drawn_in_tiles(
+def test_after_a_death_a_large_picture_is_stylized_in_tiles(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     plan = plan_of(*make_folders(tmp_path, 1, 1), "--size", "160", "--iterations", "1")
-    [small] = draw(plan, studio_for(plan), is_repeat=True)
-    assert small.notes == ("its worker died: drawn again",)
+    died = ("its worker died: stylized again",)
+    [small] = entries_of(plan, renderer_for(plan), is_repeat=True, notes=died)
+    assert small.notes == died
     monkeypatch.setattr(renderer, "_REPEAT_TILE_PX", 128)
-    [large] = draw(plan, studio_for(plan), is_repeat=True)
-    assert large.notes == (
-        "its worker died: drawn again",
-        "its worker died: drawn in tiles of 128 pixels",
-    )
+    [large] = entries_of(plan, renderer_for(plan), is_repeat=True, notes=died)
+    assert large.notes == (*died, "its worker died: stylized in tiles of 128 pixels")
 
 
-def test_after_the_loss_of_a_machine_a_pair_is_drawn_with_the_others_and_says_so(tmp_path: Path) -> None:
-    plan = plan_of(*make_folders(tmp_path, 2, 1), "--size", "160", "--iterations", "1")
-    drawn = draw(plan, studio_for(plan), lost_machine=True)
-    assert [each.notes for each in drawn] == [("its machine was lost: drawn again",)] * 2
+def test_notes_from_before_are_kept_and_a_lost_machine_makes_no_pair_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan = plan_of(*make_folders(tmp_path, 2, 1), "--optimizer", "adam")
+    batches: list[int] = []
+
+    def counted(requests: Sequence[TransferRequest], *args: Any, **options: Any) -> list[Stylized]:
+        batches.append(len(requests))
+        return stylize.stylize_together(requests, *args, **options)
+
+    monkeypatch.setattr(renderer, "stylize_together", counted)
+    lost = ("its machine was lost: stylized again",)
+    entries = entries_of(plan, renderer_for(plan), notes=lost)
+    assert [each.notes for each in entries] == [lost] * 2 and batches == [2]
 
 
-def test_an_error_that_nobody_foresaw_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unexpected_error_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(*_: object, **__: object) -> None:
         raise ZeroDivisionError("first line\nsecond line")
 
     plan = plan_of(*make_folders(tmp_path, 2, 1))
     monkeypatch.setattr(renderer, "stylize_together", broken)
-    drawn = draw(plan, studio_for(plan))
-    assert [each.error for each in drawn] == ["ZeroDivisionError: second line"] * 2
+    entries = entries_of(plan, renderer_for(plan))
+    assert [each.error for each in entries] == ["ZeroDivisionError: second line"] * 2
 
 
 def test_a_loss_that_did_not_stay_finite_is_noted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -247,5 +302,5 @@ def test_a_loss_that_did_not_stay_finite_is_noted(tmp_path: Path, monkeypatch: p
 
     plan = plan_of(*make_folders(tmp_path, 1, 1))
     monkeypatch.setattr(renderer, "stylize_together", shaky)
-    [drawn] = draw(plan, studio_for(plan))
-    assert drawn.notes == ("the loss left the finite on the way: the optimizer went back and on",)
+    [entry] = entries_of(plan, renderer_for(plan))
+    assert entry.notes == ("the loss was not finite on the way: the optimizer went back and continued",)

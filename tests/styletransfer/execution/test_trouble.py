@@ -32,7 +32,7 @@ Capture = pytest.CaptureFixture[str]
 def test_killed_workers_cost_their_pair_a_second_try_and_deadly_pictures_only_themselves(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("styletransfer.execution.worker_pool.Painter", Sabotaged)
+    monkeypatch.setattr("styletransfer.execution.worker_pool.StyleWorker", Sabotaged)
     places = make_folders(tmp_path, 4, 1)
     for name in ("once", "deadly", "read-deadly"):
         save(tmp_path / "photos" / f"{name}.png", seed=9)
@@ -43,16 +43,16 @@ def test_killed_workers_cost_their_pair_a_second_try_and_deadly_pictures_only_th
         "deadly.png",
         "read-deadly.png",
     }
-    assert found["deadly.png"].error == "the worker died twice while drawing it, perhaps for want of memory"
+    assert found["deadly.png"].error == "the worker died twice while stylizing it, perhaps for lack of memory"
     assert found["read-deadly.png"].error == "the worker died twice while reading read-deadly.png"
-    assert found["once.png"].notes == ("its worker died: drawn again",)
+    assert found["once.png"].notes == ("its worker died: stylized again",)
     assert all(found[f"c{index}.png"].notes == () for index in range(4)), "the others were not touched"
     alone = stylized_alone(plan_of(*places), tmp_path, "once.png", "s0.png")
     assert (pixels(tmp_path / "out" / "once__s0.png") == alone).all()
     lines = (tmp_path / Sabotaged.log).read_text().splitlines()
-    drawn = Counter(line.split(" ", 1)[1] for line in lines if " draw " in line)
-    assert all(drawn[f"draw c{index}.png s0.png"] == 1 for index in range(4))
-    assert drawn["draw once.png s0.png"] == drawn["draw deadly.png s0.png"] == 2
+    stylized = Counter(line.split(" ", 1)[1] for line in lines if " stylize " in line)
+    assert all(stylized[f"stylize c{index}.png s0.png"] == 1 for index in range(4))
+    assert stylized["stylize once.png s0.png"] == stylized["stylize deadly.png s0.png"] == 2
 
 
 @pytest.mark.usefixtures("shared_ray")
@@ -66,7 +66,8 @@ def test_a_folder_that_takes_no_more_stops_the_batch_in_one_line(tmp_path: Path,
     assert main(quick(*places, "--workers", "1")) == 3
     [line] = capsys.readouterr().err.splitlines()
     assert line.startswith("python -m styletransfer: 5 pictures in a row: ")
-    assert line.endswith("0 of 9 pairs done, 5 failed; what is done stays done: go on with the same command")
+    remedy = "finished pairs are kept: repeat the command to continue"
+    assert line.endswith(f"0 of 9 pairs done, 5 failed; {remedy}")
     found = entries(tmp_path)
     assert len(found) == 5 and {entry.state for entry in found.values()} == {"failed"}
     (tmp_path / "out" / "trip").unlink()
@@ -75,10 +76,10 @@ def test_a_folder_that_takes_no_more_stops_the_batch_in_one_line(tmp_path: Path,
 
 
 @pytest.mark.usefixtures("shared_ray")
-def test_workers_that_cannot_begin_end_the_batch_in_one_line(
+def test_workers_that_cannot_start_end_the_batch_in_one_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
 ) -> None:
-    monkeypatch.setattr("styletransfer.execution.worker_pool.Painter", Stillborn)
+    monkeypatch.setattr("styletransfer.execution.worker_pool.StyleWorker", Stillborn)
     assert main(quick(*make_folders(tmp_path, 1, 1), "--workers", "1")) == 3
     [line] = capsys.readouterr().err.splitlines()
     assert "workers cannot be kept alive: RuntimeError: the device is not there; " in line
@@ -120,7 +121,7 @@ def stop_on_the_way(args: list[str], root: Path, signum: int, more: int) -> "tup
     return driver.returncode, out, err
 
 
-def test_signals_stop_cleanly_and_the_same_command_goes_on_each_time(tmp_path: Path) -> None:
+def test_signals_stop_cleanly_and_the_same_command_continues_each_time(tmp_path: Path) -> None:
     args = quick(*make_folders(tmp_path, 40, 10), "--iterations", "40")
     code, out, err = stop_on_the_way(args, tmp_path, signal.SIGINT, 2)
     assert (code, err) == (130, "")
@@ -128,7 +129,7 @@ def test_signals_stop_cleanly_and_the_same_command_goes_on_each_time(tmp_path: P
     assert 2 <= len(done) < 400 and {entry.state for entry in done.values()} == {"done"}
     assert out.splitlines()[-1] == (
         f"stopped by Ctrl-C; {len(done)} of 400 pairs done; "
-        "what is done stays done: go on with the same command"
+        "finished pairs are kept: repeat the command to continue"
     )
     page = (tmp_path / "out" / "index.html").read_text()
     assert page.count("not yet") == 400 - len(done)
@@ -140,4 +141,4 @@ def test_signals_stop_cleanly_and_the_same_command_goes_on_each_time(tmp_path: P
     again = entries(tmp_path)
     assert len(again) > len(done) and all(again[pair] == entry for pair, entry in done.items())
     lines = (tmp_path / "out" / "manifest.jsonl").read_bytes().splitlines()
-    assert len(lines) == len(again), "no pair was drawn twice"
+    assert len(lines) == len(again), "no pair was stylized twice"

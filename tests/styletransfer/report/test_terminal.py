@@ -24,11 +24,10 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
     return pass_
 
 
-def ledger(done: int = 0, failed: int = 0) -> Any:
+def counts_of(done: int = 0, failed: int = 0) -> Any:
     return SimpleNamespace(
         done=done,
         failed=failed,
-        ended=done + failed,
         total=20,
         seconds=90.0,
         first_error="cat.jpg\x1b in the style of s.jpg: torn" if failed else "",
@@ -40,19 +39,19 @@ def test_without_a_terminal_a_line_comes_now_and_then_and_one_at_the_end(
 ) -> None:
     file = io.StringIO()
     view = BatchView(Console(file=file, width=40))
-    assert view.counts() == "no pair done yet"
-    counts = ledger()
-    with view.drawing(counts):
+    assert view.summary() == "no pair done yet"
+    counts = counts_of()
+    with view.stylizing(counts):
         clock(100)  # until the workers are ready
         view.ready()
         for _ in range(60):
             clock(1)
             counts.done += counts.done < 10
-            counts.ended = counts.done + counts.failed
+            view.ready()  # counts only once
             view.refresh()
-        counts.failed, counts.ended, counts.first_error = 2, 12, ledger(failed=1).first_error
+        counts.failed, counts.first_error = 2, counts_of(failed=1).first_error
         view.refresh()
-        assert view.counts() == "10 of 20 pairs done, 2 failed"
+        assert view.summary() == "10 of 20 pairs done, 2 failed"
     view.finish(120.0, 100.0)
     assert file.getvalue().splitlines() == [
         "10 of 20 pairs, 40 pairs/min, about 15 s left",
@@ -66,12 +65,12 @@ def test_without_a_terminal_a_line_comes_now_and_then_and_one_at_the_end(
 def test_in_a_terminal_a_bar_tells_counts_rate_and_failures(clock: Callable[[float], None]) -> None:
     file = io.StringIO()
     view = BatchView(Console(file=file, force_terminal=True, width=120))
-    with view.drawing(ledger(done=4, failed=1)):
+    with view.stylizing(counts_of(done=4, failed=1)):
         view.ready()
         clock(30)
         view.refresh()
     shown = file.getvalue()
-    assert "drawing" in shown and "5/20" in shown and "10 pairs/min, 1 failed" in shown
+    assert "stylizing" in shown and "5/20" in shown and "10 pairs/min, 1 failed" in shown
 
 
 @pytest.mark.parametrize(
