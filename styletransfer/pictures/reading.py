@@ -51,8 +51,6 @@ class Picture:
     """(H, W, 3) sRGB, not multiplied by alpha."""
     alpha: Pixels | None
     """(H, W), 255 is opaque; None when every pixel is."""
-    original_size_px: tuple[int, int]
-    """(width, height), upright, before any resizing."""
     notes: tuple[str, ...] = ()
     """What was left out or assumed, a few words each."""
 
@@ -86,12 +84,11 @@ def read_picture(
         image.load()
         straight = upright(image)
         rgb, alpha = _colour_and_alpha(straight, straight.info.get("icc_profile"), notes)
-        original = straight.size
-        size = fitted_size(original, long_side_px, enlarge=enlarge)
+        size = fitted_size(straight.size, long_side_px, enlarge=enlarge)
         rgb, alpha = resize(rgb, alpha, size)
     if alpha is not None:
         rgb = np.where(alpha[..., None] > 0, rgb, np.uint8(255))
-    return Picture(rgb, alpha, original, tuple(notes))
+    return Picture(rgb, alpha, tuple(notes))
 
 
 def read_size(

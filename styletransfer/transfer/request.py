@@ -22,15 +22,14 @@ class TransferRequest:
     """A content picture, the styles for it, and targets that were computed before.
 
     Pictures are RGB floats (H, W, 3) in [0, 1]. masks: one per style, (H, W) in [0, 1], 1 where it goes;
-    None: everywhere. start: overrides `config.start`. seed: overrides `config.seed`. content_targets and
-    style_targets: of these pictures, with the same configuration and network.
+    None: everywhere. start: overrides `config.start`. content_targets and style_targets: of these
+    pictures, with the same configuration and network.
     """
 
     content: ImageArray
     styles: Sequence[ImageArray]
     masks: Sequence[ImageArray | None] | None = None
     start: ImageArray | None = None
-    seed: int | None = None
     content_targets: ContentTargets | None = None
     style_targets: Sequence[StyleTargets] | None = None
 
@@ -144,7 +143,7 @@ def start_of(requests: Sequence[TransferRequest], config: StyleConfig, contents:
             picture = resized(picture, *content.shape[2:])
             starts.append(luminance(picture) if content.shape[1] == 1 else picture)
         elif config.start == "noise":
-            random = torch.Generator().manual_seed(config.seed if request.seed is None else request.seed)
+            random = torch.Generator().manual_seed(config.seed)
             starts.append(torch.rand(content.shape, generator=random).to(content.device))
         elif config.start == "gray":
             starts.append(torch.full_like(content, 0.5))

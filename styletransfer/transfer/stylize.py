@@ -23,7 +23,6 @@ from styletransfer.transfer.request import (
     targets_of,
 )
 from styletransfer.transfer.scales import ImageArray, Scale, as_array, content_scales, resized
-from styletransfer.transfer.targets import ContentTargets, StyleTargets
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -63,15 +62,13 @@ def stylize(
     network: Network,
     masks: Sequence[ImageArray | None] | None = None,
     start: ImageArray | None = None,
-    content_targets: ContentTargets | None = None,
-    style_targets: Sequence[StyleTargets] | None = None,
     device: torch.device | str = "cpu",
     on_step: Callable[[Progress], None] | None = None,
 ) -> Stylized:
     """Stylize the content picture in one style or in a blend of several.
 
     Gatys et al. 2016, coarse to fine: the picture is optimized at a small size, enlarged, and optimized
-    further. For masks, start and targets see `TransferRequest`. The same pictures, settings and number of
+    further. For masks and start see `TransferRequest`. The same pictures, settings and number of
     threads give the same pixels.
 
     Raises: ConfigError for arrays that are not pictures, layers that the network lacks, numbers of styles,
@@ -82,8 +79,6 @@ def stylize(
         styles=[styles] if isinstance(styles, np.ndarray | Tensor) else styles,
         masks=masks,
         start=start,
-        content_targets=content_targets,
-        style_targets=style_targets,
     )
     return stylize_together([request], config, network=network, device=device, on_step=on_step)[0]
 

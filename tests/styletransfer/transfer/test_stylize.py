@@ -98,17 +98,16 @@ def test_a_start_is_where_it_begins() -> None:
 def test_targets_computed_before_change_nothing(colours: str) -> None:
     config = tiny_config(colours=colours)
     plain = stylize(CONTENT, [STYLE, picture(30, 30)], config, network=NETWORK)
-    known = stylize(
-        CONTENT,
-        [STYLE, picture(30, 30)],
-        config,
-        network=NETWORK,
+    request = TransferRequest(
+        content=CONTENT,
+        styles=[STYLE, picture(30, 30)],
         content_targets=content_targets(CONTENT, config, network=NETWORK),
         style_targets=[
             style_targets(style, config, network=NETWORK, content=CONTENT)
             for style in (STYLE, picture(30, 30))
         ],
     )
+    [known] = stylize_together([request], config, network=NETWORK)
     np.testing.assert_array_equal(plain.picture, known.picture)
 
 
@@ -131,18 +130,14 @@ def test_targets_are_made_once_a_scale() -> None:
 def test_a_batch_gives_what_each_pair_gives_alone() -> None:
     config = tiny_config(start="noise", optimizer="adam")
     requests = [
-        TransferRequest(
-            content=picture(24, 32, seed=seed), styles=[picture(30, 20 + seed, seed=seed)], seed=seed
-        )
+        TransferRequest(content=picture(24, 32, seed=seed), styles=[picture(30, 20 + seed, seed=seed)])
         for seed in (3, 4, 5)
     ]
     steps: list[Progress] = []
     together = stylize_together(requests, config, network=NETWORK, on_step=steps.append)
     assert len(steps) == config.iterations
     for request, made in zip(requests, together, strict=True):
-        alone = stylize(
-            request.content, request.styles, dataclasses.replace(config, seed=request.seed), network=NETWORK
-        )
+        alone = stylize(request.content, request.styles, config, network=NETWORK)
         # the order of sums may differ; Adam makes steps of one size out of the smallest gradients
         assert np.abs(made.picture - alone.picture).mean() < 2e-3
         assert made.losses["total"] == pytest.approx(alone.losses["total"], rel=1e-2)
@@ -242,8 +237,9 @@ def test_a_network_that_is_not_finite_once_costs_one_step() -> None:
 def test_what_does_not_go_together_is_refused_in_one_line(
     changes: dict[str, object], arguments: dict[str, object], part: str
 ) -> None:
+    request = TransferRequest(content=CONTENT, styles=[STYLE], **arguments)  # type: ignore[arg-type]
     with pytest.raises(ConfigError, match=part) as refused:
-        stylize(CONTENT, STYLE, tiny_config(**changes), network=NETWORK, **arguments)  # type: ignore[arg-type]
+        stylize_together([request], tiny_config(**changes), network=NETWORK)
     assert "\n" not in str(refused.value)
 
 
