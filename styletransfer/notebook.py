@@ -19,7 +19,7 @@ from styletransfer.transfer import stylize as optimize
 from styletransfer.transfer.features import Network
 from styletransfer.transfer.stylize import Progress, Stylized
 
-Source = str | Path | Image.Image | np.ndarray
+PictureSource = str | Path | Image.Image | np.ndarray
 """A file, a Pillow image, or RGB (H, W, 3) as bytes or as floats in [0, 1]."""
 
 
@@ -67,11 +67,11 @@ class Result:
 
 
 def stylize(
-    content: Source,
-    styles: Source | Sequence[Source],
+    content: PictureSource,
+    styles: PictureSource | Sequence[PictureSource],
     *,
-    masks: Sequence[Source | None] | None = None,
-    start: Source = "content",
+    masks: Sequence[PictureSource | None] | None = None,
+    start: PictureSource = "content",
     config: StyleConfig | None = None,
     network: Network | None = None,
     device: torch.device | str = "cpu",
@@ -100,7 +100,7 @@ def stylize(
         )
     several = styles if isinstance(styles, Sequence) and not isinstance(styles, str) else [styles]
     photo, alpha = _read(content, long_side_px=config.size)
-    begin: Source | None = config.start_file() if isinstance(start, str | Path) else start
+    begin: PictureSource | None = config.start_file() if isinstance(start, str | Path) else start
     stylized = optimize.stylize(
         photo,
         [_on_white(style) for style in several],
@@ -114,7 +114,7 @@ def stylize(
     return Result(stylized=stylized, config=config, alpha=alpha)
 
 
-def _read(source: Source, *, long_side_px: int | None = None) -> tuple[np.ndarray, np.ndarray | None]:
+def _read(source: PictureSource, *, long_side_px: int | None = None) -> tuple[np.ndarray, np.ndarray | None]:
     """RGB, and alpha if the picture has it."""
     if isinstance(source, np.ndarray):
         return source, None
@@ -122,11 +122,11 @@ def _read(source: Source, *, long_side_px: int | None = None) -> tuple[np.ndarra
     return picture.rgb, picture.alpha
 
 
-def _on_white(source: Source) -> np.ndarray:
+def _on_white(source: PictureSource) -> np.ndarray:
     return source if isinstance(source, np.ndarray) else read_picture(_file(source)).on_white()
 
 
-def _grey(mask: Source) -> np.ndarray:
+def _grey(mask: PictureSource) -> np.ndarray:
     if isinstance(mask, np.ndarray):
         return mask
     return np.array(Image.fromarray(read_picture(_file(mask)).on_white()).convert("L"))
