@@ -1,15 +1,23 @@
-"""How many CPUs a worker is given, against counting by hand and against a search that tries everything."""
+"""How many workers fit and how many CPUs each gets, against counts by hand and an exhaustive search."""
 
 import itertools
 
 import pytest
 
-from common.cluster.placement import Resources, share_resources
+from common.cluster.placement import (
+    Resources,
+    free_memory_bytes,
+    most_cpus_per_worker,
+    share_resources,
+    workers_that_fit,
+)
 from common.errors import ConfigError
 
+CLUSTER: list[dict[str, float]] = [{"CPU": 4}, {"CPU": 16, "GPU": 2}, {"CPU": 16, "GPU": 2}]
 
-def fits(nodes: list[dict[str, float]], workers: int, cpus: int, gpus: int) -> bool:
-    """Whether some way to spread the workers over the nodes respects every node, by trying all of them."""
+
+def fits(nodes: list[dict[str, float]], workers: int, cpus: int, gpus: float) -> bool:
+    """Whether some distribution of the workers over the nodes respects every node, by trying all of them."""
     ways = itertools.product(range(workers + 1), repeat=len(nodes))
     return any(
         sum(way) == workers
@@ -19,6 +27,42 @@ def fits(nodes: list[dict[str, float]], workers: int, cpus: int, gpus: int) -> b
         )
         for way in ways
     )
+
+
+@pytest.mark.parametrize(
+    ("nodes", "per_worker", "fitting"),
+    [
+        (CLUSTER, {"CPU": 1}, 36),
+        (CLUSTER, {"CPU": 4, "GPU": 1}, 4),
+        (CLUSTER, {"CPU": 9, "GPU": 1}, 2),
+        (CLUSTER, {"CPU": 1, "GPU": 0.25}, 16),
+        (CLUSTER, {"CPU": 1, "GPU": 0}, 36),
+        ([{"CPU": 8, "GPU": 1}], {"GPU": 1 / 3}, 3),
+        ([{"CPU": 3}, {"CPU": 3}], {"CPU": 2}, 2),  # the spare CPUs are on different nodes
+        ([{"CPU": 8, "memory": 10.0}, {"CPU": 8, "memory": float("inf")}], {"CPU": 1, "memory": 3.0}, 11),
+        ([{"CPU": 0.5}, {}], {"CPU": 1}, 0),
+        ([], {"CPU": 1}, 0),
+    ],
+)
+def test_workers_that_fit_are_those_of_each_node(
+    nodes: list[dict[str, float]], per_worker: dict[str, float], fitting: int
+) -> None:
+    assert workers_that_fit(nodes, per_worker) == fitting
+
+
+@pytest.mark.parametrize("gpus", [0, 0.5, 1])
+@pytest.mark.parametrize("workers", [1, 2, 3, 5])
+@pytest.mark.parametrize("cpus", [*itertools.product([0, 1, 3, 8], repeat=2)])
+def test_the_most_cpus_are_those_with_which_a_placement_exists(
+    cpus: tuple[int, int], workers: int, gpus: float
+) -> None:
+    nodes: list[dict[str, float]] = [{"CPU": cpus[0], "GPU": 2.0}, {"CPU": cpus[1], "GPU": 1.0}]
+    possible = [each for each in range(1, 17) if fits(nodes, workers, each, gpus)]
+    assert most_cpus_per_worker(nodes, workers, gpus=gpus) == max(possible, default=0)
+
+
+def test_the_free_memory_of_this_machine_is_a_plausible_number() -> None:
+    assert 2**26 < free_memory_bytes() < 2**50
 
 
 @pytest.mark.parametrize("gpu", [False, True])
@@ -36,7 +80,7 @@ def test_a_worker_gets_the_most_cpus_that_can_be_placed(
             share_resources(nodes, workers, gpu)
 
 
-def test_gpus_are_taken_unasked_only_when_each_worker_gets_one() -> None:
+def test_without_a_flag_gpus_are_used_only_when_each_worker_gets_one() -> None:
     nodes: list[dict[str, float]] = [{"CPU": 8, "GPU": 2}]
     assert share_resources(nodes, 2, None) == Resources(workers=2, cpus=4, gpu=True)
     assert share_resources(nodes, 4, None) == Resources(workers=4, cpus=2, gpu=False)
@@ -50,7 +94,7 @@ def test_gpus_are_taken_unasked_only_when_each_worker_gets_one() -> None:
         (0, None, "--workers must be at least 1, not 0"),
     ],
 )
-def test_more_than_there_is_is_refused_in_one_line(workers: int, gpu: bool | None, message: str) -> None:
+def test_more_workers_than_fit_are_refused_in_one_line(workers: int, gpu: bool | None, message: str) -> None:
     with pytest.raises(ConfigError) as caught:
         share_resources([{"CPU": 2}], workers, gpu)
     assert str(caught.value).startswith(message) and "\n" not in str(caught.value)
