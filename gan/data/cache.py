@@ -4,13 +4,13 @@ import errno
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import filelock
 
-from common.errors import ConfigError, require
+from common.errors import ConfigError
 from gan.config import DataConfig
 from gan.data.array_store import open_store
 from gan.data.images import Images
@@ -40,12 +40,11 @@ def locked_cache(config: DataConfig, lock_name: str) -> Iterator[Path]:
             yield cache
 
 
-def keep_store(target: Path, lock_name: str, write: Callable[[Path], None]) -> Images:
-    """Make a store of what `write` puts into an empty folder; `target` is complete or absent at any time.
+@contextmanager
+def new_store(target: Path, lock_name: str) -> Iterator[Path]:
+    """An empty folder to write a store into; it becomes `target`, which is complete or absent at any time.
 
-    target: named by the images' fingerprint. The caller holds the lock.
-
-    Raises: ConfigError when the store cannot be read back.
+    target: named by the images' fingerprint. The caller holds the lock of that name.
     """
     cache = target.parent
     shutil.rmtree(target, ignore_errors=True)
@@ -53,7 +52,7 @@ def keep_store(target: Path, lock_name: str, write: Callable[[Path], None]) -> I
         shutil.rmtree(left_over, ignore_errors=True)
     partial = Path(tempfile.mkdtemp(dir=cache, prefix=f"{lock_name}.", suffix=".partial"))
     try:
-        write(partial)
+        yield partial
         try:
             partial.replace(target)
         except OSError:
@@ -62,9 +61,16 @@ def keep_store(target: Path, lock_name: str, write: Callable[[Path], None]) -> I
                 raise
     finally:
         shutil.rmtree(partial, ignore_errors=True)
+
+
+def open_new_store(target: Path) -> Images:
+    """The images of a store that was written just now.
+
+    Raises: ConfigError when it cannot be read back.
+    """
     images = open_store(target)
-    require(images is not None, f"--cache-dir {cache} does not keep what is written there; choose another")
-    assert images is not None
+    if images is None:
+        raise ConfigError(f"--cache-dir {target.parent} does not keep what is written there; choose another")
     return images
 
 

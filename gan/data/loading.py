@@ -11,7 +11,7 @@ from common.errors import require
 from common.storage.content_hash import digest_files
 from gan.config import DataConfig
 from gan.data.array_store import STORE_VERSION, open_store, write_store
-from gan.data.cache import keep_store, locked_cache
+from gan.data.cache import locked_cache, new_store, open_new_store
 from gan.data.images import Images
 from gan.data.sources import find_source
 
@@ -49,9 +49,9 @@ def load_images(config: DataConfig, *, on_progress: Callable[[DecodeProgress], N
                 if on_progress is not None:
                     on_progress(DecodeProgress(done, len(pictures.names), time.monotonic() - began))
 
-            images = keep_store(
-                target, lock_name, lambda folder: write_store(folder, pictures, config, on_batch)
-            )
+            with new_store(target, lock_name) as folder:
+                write_store(folder, pictures, config, on_batch)
+            images = open_new_store(target)
     _check_broken(config, images, target / "skipped.csv")
     return images
 

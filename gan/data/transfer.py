@@ -11,7 +11,7 @@ from common.errors import ConfigError, require
 from common.storage.folder import is_inside
 from gan.config import NAMED_SOURCES, DataConfig
 from gan.data.array_store import open_store
-from gan.data.cache import cache_folder, keep_store, locked_cache
+from gan.data.cache import cache_folder, locked_cache, new_store, open_new_store
 from gan.data.images import Images
 from gan.data.loading import load_images
 from gan.data.sources import find_source
@@ -51,14 +51,17 @@ def unpack(config: DataConfig, transfer: ImageTransfer) -> Images:
     """
     fingerprint = transfer.fingerprint
     require(is_inside(fingerprint), f"{fingerprint!r} is not a fingerprint of images")
-
-    def write(folder: Path) -> None:
-        for name, content in transfer.files.items():
-            require(is_inside(name), f"{name!r} is not a name of a file inside a folder")
-            content.tofile(folder / name)
-
+    for name in transfer.files:
+        require(is_inside(name), f"{name!r} is not a name of a file inside a folder")
     with locked_cache(config, fingerprint) as cache:
-        return open_store(cache / fingerprint) or keep_store(cache / fingerprint, fingerprint, write)
+        target = cache / fingerprint
+        kept = open_store(target)
+        if kept is not None:
+            return kept
+        with new_store(target, fingerprint) as folder:
+            for name, content in transfer.files.items():
+                content.tofile(folder / name)
+        return open_new_store(target)
 
 
 def find_kept(config: DataConfig, fingerprint: str) -> Images | None:
