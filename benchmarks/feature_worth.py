@@ -1,10 +1,10 @@
-"""What the shipped features are worth beside the same network at random weights: the figures of its card.
+"""The shipped features compared with the same network at random weights: the figures of its model card.
 
     python benchmarks/feature_worth.py CIFAR-10-FOLDER MNIST-ROOT ART-FOLDER
 
-A linear probe on CIFAR-10 and MNIST, and Gram-matrix style transfer (Gatys et al. 2016, at one size) of the
-art folder's first contents and styles, its style distance taken at layers that were not optimised and in a
-third network of other random weights. Prints one JSON object at the end.
+Accuracy of a linear probe on CIFAR-10 and MNIST, and Gram-matrix style transfer (Gatys et al. 2016, at one
+size) of the art folder's first contents and styles: its style distance at layers that were not optimised, and
+in a third network with other random weights. Prints one JSON object at the end.
 """
 
 import json
@@ -34,7 +34,7 @@ HELD_OUT_IMAGES = 5000
 
 
 def networks(natural: torch.Tensor) -> dict[str, FeatureNetwork]:
-    """The shipped network, and two at random weights with channels brought to mean 1 on natural pictures."""
+    """The shipped network, and two with random weights rescaled to channels of mean 1 on natural pictures."""
     found = {"compact-1": load_network("compact", weights="compact-1")}
     for name, seed in (("random", 0), ("judge", 7)):
         found[name] = load_network("compact", weights=f"random:{seed}")
@@ -60,20 +60,20 @@ def picture(path: Path) -> torch.Tensor:
 
 
 def grams(network: FeatureNetwork, image: torch.Tensor, taps: Iterable[str]) -> list[torch.Tensor]:
-    """Gram matrices (C, C) by tap, means over the places."""
+    """Gram matrices (C, C) by tap, means over the positions."""
     found = network(image, taps)
     flat = [found[tap].flatten(2)[0] for tap in taps]
     return [each @ each.T / each.shape[1] for each in flat]
 
 
 def distance(first: list[torch.Tensor], second: list[torch.Tensor]) -> torch.Tensor:
-    """Mean over taps of the squared difference over the second's square: 0 for the style itself."""
+    """Mean over taps of the squared difference relative to the second's square: 0 for the style itself."""
     parts = [(a - b).square().sum() / b.square().sum() for a, b in zip(first, second, strict=True)]
     return torch.stack(parts).mean()
 
 
 def stylized(network: FeatureNetwork, content: torch.Tensor, style: torch.Tensor) -> torch.Tensor:
-    """The content drawn in the style, by Adam on the pixels."""
+    """The content stylized, by Adam on the pixels."""
     with torch.no_grad():
         wanted = grams(network, style, STYLE_TAPS)
         kept = network(content, [CONTENT_TAP])[CONTENT_TAP]

@@ -1,10 +1,10 @@
-"""Which metric should a sweep minimize? Damages real pictures by degrees and asks every metric.
+"""Which metric should a sweep minimize? Damages real pictures by degrees and measures every metric.
 
     python benchmarks/metric_ranking.py [FOLDER]
 
 FOLDER: pictures in class folders (by default CIFAR-10 beside the checkout). For each damage and number of
-pictures: does the metric rise with every degree, and how many spreads over 5 draws is the smallest step?
-Writes docs/metrics.png and prints one JSON object at the end.
+pictures: does the metric rise with every degree, and how large is the smallest step, in standard deviations
+over 5 random samples of the pictures? Writes docs/metrics.png and prints one JSON object at the end.
 """
 
 import collections
@@ -21,7 +21,7 @@ from typing import TypeVar
 import damage
 import numpy as np
 import torch
-from ranking_figure import draw
+from ranking_figure import save_figure
 from rich.console import Console
 from rich.table import Table
 from training_course import COURSE_IMAGES, courses
@@ -60,12 +60,12 @@ SHOWN = ("fd", "fd, no root, last layer", "kid", "swd", "1 - recall", "1 - cover
 
 T = TypeVar("T")
 Values = dict[str, float]
-Draws = dict[tuple[str, str, int], list[Values]]
-"""By damage, degree and number of pictures: a draw each."""
+Samples = dict[tuple[str, str, int], list[Values]]
+"""By damage, degree and number of pictures: the values of each random sample."""
 
 
 class Judge:
-    """Every metric at once, on features that were computed once, with the seconds each took."""
+    """All metrics, on features that are computed once, with the seconds each takes."""
 
     def __init__(self, images: Images, embedder: CompactEmbedder) -> None:
         labels = torch.from_numpy(np.array(images.train_labels))
@@ -80,10 +80,10 @@ class Judge:
         self._kernels, self._near = kernel_set(self._held_out[:2000]), neighbourhood(self._held_out[:2000])
         self._swd = list(self._projections(images.held_out[:SWD_IMAGES]))
         self.seconds: collections.Counter[str] = collections.Counter()
-        self.asked: collections.Counter[str] = collections.Counter()
+        self.calls: collections.Counter[str] = collections.Counter()
 
     def _forms(self, features: torch.Tensor) -> dict[str, torch.Tensor]:
-        """What a Fréchet distance could be taken of: as it is, without the root, and so on."""
+        """Variants of the features for the Fréchet distance: as shipped, without the root, and so on."""
         means = features.square()
         return {
             "fd": features,
@@ -98,7 +98,7 @@ class Judge:
         return sliced_wasserstein.sorted_projections(pictures, seed=0, device=torch.device("cpu"))
 
     def judge(self, features: torch.Tensor, pictures: np.ndarray) -> Values:
-        """All values of one set; the sliced distance only of 1000 pictures, it takes seconds for more."""
+        """All values of one set; the sliced distance only for 1000 pictures, since more take seconds."""
         values = {
             name: self._timed(name, functools.partial(self._frechet, self._references[name], form))
             for name, form in self._forms(features).items()
@@ -131,22 +131,22 @@ class Judge:
         began = time.perf_counter()
         value = measure()
         self.seconds[name] += time.perf_counter() - began
-        self.asked[name] += 1
+        self.calls[name] += 1
         return value
 
 
-def judged(images: Images, judge: Judge, embedder: CompactEmbedder, console: Console) -> Draws:
-    """Values of every damage, degree, number and draw."""
-    draws: Draws = collections.defaultdict(list)
+def judged(images: Images, judge: Judge, embedder: CompactEmbedder, console: Console) -> Samples:
+    """Values of every damage, degree, number and random sample."""
+    samples: Samples = collections.defaultdict(list)
     labels = np.array(images.train_labels)
     for seed in range(SEEDS):
         order = np.random.default_rng(seed).permutation(len(images.train))
         largest = order[: max(COUNTS)]
-        console.print(f"draw {seed + 1} of {SEEDS}", highlight=False)
+        console.print(f"sample {seed + 1} of {SEEDS}", highlight=False)
 
         def note(name: str, degree: str, features: torch.Tensor, pictures: np.ndarray) -> None:
             for count in COUNTS:
-                draws[name, degree, count].append(judge.judge(features[:count], pictures[:count]))
+                samples[name, degree, count].append(judge.judge(features[:count], pictures[:count]))
 
         clean = judge.train[torch.from_numpy(largest)]
         note("none", "", clean, images.train[largest])
@@ -161,14 +161,14 @@ def judged(images: Images, judge: Judge, embedder: CompactEmbedder, console: Con
             for count in COUNTS:
                 places = damage.repeated(order, share, count)
                 found = judge.judge(judge.train[torch.from_numpy(places)], images.train[places])
-                draws["different pictures", f"{share:.0%}", count].append(found)
-    return draws
+                samples["different pictures", f"{share:.0%}", count].append(found)
+    return samples
 
 
-def smallest_step(draws: Draws, damage_name: str, count: int, metric: str) -> float:
-    """The smallest step between degrees, the undamaged first, in spreads (standard deviations) over draws."""
-    degrees = [key[1] for key in draws if key[0] == damage_name and key[2] == count]
-    sets = [draws["none", "", count], *(draws[damage_name, degree, count] for degree in degrees)]
+def smallest_step(samples: Samples, damage_name: str, count: int, metric: str) -> float:
+    """The smallest step between degrees, the undamaged first, in standard deviations over samples."""
+    degrees = [key[1] for key in samples if key[0] == damage_name and key[2] == count]
+    sets = [samples["none", "", count], *(samples[damage_name, degree, count] for degree in degrees)]
     values = [np.array([each[metric] for each in found]) for found in sets]
     steps = [
         (after.mean() - before.mean()) / max(before.std(ddof=1), after.std(ddof=1), 1e-12)
@@ -177,18 +177,18 @@ def smallest_step(draws: Draws, damage_name: str, count: int, metric: str) -> fl
     return float(min(steps))
 
 
-def table(draws: Draws, count: int) -> Table:
-    """Smallest steps in spreads: a row a metric, a column a damage; negative where it does not rise."""
-    names = list(dict.fromkeys(name for name, _, _ in draws if name != "none"))
-    shown = Table("smallest step in spreads", *names, title=f"{count} pictures", box=None)
+def table(samples: Samples, count: int) -> Table:
+    """Smallest steps in standard deviations: a row a metric, a column a damage; negative where it falls."""
+    names = list(dict.fromkeys(name for name, _, _ in samples if name != "none"))
+    shown = Table("smallest step in standard deviations", *names, title=f"{count} pictures", box=None)
     for metric in METRICS:
         if metric != "swd" or count == SWD_IMAGES:
-            shown.add_row(metric, *(f"{smallest_step(draws, name, count, metric):.1f}" for name in names))
+            shown.add_row(metric, *(f"{smallest_step(samples, name, count, metric):.1f}" for name in names))
     return shown
 
 
 def unpacked(source: Path) -> Path:
-    """The folder of class folders; an archive is unpacked beside the cache once."""
+    """The folder of class folders; an archive is unpacked into the cache once."""
     archive = source / "train.tar.xz"
     if not archive.exists():
         return source
@@ -201,7 +201,7 @@ def unpacked(source: Path) -> Path:
     )
 
 
-def _seen(embedder: CompactEmbedder, pictures: np.ndarray) -> tuple[torch.Tensor, np.ndarray]:
+def _judge_input(embedder: CompactEmbedder, pictures: np.ndarray) -> tuple[torch.Tensor, np.ndarray]:
     return embed_all(embedder, pictures[:SWD_IMAGES]), pictures[:SWD_IMAGES]
 
 
@@ -223,24 +223,24 @@ def main() -> None:
     began = time.perf_counter()
     embedder.embed(torch.from_numpy(np.array(images.train[: max(COUNTS)])))
     embedding_s = time.perf_counter() - began
-    draws = judged(images, judge, embedder, console)
-    costs = {name: seconds / judge.asked[name] for name, seconds in judge.seconds.items()}
-    runs = [[judge.judge(*_seen(embedder, each)) for each in run] for run in courses(config, images)]
+    samples = judged(images, judge, embedder, console)
+    costs = {name: seconds / judge.calls[name] for name, seconds in judge.seconds.items()}
+    runs = [[judge.judge(*_judge_input(embedder, each)) for each in run] for run in courses(config, images)]
     for seen, points in zip(COURSE_IMAGES, zip(*runs, strict=True), strict=True):
-        draws[COURSE, f"{seen // 1024}k", SWD_IMAGES] = list(points)
-    damages = {key: found for key, found in draws.items() if key[0] != COURSE}
+        samples[COURSE, f"{seen // 1024}k", SWD_IMAGES] = list(points)
+    damages = {key: found for key, found in samples.items() if key[0] != COURSE}
     for count in COUNTS:
         console.print(table(damages, count))
     for metric in METRICS:
         console.print(f"{metric} falls in {falls(runs, metric)} steps of training", highlight=False)
-    draw(draws, SHOWN, count=SWD_IMAGES, path=ROOT / "docs" / "metrics.png")
+    save_figure(samples, SHOWN, count=SWD_IMAGES, path=ROOT / "docs" / "metrics.png")
     names = list(dict.fromkeys(name for name, _, _ in damages if name != "none"))
     figures = {
         "embed_5000_s": round(embedding_s, 2),
         "seconds_each": {name: round(seconds, 3) for name, seconds in costs.items()},
         "smallest_steps": {
             str(count): {
-                metric: {name: round(smallest_step(draws, name, count, metric), 1) for name in names}
+                metric: {name: round(smallest_step(samples, name, count, metric), 1) for name in names}
                 for metric in METRICS
                 if metric != "swd" or count == SWD_IMAGES
             }
@@ -249,7 +249,7 @@ def main() -> None:
         "means": {
             metric: {
                 f"{name} {degree}".strip(): round(float(np.mean([each[metric] for each in found])), 4)
-                for (name, degree, count), found in draws.items()
+                for (name, degree, count), found in samples.items()
                 if count == 1000
             }
             for metric in METRICS

@@ -1,4 +1,4 @@
-"""The experiment's figure: every metric over every damage, real against real as the line to beat."""
+"""The figure of `metric_ranking`: every metric over every damage, with the noise floor as a grey band."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -12,27 +12,29 @@ import numpy as np
 from matplotlib.ticker import NullFormatter
 
 
-def draw(
-    draws: Mapping[tuple[str, str, int], list[dict[str, float]]],
+def save_figure(
+    samples: Mapping[tuple[str, str, int], list[dict[str, float]]],
     metrics: Sequence[str],
     *,
     count: int,
     path: Path,
 ) -> None:
-    """A row a metric, a column a damage; the mean over draws, its spread as a band; grey: undamaged."""
-    names = list(dict.fromkeys(name for name, _, number in draws if number == count and name != "none"))
+    """A row a metric, a column a damage; mean and standard deviation over samples; grey: undamaged."""
+    names = list(dict.fromkeys(name for name, _, number in samples if number == count and name != "none"))
     figure, axes = plt.subplots(
         len(metrics), len(names), figsize=(2.3 * len(names), 1.35 * len(metrics)), sharex="col", squeeze=False
     )
     for row, metric in zip(axes, metrics, strict=True):
-        clean = np.array([each[metric] for each in draws["none", "", count]])
+        clean = np.array([each[metric] for each in samples["none", "", count]])
         for axis, name in zip(row, names, strict=True):
-            degrees = [degree for what, degree, number in draws if what == name and number == count]
-            values = [np.array([each[metric] for each in draws[name, degree, count]]) for degree in degrees]
-            means, spreads = (np.array([function(each) for each in values]) for function in (np.mean, np.std))
+            degrees = [degree for what, degree, number in samples if what == name and number == count]
+            values = [np.array([each[metric] for each in samples[name, degree, count]]) for degree in degrees]
+            means, deviations = (
+                np.array([function(each) for each in values]) for function in (np.mean, np.std)
+            )
             axis.axhspan(clean.mean() - clean.std(), clean.mean() + clean.std(), color="0.8", lw=0)
             axis.axhline(clean.mean(), color="0.5", lw=0.8)
-            axis.fill_between(range(len(degrees)), means - spreads, means + spreads, alpha=0.3, lw=0)
+            axis.fill_between(range(len(degrees)), means - deviations, means + deviations, alpha=0.3, lw=0)
             axis.plot(range(len(degrees)), means, marker="o", ms=3)
             if min(means.min(), clean.mean()) > 0 and means.max() > 20 * clean.mean():
                 axis.set_yscale("log")

@@ -1,4 +1,4 @@
-"""Pictures of generators at points of their training, kept so that a second look needs no training."""
+"""Samples of generators at points of their training, kept so that a second measurement needs no training."""
 
 from collections.abc import Iterator
 
@@ -12,11 +12,11 @@ from gan.training.run import GanRun
 COURSE_IMAGES = (4_096, 8_192, 16_384, 32_768, 65_536, 131_072)
 RUNS = ((0, 2e-4), (1, 2e-4), (2, 5e-4))
 """Seed and learning rate of both players."""
-_PICTURES = 2000
+_SAMPLES = 2000
 
 
 def courses(data: DataConfig, images: Images) -> Iterator[list[np.ndarray]]:
-    """A list for each run: pictures uint8 (2000, H, W, C) at each point, the earliest first."""
+    """A list for each run: samples uint8 (2000, H, W, C) at each point, the earliest first."""
     for seed, rate in RUNS:
         kept = cache_folder(data) / f"course-{images.fingerprint}-{seed}-{rate:g}.npy"
         if not kept.exists():
@@ -39,4 +39,4 @@ def _course(data: DataConfig, images: Images, seed: int, rate: float) -> Iterato
     while not run.is_finished:
         run.tick()
         if run.images_seen in COURSE_IMAGES:
-            yield run.pictures(_PICTURES)
+            yield run.samples(_SAMPLES)

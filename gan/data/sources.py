@@ -28,6 +28,11 @@ def find_source(config: DataConfig, cache: Path) -> Source:
             return cifar10_source(config, root)
         case "celeba":
             return celeba_source(config, root)
+        case _:
+            return _path_source(config)
+
+
+def _path_source(config: DataConfig) -> Source:
     path = Path(config.source).expanduser().absolute()
     try:
         is_there, reason = path.exists(), "does not exist"
