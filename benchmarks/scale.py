@@ -1,11 +1,11 @@
-"""What one head carries: a sweep of many trials whose ticks do nothing, over many gangs that are not there.
+"""Cost of the driver: a sweep of many trials whose ticks do nothing, on many simulated worker groups.
 
-    python benchmarks/scale.py [--trials 1000] [--gangs 64]
+    python benchmarks/scale.py [--trials 1000] [--groups 64]
 
-Everything is real, Tune, Optuna, the pool, the trials' actors, the tables, but the workers: one process
-answers for all gangs at once. What is left is what the driver itself costs. Prints one JSON object at the
-end: seconds a trial and a tick on the clock (a few cores have all trials' actors to run, too), the driver's
-seconds of CPU for a trial and a tick in each quarter of the trials, and its memory after each.
+Tune, Optuna, the pool, the trials' actors and the tables are real; only the workers are simulated: one
+process answers for all groups. What is left is the cost of the driver itself. Prints one JSON object at the
+end: wall-clock seconds per trial and per tick (all trials' actors share a few cores), the driver's seconds of
+CPU per trial and per tick in each quarter of the trials, and its memory after each quarter.
 """
 
 import asyncio
@@ -32,8 +32,8 @@ from tune.driver.plan import SweepPlan
 from tune.records.sweep_folder import SweepFolder
 from tune.records.trial_records import Trial
 from tune.space.space import default_space
-from tune.worker_groups.launcher import GangConfig, Gangs
-from tune.worker_groups.messages import Command, Outcome
+from tune.worker_groups.launcher import WorkerGroupConfig, WorkerGroups, group_name
+from tune.worker_groups.messages import CommandResult, WorkerCommand
 from tune.worker_groups.pool import Pool
 
 TICKS, TICK_IMAGES = 4, 64
@@ -44,23 +44,23 @@ class Arguments:
     """How much is measured."""
 
     trials: int = 1000
-    gangs: int = 64
+    groups: int = 64
 
 
 class EmptyWorkers:
-    """Answers for the workers of all gangs, of one rank each, without training anything."""
+    """Answers for the workers of all groups, of one rank each, without training anything."""
 
     def __init__(self, pool: Any, names: list[str], metric: str) -> None:
         self._pool, self._names, self._metric = pool, names, metric
 
     async def work(self) -> None:
-        """Obey the pool until it says stop."""
+        """Execute the commands of the pool until it says stop."""
         await asyncio.gather(*(self._serve(name) for name in self._names))
 
     async def _serve(self, name: str) -> None:
-        images, outcome = 0, None
+        images, result = 0, None
         while True:
-            command: Command = await self._pool.exchange.remote(name, "only", 0, 1, outcome)
+            command: WorkerCommand = await self._pool.report_and_wait.remote(name, "only", 0, 1, result)
             if command.kind == "stop":
                 return
             value: Any = None
@@ -71,14 +71,14 @@ class EmptyWorkers:
                 value = {"images_seen": float(images), self._metric: 1000.0 / images, "tick_s": 0.001}
             else:
                 value = np.array([images], dtype=np.int64).view(np.uint8)
-            outcome = Outcome(value=value)
+            result = CommandResult(value=value)
 
 
-class EmptyGangs(Gangs):
-    """Gangs without Ray Train runs behind them."""
+class EmptyWorkerGroups(WorkerGroups):
+    """Worker groups without Ray Train runs."""
 
-    def __init__(self, config: GangConfig) -> None:
-        names = [f"gang-{index}" for index in range(config.capacity.gangs)]
+    def __init__(self, config: WorkerGroupConfig) -> None:
+        names = [group_name(index) for index in range(config.capacity.groups)]
         self.pool = ray.remote(Pool).options(num_cpus=0, max_concurrency=100_000).remote(names)
         workers = ray.remote(EmptyWorkers).options(num_cpus=0)
         self._workers = workers.remote(self.pool, names, config.base.evaluation.key())
@@ -87,16 +87,16 @@ class EmptyGangs(Gangs):
         self._count = len(names)
 
     def count(self) -> int:
-        """As many as were asked for."""
+        """The number that was asked for."""
         return self._count
 
     def why_all_are_lost(self) -> str | None:
-        """They never are."""
+        """None: they are never lost."""
         return None
 
 
-class Watch:
-    """Notes, as trials end, when and how much memory the driver has."""
+class DriverMonitor:
+    """Records time, CPU and memory of the driver as trials end."""
 
     def __init__(self, log: Path, trials: int) -> None:
         self._log, self._trials = log, trials
@@ -109,7 +109,7 @@ class Watch:
         self._thread.start()
 
     def stop(self) -> None:
-        """No more is to come."""
+        """End the recording."""
         self._is_over.set()
         self._thread.join()
 
@@ -126,7 +126,7 @@ class Watch:
                 self.last_at = now
 
     def _count_ended(self) -> int:
-        """Trials that have ended, from what the log has more than at the last look: the cost is the same."""
+        """Number of ended trials; reads only what the log has gained, so that the cost does not grow."""
         if self._log.exists():
             with self._log.open("rb") as file:
                 file.seek(self._read)
@@ -136,8 +136,8 @@ class Watch:
         return self._ended
 
 
-def run(arguments: Arguments, storage: str) -> tuple[dict[int, Trial], Watch]:
-    """The sweep."""
+def run(arguments: Arguments, storage: str) -> tuple[dict[int, Trial], DriverMonitor]:
+    """Run the sweep."""
     gan = GanConfig(
         data=DataConfig(resolution=16, max_images=300, held_out=60),
         network=NetworkConfig(width=4, latent_size=8),
@@ -152,19 +152,19 @@ def run(arguments: Arguments, storage: str) -> tuple[dict[int, Trial], Watch]:
     )
     space = default_space()
     plan = SweepPlan(config=config, space=space, folder=SweepFolder(storage, "empty"))
-    watch = Watch(Path(storage, "empty", "events.jsonl"), arguments.trials)
+    monitor = DriverMonitor(Path(storage, "empty", "events.jsonl"), arguments.trials)
     try:
         with (
-            mock.patch.object(sweep, "Gangs", EmptyGangs),
-            mock.patch.object(sweep, "local_nodes", lambda: [{"CPU": float(arguments.gangs)}]),
+            mock.patch.object(sweep, "WorkerGroups", EmptyWorkerGroups),
+            mock.patch.object(sweep, "local_nodes", lambda: [{"CPU": float(arguments.groups)}]),
             mock.patch.object(
                 artifacts, "export_best", lambda *args, **settings: None
             ),  # nothing was trained
         ):
             trials = sweep.run_sweep(plan, SweepView(Console(quiet=True), space, "swd", arguments.trials))
     finally:
-        watch.stop()
-    return trials, watch
+        monitor.stop()
+    return trials, monitor
 
 
 def _memory_mib() -> float:
@@ -178,24 +178,24 @@ def main() -> None:
     """Measure and print."""
     arguments = tyro.cli(Arguments, description=__doc__)
     with tempfile.TemporaryDirectory() as storage:
-        trials, watch = run(arguments, storage)
-    seconds = watch.last_at - watch.first_at
+        trials, monitor = run(arguments, storage)
+    seconds = monitor.last_at - monitor.first_at
     cpu_s = {
-        later: (watch.cpu_s[later] - watch.cpu_s[earlier]) / (later - earlier)
-        for earlier, later in itertools.pairwise(watch.cpu_s)
+        later: (monitor.cpu_s[later] - monitor.cpu_s[earlier]) / (later - earlier)
+        for earlier, later in itertools.pairwise(monitor.cpu_s)
     }
     print(
         json.dumps(
             {
                 "trials": len(trials),
                 "completed": sum(trial.state == "completed" for trial in trials.values()),
-                "gangs": arguments.gangs,
+                "groups": arguments.groups,
                 "seconds": round(seconds, 1),
                 "trial_s": round(seconds / len(trials), 4),
                 "tick_s": round(seconds / len(trials) / TICKS, 4),
                 "driver_cpu_s_a_trial": {count: round(each, 4) for count, each in cpu_s.items()},
                 "driver_cpu_s_a_tick": {count: round(each / TICKS, 4) for count, each in cpu_s.items()},
-                "driver_mib": {count: round(mib) for count, mib in watch.memory_mib.items()},
+                "driver_mib": {count: round(mib) for count, mib in monitor.memory_mib.items()},
             }
         )
     )

@@ -1,9 +1,9 @@
-"""Seconds between two trials: warm gangs against Ray's pattern, `TorchTrainer` inside a Tune function.
+"""Seconds between two trials: warm worker groups against Ray's pattern, `TorchTrainer` in a Tune function.
 
 Both train the same tiny GAN for the same images with two workers a trial, in one run on one Ray. Prints the
-figures and, as its last line, one JSON object: `gang_turnover_s`, the median over the trials after the first
-of last tick of a trial to first training step of the next in the same gang; `nested_train_s`, the median
-time from the start of a trial to its first training step in the nested pattern; and their ratio.
+figures and, as its last line, one JSON object: `warm_turnover_s`, the median time from the last tick of a
+trial to the first training step of the next one in the same worker group; `nested_train_s`, the median time
+from the start of a trial to its first training step in the nested pattern; and their ratio.
 """
 
 import dataclasses
@@ -43,7 +43,7 @@ class Arguments:
     """How much is measured."""
 
     trials: int = 31
-    """Trials on warm gangs, under ASHA."""
+    """Trials on warm worker groups, under ASHA."""
     nested: int = 4
     """Trials of the nested pattern; each takes many seconds."""
 
@@ -60,11 +60,11 @@ def tiny_gan() -> GanConfig:
     )
 
 
-def measure_gangs(trials: int, storage: str) -> list[float]:
-    """Turnovers in seconds of a sweep under ASHA, as its workers saw them."""
+def measure_warm(trials: int, storage: str) -> list[float]:
+    """Turnovers of a sweep under ASHA in seconds, as its workers measured them."""
     config = SweepConfig(
         gan=tiny_gan(),
-        name="gangs",
+        name="warm",
         storage=storage,
         trials=trials,
         workers_per_trial=WORKERS,
@@ -72,16 +72,16 @@ def measure_gangs(trials: int, storage: str) -> list[float]:
         grace_ticks=1,
         search="random",
     )
-    folder = SweepFolder(config.storage, "gangs")
+    folder = SweepFolder(config.storage, "warm")
     space = default_space()
     plan = SweepPlan(config=config, space=space, folder=folder)
     run_sweep(plan, SweepView(Console(), space, "swd", trials))
-    history = pd.read_parquet(Path(storage) / "gangs" / "history.parquet")
+    history = pd.read_parquet(Path(storage) / "warm" / "history.parquet")
     return [float(value) for value in history["turnover_s"].dropna()]
 
 
 def train_nested(setup: dict[str, Any]) -> None:
-    """The worker loop of the nested pattern: build, note when the first step begins, train, report."""
+    """The worker loop of the nested pattern: build, record when the first step starts, train, report."""
     context = ray.train.get_context()
     run = GanRun(
         GanConfig.from_dict(setup["gan"]),
@@ -130,15 +130,17 @@ def main() -> None:
     """Measure both and print the comparison."""
     arguments = tyro.cli(Arguments)
     with tempfile.TemporaryDirectory() as storage:
-        turnovers = measure_gangs(arguments.trials, storage)
+        turnovers = measure_warm(arguments.trials, storage)
         nested = measure_nested(arguments.nested, storage)
-    gang_s, nested_s = statistics.median(turnovers), statistics.median(nested)
-    print(f"warm gangs: median {gang_s:.3f} s, worst {max(turnovers):.3f} s over {len(turnovers)} turnovers")
+    warm_s, nested_s = statistics.median(turnovers), statistics.median(nested)
+    print(
+        f"warm worker groups: median {warm_s:.3f} s, worst {max(turnovers):.3f} s, {len(turnovers)} turnovers"
+    )
     print(f"TorchTrainer in a Tune function: median {nested_s:.1f} s over {len(nested)} trials")
     figures = {
-        "gang_turnover_s": round(gang_s, 4),
+        "warm_turnover_s": round(warm_s, 4),
         "nested_train_s": round(nested_s, 2),
-        "nested_over_gang": round(nested_s / gang_s, 1),
+        "nested_over_warm": round(nested_s / warm_s, 1),
         "turnovers": len(turnovers),
     }
     print(json.dumps(figures))

@@ -1,4 +1,4 @@
-"""`python -m tune`: sweep, resume, best. Only this file exits."""
+"""`python -m tune`: runs the commands sweep, resume and best."""
 
 import dataclasses
 import re
@@ -16,7 +16,7 @@ from common.cli.signals import Interrupted
 from common.errors import require
 from common.storage.atomic import WriteError
 from gan.config_file import with_absolute_paths
-from tune.commands import PROG, Best, Command, Resume, Sweep, parse_command
+from tune.commands import PROG, Best, Resume, Sweep, TuneCommand, parse_command
 from tune.config import SweepConfig
 
 if TYPE_CHECKING:
@@ -25,15 +25,15 @@ if TYPE_CHECKING:
 
 
 def main(args: Sequence[str] | None = None) -> int:
-    """Obey a command line; returns the exit code.
+    """Run a command line; returns the exit code.
 
-    0 done, 1 the sweep could not go on, 2 the command is wrong, 130 and 143 stopped by a signal.
+    0 done, 1 the sweep could not continue, 2 the command is wrong, 130 and 143 stopped by a signal.
     """
     words = sys.argv[1:] if args is None else args
-    return run_command(PROG, lambda: _obey(parse_command(words), Console()))
+    return run_command(PROG, lambda: _execute(parse_command(words), Console()))
 
 
-def _obey(command: Command, console: Console) -> int:
+def _execute(command: TuneCommand, console: Console) -> int:
     if isinstance(command, Sweep):
         return _sweep(command, console)
     if isinstance(command, Resume):
@@ -42,7 +42,7 @@ def _obey(command: Command, console: Console) -> int:
 
 
 def _sweep(command: Sweep, console: Console) -> int:
-    # imported here and below: torch and Ray take seconds, a wrong flag is answered before
+    # imported here and below: torch and Ray take seconds, and a wrong flag is reported before
     from tune.space.space import check_accepts, default_space
     from tune.space.toml import load_space, to_toml
 
@@ -52,10 +52,6 @@ def _sweep(command: Sweep, console: Console) -> int:
         console.print(to_toml(space), markup=False, highlight=False, soft_wrap=True)
         return 0
     check_accepts(space, config.gan, config.worker_counts())
-    outside = [path for path in space if path.startswith("data.")]
-    require(
-        not outside, f"--space searches {', '.join(outside)}, but all trials share one data set; leave it out"
-    )
 
     from tune.driver.plan import SweepPlan
     from tune.records.sweep_folder import SweepFolder
@@ -63,7 +59,8 @@ def _sweep(command: Sweep, console: Console) -> int:
     folder = SweepFolder(config.storage, config.name or _default_name(config.gan.data.source))
     resume = _resume_command(folder, config)
     require(
-        not folder.exists(), f"{folder.location} holds a sweep already; choose another --name, or {resume}"
+        not folder.exists(),
+        f"{folder.location} already holds a sweep; choose another --name, or run {resume}",
     )
     return _run(SweepPlan(config=config, space=space, folder=folder), console)
 
@@ -79,11 +76,11 @@ def _resume(command: Resume, console: Console) -> int:
     known = collect(read_events(folder.location))
     require(
         config.trials >= len(known),
-        f"--trials {command.trials} is fewer than the {len(known)} that there are; try --trials +10",
+        f"--trials {command.trials} is fewer than the {len(known)} trials of the sweep; try --trials +10",
     )
     if len(known) >= config.trials and not any(trial.is_unfinished() for trial in known.values()):
         more = f"{_resume_command(folder, config)} --trials +10"
-        say(console, f"all {len(known)} trials are finished; for more: {more}")
+        say(console, f"all {len(known)} trials are finished; to add more, run {more}")
         return 0
     return _run(SweepPlan(config=config, space=folder.space(config), folder=folder, is_resumed=True), console)
 
@@ -100,16 +97,16 @@ def _run(plan: "SweepPlan", console: Console) -> int:
     except Interrupted as interrupted:
         say(
             console,
-            f"{interrupted}; everything is saved: go on with {_resume_command(plan.folder, plan.config)}",
+            f"{interrupted}; everything is saved: resume with {_resume_command(plan.folder, plan.config)}",
         )
         return interrupted.exit_code
     except (SweepError, WriteError) as error:
-        print(f"{PROG}: {error}; go on with {_resume_command(plan.folder, plan.config)}", file=sys.stderr)
+        print(f"{PROG}: {error}; resume with {_resume_command(plan.folder, plan.config)}", file=sys.stderr)
         return 1
     view.finish(trials)
     say(console, f"results: {plan.folder.location}")
     if sum(not trial.is_unfinished() for trial in trials.values()) < plan.config.trials:
-        say(console, f"the time is up; go on with {_resume_command(plan.folder, plan.config)}")
+        say(console, f"the time budget is used up; resume with {_resume_command(plan.folder, plan.config)}")
     return 0
 
 

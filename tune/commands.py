@@ -1,6 +1,6 @@
-"""The commands of `python -m tune` and their flags; what they do lives in `sweep`, `best` and `__main__`.
+"""The commands of `python -m tune` and their flags.
 
-Light to import, so that a wrong flag is answered before torch and Ray are loaded.
+Imports neither torch nor Ray, so that a wrong flag is reported at once.
 """
 
 import argparse
@@ -26,27 +26,27 @@ Directory = Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="DIR")]
 class Sweep:
     """Search the settings of a GAN with Optuna, each trial trained by warm Ray Train workers.
 
-    Everything lies in <storage>/<name>: sweep.json, trials.csv and trials.parquet (a row a trial),
-    history.parquet (a row a tick), study.journal (for optuna-dashboard), best/ (generator, config, grid).
+    Results are in <storage>/<name>: sweep.json, trials.csv and trials.parquet (a row per trial),
+    history.parquet (a row per tick), study.journal (for optuna-dashboard), best/ (generator, config, grid).
     """
 
     sweep: Annotated[SweepConfig, tyro.conf.OmitArgPrefixes] = dataclasses.field(default_factory=SweepConfig)
     config: str | None = None
-    """JSON file of the base settings that a run or a sweep saved; flags given beside it come before it."""
+    """JSON file of base settings that a run or a sweep saved; flags override its values."""
     print_space: tyro.conf.FlagCreatePairsOff[bool] = False
-    """Print the search space as TOML, ready to change and to give back by --space, and stop."""
+    """Print the search space as TOML, which can be edited and passed to --space, and exit."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Resume:
-    """Go on with a sweep that was stopped or killed, or give a finished one more trials."""
+    """Resume a sweep that was stopped or killed, or add trials to a finished one."""
 
     directory: Directory
     """Folder of the sweep, a path or a URL."""
     trials: str | None = None
     """Trials in all, or more of them as +20; default: as before."""
     address: str | None = dataclasses.field(default_factory=cluster_of_this_job)
-    """Address of a running Ray cluster (host:port, or auto on its machines); default: in a job that cluster,
+    """Address of a running Ray cluster (host:port, or auto on its nodes); default: in a job that cluster,
     else Ray is started here."""
     concurrent: int | None = None
     """Trials that train at the same time; default: as before."""
@@ -60,7 +60,7 @@ class Resume:
         )
 
     def changed(self, config: SweepConfig) -> SweepConfig:
-        """The sweep's settings with what this command changes."""
+        """The sweep's settings with the changes of this command."""
         trials = config.trials
         if self.trials is not None:
             trials = int(self.trials) + (config.trials if self.trials.startswith("+") else 0)
@@ -83,19 +83,19 @@ class Best:
     """File to write."""
 
 
-Command = Sweep | Resume | Best
+TuneCommand = Sweep | Resume | Best
 
 
-def parse_command(args: Sequence[str]) -> Command:
-    """The command that `args` spell; `--help` prints and raises SystemExit(0).
+def parse_command(args: Sequence[str]) -> TuneCommand:
+    """Parse a command line; `--help` prints and raises SystemExit(0).
 
-    Raises: ConfigError, one line, when they spell none.
+    Raises: ConfigError, one line, when it is wrong.
     """
     base = Sweep(sweep=SweepConfig(gan=_base_config(args)))
     sweep = tyro.conf.subcommand("sweep", default=base, description="Search the settings of a GAN.")
-    resume = tyro.conf.subcommand("resume", description="Go on with a sweep, or give it more trials.")
+    resume = tyro.conf.subcommand("resume", description="Resume a sweep, or add trials to it.")
     best = tyro.conf.subcommand("best", description="Export the settings of the best trial.")
-    command: Command = parse(
+    command: TuneCommand = parse(
         Annotated[Sweep, sweep] | Annotated[Resume, resume] | Annotated[Best, best],
         args,
         prog=PROG,

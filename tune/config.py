@@ -1,9 +1,9 @@
-"""The configuration of a sweep, and the rules that its settings must keep."""
+"""The configuration of a sweep and its rules."""
 
 import dataclasses
 import re
 from collections.abc import Sequence
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
@@ -11,8 +11,14 @@ from common.cli.parsing import cluster_of_this_job
 from common.errors import require, require_no_password
 from common.settings import Settings
 from gan.config import GanConfig
+from tune.search.samplers import SAMPLERS
 
-Search = Literal["tpe", "gp", "random"]
+# mypy cannot read a Literal that is computed
+if TYPE_CHECKING:
+    Search = str
+else:
+    Search = Literal[*SAMPLERS.names]
+
 Scheduler = Literal["asha", "median", "pbt", "none"]
 
 _UNIT_SECONDS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
@@ -20,48 +26,47 @@ _UNIT_SECONDS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class SweepConfig(Settings):
-    """One sweep, completely, but for its search space."""
+    """Everything that decides a sweep, except its search space."""
 
     gan: Annotated[GanConfig, tyro.conf.OmitArgPrefixes] = dataclasses.field(default_factory=GanConfig)
     name: str | None = None
     """Name of the sweep and of its folder; default: the data's name and the date."""
     storage: str = "runs"
-    """Folder or URL (s3://bucket/path) in which the sweep's folder lies."""
+    """Folder or URL (s3://bucket/path) in which the sweep's folder is created."""
     address: str | None = dataclasses.field(default_factory=cluster_of_this_job)
-    """Address of a running Ray cluster (host:port, or auto on its machines); default: in a job that cluster,
+    """Address of a running Ray cluster (host:port, or auto on its nodes); default: in a job that cluster,
     else Ray is started here."""
     trials: int = 20
-    """Trials to propose in all; the first has the base settings. For pbt: the population."""
+    """Trials in all; the first has the base settings. For pbt: size of the population."""
     workers_per_trial: int = 1
     """Ray Train workers that share one trial's batch."""
     min_workers: int | None = None
-    """With so few of them a trial goes on while there is no room for all, such as after the loss of a
-    machine; default: it waits for all."""
+    """Fewest workers with which a trial continues while there is no room for all, such as after the loss of
+    a node; default: it waits for all."""
     concurrent: int | None = None
     """Trials that train at the same time; default: as many as fit."""
     cpus_per_worker: int | None = None
-    """CPUs and torch threads of a worker; default: the node's CPUs shared evenly."""
+    """CPUs and torch threads per worker; default: the node's CPUs shared evenly."""
     gpus_per_worker: float | None = None
-    """GPUs of a worker, also a fraction when --workers-per-trial is 1; default: 1 where there are any."""
-    search: Search = "tpe"
-    """tpe: tree-structured Parzen estimator; gp: Gaussian process, 20 to 100 trials; random: a baseline."""
+    """GPUs per worker, also a fraction when --workers-per-trial is 1; default: 1 if there are GPUs."""
+    search: Annotated[Search, tyro.conf.arg(help=SAMPLERS.help())] = "tpe"
     scheduler: Scheduler = "asha"
-    """asha: successive halving; median: stop what is worse than the median; pbt: population based training;
-    none: every trial to its end."""
+    """asha: successive halving; median: stop trials that are worse than the median; pbt: population based
+    training; none: train every trial to its end."""
     grace_ticks: int = 2
-    """Ticks that every trial is given before asha or median may stop it."""
+    """Ticks that every trial trains before asha or median may stop it."""
     reduction: int = 3
-    """For asha: of so many trials one goes on to the next rung."""
+    """For asha: one of this many trials continues to the next rung."""
     perturb_ticks: int = 2
     """For pbt: ticks between two exploits."""
     time_budget: str | None = None
-    """Stop so long after the first trial began, such as 90s, 30m or 2h; the sweep can be resumed."""
+    """Stop this long after the first trial started, such as 90s, 30m or 2h; the sweep can be resumed."""
     space: str | None = None
     """TOML file of the search space; default: see --print-space."""
     study: str | None = None
     """Storage URL of the Optuna study, such as postgresql://...; default: a journal in the sweep's folder."""
     max_failures: int = 3
-    """How often in a row a trial goes on from the same checkpoint after it lost its workers."""
+    """How many times in a row a trial restarts from the same checkpoint after it lost its workers."""
     ticks_per_save: int = 1
     """Ticks between two checkpoints of a trial."""
 
@@ -102,21 +107,21 @@ class SweepConfig(Settings):
         self.time_budget_s()
         require(
             self.min_workers is None or 1 <= self.min_workers <= self.workers_per_trial,
-            f"--min-workers must lie between 1 and the --workers-per-trial {self.workers_per_trial}, "
+            f"--min-workers must be between 1 and the --workers-per-trial {self.workers_per_trial}, "
             f"not {self.min_workers}; leave it out to wait for all",
         )
         for count in self.worker_counts():
             self.gan.check_workers(count)
 
     def worker_counts(self) -> Sequence[int]:
-        """With how many workers a trial may train, the fewest first; the batch divides over each."""
+        """Numbers of workers with which a trial may train, ascending; the batch is divisible by each."""
         fewest = self.workers_per_trial if self.min_workers is None else self.min_workers
         return range(fewest, self.workers_per_trial + 1)
 
     def time_budget_s(self) -> float | None:
         """The time budget in seconds, None without one.
 
-        Raises: ConfigError when it is no positive duration.
+        Raises: ConfigError when it is not a positive duration.
         """
         if self.time_budget is None:
             return None

@@ -1,9 +1,11 @@
-"""Names that a trial's configuration, result and saved state share between the searcher and the trainable."""
+"""Keys of a trial's configuration, results and checkpoints, which searcher, trainable and records share."""
 
 STATE_FILE = "state.safetensors"
-# Keys of a trial's configuration that are no settings of the GAN.
+# Keys of a trial's configuration that are not settings of the GAN.
 NUMBER_KEY = "number"
 RESTORE_KEY = "restore"
-# Keys of a result: the tick's numbers, as pairs, and the reason when the trial failed by its own fault.
-NUMBERS_KEY = "numbers"
+# Keys of a result: the tick's metrics, as pairs; whether the trial has seen all its images; and the reason
+# when it failed by its own fault.
+METRICS_KEY = "metrics"
+COMPLETE_KEY = "is_complete"
 FAILURE_KEY = "failure"

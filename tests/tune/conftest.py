@@ -30,5 +30,5 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def sabotage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Lets trials with certain learning rates fail, in the workers of the gangs."""
+    """Lets trials with certain learning rates fail, in the workers of the worker groups."""
     monkeypatch.setattr(launcher, "work", functools.partial(sweeps.sabotaged_work, scene=str(tmp_path)))

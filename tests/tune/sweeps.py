@@ -60,7 +60,7 @@ def sweep(
 
 
 def sabotaged_work(setup: dict[str, Any], *, scene: str) -> None:
-    """`gangs.work`, but that the rates above do what they say; single killings are noted in `scene`."""
+    """`launcher.work`, except that the rates above do what they say; single kills are noted in `scene`."""
     from gan.training.run import GanRun
     from tune.worker_groups import launcher as honest
 

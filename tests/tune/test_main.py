@@ -108,7 +108,7 @@ def test_a_name_is_not_taken_twice_and_a_folder_must_be_a_sweeps(tmp_path: Path,
     folder = SweepFolder(str(tmp_path), "mine")
     folder.begin(SweepConfig(), default_space(), is_resumed=False)
     assert main(["sweep", "--name", "mine", "--storage", str(tmp_path)]) == 2
-    assert "holds a sweep already" in capsys.readouterr().err
+    assert "already holds a sweep" in capsys.readouterr().err
     for command in ("resume", "best"):
         assert main([command, str(tmp_path / "other")]) == 2
         assert "holds no sweep" in capsys.readouterr().err

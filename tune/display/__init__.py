@@ -1,1 +1,1 @@
-"""What a sweep shows in the terminal."""
+"""Shows a sweep in the terminal."""

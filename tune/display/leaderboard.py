@@ -1,4 +1,4 @@
-"""A ranking of trials as a table for the terminal, at most 100 columns wide; not the ranking itself."""
+"""Prints the ranking of trials as a table for the terminal, at most 100 columns wide."""
 
 from typing import Any
 
@@ -27,14 +27,13 @@ def leaderboard(
     metric: str,
     *,
     top: int = 10,
-    lower_is_better: bool = True,
     width: int = WIDTH,
 ) -> rich.table.Table:
     """The `top` trials: rank, number, state, best value, images at the best, and the searched settings.
 
-    Settings have a column each while they fit into `width` characters, else share one.
+    Each setting has a column if all fit into `width` characters; otherwise they share one.
     """
-    board = ranked(trials, lower_is_better=lower_is_better).head(top).to_dict("records")
+    board = ranked(trials).head(top).to_dict("records")
     fixed = [_fixed_cells(row) for row in board]
     settings = [[short(row[path]) for path in space] for row in board]
     headers = ["#", "trial", "state", metric, "images"]

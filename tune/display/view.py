@@ -1,4 +1,4 @@
-"""How a sweep looks in a terminal, and what it prints elsewhere; not where its numbers come from."""
+"""Shows a running sweep: a live table in a terminal, lines of text in a log."""
 
 import contextlib
 import time
@@ -21,17 +21,16 @@ from tune.display.leaderboard import leaderboard
 from tune.records.tables import trials_table
 from tune.records.trial_records import Trial, best_of
 from tune.space.space import Space
-from tune.worker_groups.messages import GangStatus
 
 SECONDS_BETWEEN_REFRESHES = 1.0
 SECONDS_BETWEEN_LINES = 60.0  # where there is no terminal, such as in a job's log
-_SHARE_OF_TIME = 0.01  # all trials are looked at: of many more seldom
+_SHARE_OF_TIME = 0.01  # each refresh reads all trials: with many trials it is less frequent
 LIVE_ROWS = 12
 FINAL_ROWS = 50
 
 
 class SweepView:
-    """A live table in a terminal; elsewhere a line for each trial that ends, and one on all now and then."""
+    """A live table in a terminal; elsewhere a line for each trial that ends, and a summary every minute."""
 
     def __init__(
         self,
@@ -51,35 +50,35 @@ class SweepView:
         )
         self._started = clock()
         self._images_before: int | None = None
-        self._images_told = 0
-        self._told: set[int] = set()
+        self._images_in_last_line = 0
+        self._reported: set[int] = set()
 
     @contextlib.contextmanager
     def reading(self) -> Iterator[Callable[[Any], None]]:
-        """Shows how far the images are decoded; yields the callback that is told."""
+        """Show the progress of decoding images; yields the callback to call with it."""
         bar, move = counted(self._console, "reading images")
         with bar:
             yield move
 
     def say_skipped(self, images: Images) -> None:
-        """Name the first of the unreadable files, if there are any."""
+        """Print the first unreadable files, if there are any."""
         say_skipped(self._console, images)
 
     def say(self, line: str | None) -> None:
-        """One line of news, if there is any."""
+        """Print a line, if there is one."""
         if line is not None:
             say(self._console, line)
 
     @contextlib.contextmanager
-    def starting(self) -> Iterator[Callable[[list[GangStatus]], None]]:
-        """Shows that workers start; yields the callback that is told."""
+    def starting(self) -> Iterator[Callable[[Mapping[str, int]], None]]:
+        """Show that workers start; yields the callback to call with the number of groups in each state."""
         say(self._console, "starting workers")
         with Status("starting workers", console=self._console) as status:
-            yield lambda gangs: status.update(f"starting workers: {_states(gangs)}")
+            yield lambda states: status.update(f"starting workers: {_counts(states)}")
 
     @contextlib.contextmanager
     def live(self) -> Iterator[None]:
-        """Within the block `refresh` keeps a table up to date; it is gone afterwards."""
+        """Within the block `refresh` updates a live table, which disappears afterwards."""
         self._started = self._clock()
         if not self._console.is_terminal:
             yield
@@ -94,17 +93,17 @@ class SweepView:
             return
         with self._throttle.timed():
             if self._images_before is None:
-                self._images_before = self._images_told = _images(trials)
+                self._images_before = self._images_in_last_line = _images(trials)
             if self._live is not None:
                 self._live.update(Group(self._board(trials), Text(self._summary(trials))), refresh=True)
             else:
-                self._tell_ends(trials)
-                self._tell_progress(trials)
+                self._print_ends(trials)
+                self._print_progress(trials)
 
     def finish(self, trials: dict[int, Trial]) -> None:
         """Print the ranking and how the trials ended."""
         if not self._console.is_terminal:
-            self._tell_ends(trials)
+            self._print_ends(trials)
         self._console.print(self._board(trials, FINAL_ROWS))
         say(self._console, self._summary(trials))
 
@@ -113,78 +112,79 @@ class SweepView:
         return leaderboard(table, self._space, self._metric, top=top, width=self._console.width)
 
     def _summary(self, trials: dict[int, Trial]) -> str:
-        states = Counter(trial.state for trial in trials.values())
-        counts = ", ".join(f"{count} {state}" for state, count in sorted(states.items()))
+        states = Counter[str](trial.state for trial in trials.values())
         seconds = self._clock() - self._started
         rate = (_images(trials) - (self._images_before or 0)) / max(seconds, 1e-9)
-        ticks = [tick.numbers for trial in trials.values() for _, tick in trial.ticks]
-        noise = next((numbers.get(f"{self._metric}_noise") for numbers in ticks), None)
+        ticks = [tick.metrics for trial in trials.values() for _, tick in trial.ticks]
+        noise = next((metrics.get(f"{self._metric}_noise") for metrics in ticks), None)
         parts = [
-            f"{len(trials)} of {self._num_trials} trials: {counts or 'none yet'}",
+            f"{len(trials)} of {self._num_trials} trials: {_counts(states) or 'none yet'}",
             f"{duration(seconds)}, {rate:,.0f} images/s",
         ]
         if noise is not None:
-            parts.append(f"noise of {self._metric} (real against real) {noise:.3g}")
+            parts.append(f"noise floor of {self._metric} (real against real) {noise:.3g}")
         train_s, evaluate_s = (_total(ticks, name) for name in ("train_s", "evaluate_s"))
         if evaluate_s > 0:
-            parts.append(f"{evaluate_s / (train_s + evaluate_s):.0%} of the time to measure")
+            parts.append(f"{evaluate_s / (train_s + evaluate_s):.0%} of the time spent measuring")
         remaining = self._remaining_s(trials, seconds)
         if remaining is not None and "running" in states:
             parts.append(f"about {duration(remaining)} left")
         return "; ".join(parts)
 
     def _remaining_s(self, trials: dict[int, Trial], seconds: float) -> float | None:
-        """An estimate from the trials that have ended: those to come take as many images on average."""
+        """An estimate that later trials see as many images on average as the ended ones."""
         ended = [trial for trial in trials.values() if not trial.is_unfinished() and trial.ticks]
         done = _images(trials) - (self._images_before or 0)
         if not ended or done <= 0:
             return None
-        mean = sum(trial.ticks[-1][1].images_seen for trial in ended) / len(ended)
+        mean = sum(map(_images_of, ended)) / len(ended)
         open_images = sum(
-            max(0.0, mean - (trial.ticks[-1][1].images_seen if trial.ticks else 0))
-            for trial in trials.values()
-            if trial.is_unfinished()
+            max(0.0, mean - _images_of(trial)) for trial in trials.values() if trial.is_unfinished()
         )
         return (open_images + mean * max(0, self._num_trials - len(trials))) * seconds / done
 
-    def _tell_ends(self, trials: dict[int, Trial]) -> None:
+    def _print_ends(self, trials: dict[int, Trial]) -> None:
         for trial in trials.values():
-            if trial.is_unfinished() or trial.number in self._told:
+            if trial.is_unfinished() or trial.number in self._reported:
                 continue
-            self._told.add(trial.number)
+            self._reported.add(trial.number)
             best = self._best(trial)
             value = f" {self._metric} {best:.4g}" if best is not None else ""
             reason = f": {trial.reason}" if trial.reason else ""
             say(self._console, f"trial {trial.number} {trial.state}{value}{reason}")
 
-    def _tell_progress(self, trials: dict[int, Trial]) -> None:
-        """A line when it is time for one and something has been trained since the last."""
+    def _print_progress(self, trials: dict[int, Trial]) -> None:
+        """Print a summary when it is due and images were trained since the last one."""
         images = _images(trials)
-        if images == self._images_told or not self._line_throttle.is_due():
+        if images == self._images_in_last_line or not self._line_throttle.is_due():
             return
         with self._line_throttle.timed():
-            self._images_told = images
+            self._images_in_last_line = images
             line = self._summary(trials)
-            bests = ((self._best(trial), trial) for trial in trials.values())
-            first = best_of(bests, lower_is_better=True)
+            first = best_of((self._best(trial), trial) for trial in trials.values())
             if first is not None:
                 line += f"; best {self._metric} {self._best(first):.4g} of trial {first.number}"
             say(self._console, line)
 
     def _best(self, trial: Trial) -> float | None:
-        """Its best measured value, None when it has none."""
-        values = (tick.numbers.get(self._metric) for tick in trial.valid_ticks())
-        return best_of(((value, value) for value in values), lower_is_better=True)
+        """The trial's best value, None when it has none."""
+        tick = trial.best_tick(self._metric)
+        return tick.metrics[self._metric] if tick else None
 
 
 def _images(trials: dict[int, Trial]) -> int:
-    return sum(trial.ticks[-1][1].images_seen for trial in trials.values() if trial.ticks)
+    return sum(map(_images_of, trials.values()))
+
+
+def _images_of(trial: Trial) -> int:
+    last = trial.last_tick()
+    return last.images_seen if last else 0
 
 
 def _total(ticks: list[Mapping[str, float]], name: str) -> float:
-    return sum(numbers.get(name) or 0.0 for numbers in ticks)
+    return sum(metrics.get(name) or 0.0 for metrics in ticks)
 
 
-def _states(gangs: list[GangStatus]) -> str:
-    counts = Counter(gang.state for gang in gangs)
-    return ", ".join(f"{count} {state}" for state, count in sorted(counts.items()))
+def _counts(states: Mapping[str, int]) -> str:
+    """`2 completed, 1 running`."""
+    return ", ".join(f"{count} {state}" for state, count in sorted(states.items()))

@@ -1,1 +1,1 @@
-"""Runs a sweep from its settings to its results."""
+"""Runs a sweep, from its settings to its results."""

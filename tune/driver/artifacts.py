@@ -1,4 +1,4 @@
-"""RAY: what a sweep keeps on its disk while it runs and at its end; not what is written into each file."""
+"""RAY: the files of a running sweep: writes log and tables, removes surplus states, exports the best."""
 
 from collections.abc import Mapping, Sequence, Set
 from pathlib import PurePosixPath
@@ -7,7 +7,6 @@ from typing import Any
 from ray.tune.schedulers import TrialScheduler
 
 from common.throttle import Throttle
-from tune.driver.event_callback import Recorder
 from tune.driver.plan import SweepPlan
 from tune.records.events import EventLog
 from tune.records.export_best import export_best
@@ -18,11 +17,11 @@ from tune.search.study import SweepStudy
 from tune.trial_keys import STATE_FILE
 
 SECONDS_BETWEEN_TABLES = 5.0
-_SHARE_OF_TIME = 0.002  # all tables are written whole: of a large sweep more seldom
+_SHARE_OF_TIME = 0.002  # every write rewrites all tables: in a large sweep they are written less often
 
 
-class Keeper:
-    """Keeps tables and disk in order while the sweep runs, and exports the best at its end."""
+class ArtifactStore:
+    """The files of a running sweep: event log, tables, saved states, and `best/` at its end."""
 
     def __init__(
         self,
@@ -35,24 +34,24 @@ class Keeper:
         self._plan, self._log, self._trials, self._study = plan, log, trials, study
         self._scheduler = scheduler
         self._have_saved = set(trials)
-        """Trials that may have saved a state since the last look: at first all, for what was left before."""
+        """Trials that may have saved a state since the last clean-up; at first all of earlier sessions."""
         self._throttle = Throttle(SECONDS_BETWEEN_TABLES, _SHARE_OF_TIME)
         self._are_tables_old = False
-        # by earlier sessions, but for what one that was killed has left
+        # removed by earlier sessions, except what a killed one has left
         self._removed = set(surplus_checkpoints(trials, set())) - self._present()
 
     def _present(self) -> set[str]:
-        """Paths of all states that lie in the sweep's folder, relative to it."""
+        """Paths of all states in the sweep's folder, relative to it."""
         found = (PurePosixPath(file.name) for file in self._plan.folder.files.list_files())
         return {str(path.parent) for path in found if path.name == STATE_FILE}
 
     def note_saved(self, number: int) -> None:
-        """The trial has saved a state, by which an earlier one may have become surplus."""
+        """The trial has saved a state, so that an earlier one may be surplus."""
         self._have_saved.add(number)
 
     def write(self, tune_trials: Sequence[Any] = ()) -> None:
-        """Write the log, then remove the states that nobody will go on from or copy; tables when due."""
-        self._log.flush()  # first: a log in an object store may still name a state that is surplus by now
+        """Write the log, remove states that no trial will continue from or copy, write tables when due."""
+        self._log.flush()  # first: a log in an object store may still name a state that is now surplus
         self._are_tables_old = True
         if isinstance(self._scheduler, Population):
             needed = self._scheduler.needed_checkpoints(tune_trials)
@@ -62,8 +61,8 @@ class Keeper:
         self._write_tables_if_due()
 
     def tidy(self) -> None:
-        """Write tables that are due, and remove at once what has become surplus where the log says so."""
-        # on a disk it names the newer states already
+        """Write tables that are due, and on a disk remove surplus states at once."""
+        # on a disk the log already names the newer states
         if self._plan.folder.files.is_local and not isinstance(self._scheduler, Population):
             self._remove_surplus(self._that_have_saved())
         self._write_tables_if_due()
@@ -89,11 +88,10 @@ class Keeper:
                 self._plan.folder.files.remove_folder(path)
                 self._removed.add(path)
 
-    def close(self, recorder: Recorder) -> None:
-        """Leave everything so that the sweep can be looked at and gone on with."""
-        recorder.interrupt_the_running()
+    def close(self) -> None:
+        """Write everything that is needed to read and to resume the sweep, and export the best state."""
         self._study.flush()
         self.write()
         if self._are_tables_old:
             self._write_tables()
-        export_best(self._plan.folder, self._trials, lower_is_better=True)
+        export_best(self._plan.folder, self._trials)

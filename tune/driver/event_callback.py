@@ -1,8 +1,7 @@
-"""RAY: the Tune callback that writes down what happens in a sweep, and stops it when it must stop."""
+"""RAY: the Tune callback that writes the event log and runs the sweep's other parts between Tune's steps."""
 
 import contextlib
 import dataclasses
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,59 +9,35 @@ from ray.tune import Callback
 
 from common.storage.atomic import WriteError
 from common.throttle import Throttle
-from tune.records.events import CheckpointSaved, Event, EventLog, Tick, TrialEnded, TrialStarted
-from tune.records.trial_records import Trial, apply
-from tune.search.searcher import OptunaSearcher
-from tune.space.space import Space
-from tune.trial_keys import FAILURE_KEY, NUMBERS_KEY
+from tune.driver.running import RunningSweep
+from tune.records.events import CheckpointSaved, SweepEvent, Tick, TrialEnded, TrialStarted
+from tune.records.trial_records import end_of
+from tune.trial_keys import FAILURE_KEY, METRICS_KEY
+from tune.worker_groups.messages import WorkerGroupLostError
 
 SECONDS_BETWEEN_CHANGES = 5.0
 _SHARE_OF_TIME = 0.05  # a long log takes an object store longer, and is written there less often
 
 
-class Recorder(Callback):  # type: ignore[misc]  # ray is untyped here
-    """Keeps the event log and the trials it describes up to date.
+class EventCallback(Callback):  # type: ignore[misc]  # ray is untyped here
+    """Writes what happens to Tune's trials into the event log, and runs the other parts between steps."""
 
-    Args:
-        trials: what the event log says so far, by number; changed in place.
-        relative: makes the path of a checkpoint relative to the sweep's folder.
-        on_save: called with the number of a trial whose state was saved.
-        on_change: called with Tune's trials now and then when something has happened, at most every
-            `SECONDS_BETWEEN_CHANGES` and seldom enough to take little of the time.
-        on_step: called after every step of Tune, several times a second; what it raises ends the sweep.
-    """
-
-    def __init__(
-        self,
-        log: EventLog,
-        trials: dict[int, Trial],
-        searcher: OptunaSearcher,
-        space: Space,
-        *,
-        relative: Callable[[str], str],
-        metric: str,
-        images_of: Callable[[dict[str, Any]], int],
-        on_save: Callable[[int], None],
-        on_change: Callable[[list[Any]], None],
-        on_step: Callable[[], None],
-    ) -> None:
-        self._log, self.trials, self._searcher, self._space = log, trials, searcher, space
-        self._relative, self._metric, self._images_of = relative, metric, images_of
-        self._on_save, self._on_change, self._on_step = on_save, on_change, on_step
+    def __init__(self, sweep: RunningSweep) -> None:
+        self._sweep = sweep
         self._running: set[int] = set()
         self._throttle = Throttle(SECONDS_BETWEEN_CHANGES, _SHARE_OF_TIME)
         self._has_changed = False
         self.broken: WriteError | None = None
-        """Why nothing more can be written: Tune wraps what some of its callbacks raise beyond recognition."""
+        """Why nothing more can be written: Tune wraps errors of some callbacks so that they are lost."""
 
-    # --- what Tune tells
+    # --- called by Tune
 
     def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        number = self._number(trial)
-        if number in self._running:  # a paused member of a population goes on
+        number = self._sweep.number_of(trial)
+        if number in self._running:  # a paused member of a population continues
             return
         self._running.add(number)
-        known = self.trials.get(number)
+        known = self._sweep.trials.get(number)
         attempt = 0 if known is None else known.attempt + 1
         self._write(
             TrialStarted(
@@ -77,10 +52,10 @@ class Recorder(Callback):  # type: ignore[misc]  # ray is untyped here
             return
         self._write(
             Tick(
-                number=self._number(trial),
+                number=self._sweep.number_of(trial),
                 trial_id=trial.trial_id,
                 images_seen=int(result["images_seen"]),
-                numbers=dict(result[NUMBERS_KEY]),
+                metrics=dict(result[METRICS_KEY]),
                 values=self._values(trial.config),
             )
         )
@@ -88,85 +63,72 @@ class Recorder(Callback):  # type: ignore[misc]  # ray is untyped here
     def on_checkpoint(
         self, iteration: int, trials: list[Any], trial: Any, checkpoint: Any, **info: Any
     ) -> None:
+        plan, number = self._sweep.plan, self._sweep.number_of(trial)
         self._write(
             CheckpointSaved(
-                number=self._number(trial),
+                number=number,
                 images_seen=int(trial.last_result["images_seen"]),
-                path=self._relative(checkpoint.path),
-                value=trial.last_result.get(self._metric),
+                path=plan.folder.relative(checkpoint.path),
+                value=trial.last_result.get(plan.config.gan.evaluation.key()),
             )
         )
-        self._on_save(self._number(trial))
-        # Tune counts a trial's failures over its whole life, in which machines come and go
+        self._sweep.artifacts.note_saved(number)
+        # Tune counts a trial's failures over its whole life, in which nodes come and go
         trial.run_metadata.num_failures = 0
 
     def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        result = trial.last_result or {}
-        if FAILURE_KEY in result:
-            self._end(
-                trial, TrialEnded(number=self._number(trial), state="failed", reason=result[FAILURE_KEY])
-            )
-            return
-        is_complete = result.get("images_seen", 0) >= self._images_of(self._values(trial.config))
-        self._end(
-            trial, TrialEnded(number=self._number(trial), state="completed" if is_complete else "pruned")
-        )
+        state, reason = end_of(trial.last_result or {})
+        self._end(trial, TrialEnded(number=self._sweep.number_of(trial), state=state, reason=reason))
 
     def on_trial_recover(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        self._running.discard(self._number(trial))  # its next start is a new attempt
+        self._running.discard(self._sweep.number_of(trial))  # its next start is a new attempt
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         reason = _error_line(trial)
-        self._end(trial, TrialEnded(number=self._number(trial), state="failed", reason=reason))
+        self._end(trial, TrialEnded(number=self._sweep.number_of(trial), state="failed", reason=reason))
 
     def on_step_begin(self, iteration: int, trials: list[Any], **info: Any) -> None:
-        self._on_step()
+        self._sweep.between_steps()
 
     def on_step_end(self, iteration: int, trials: list[Any], **info: Any) -> None:
         if self.broken is not None:
             raise self.broken
-        self._on_step()
+        self._sweep.between_steps()
         if self._has_changed and self._throttle.is_due():
             self._has_changed = False
             with self._throttle.timed():
-                self._on_change(trials)
+                self._sweep.artifacts.write(trials)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {}  # Tune pickles its Tuner with all callbacks; an open log has no place there
+        return {}  # Tune pickles its Tuner with all callbacks; an open log cannot be pickled
 
-    # --- what is written
+    # --- called at the end of the sweep
 
     def interrupt_the_running(self) -> None:
-        """Note that what still runs goes on when the sweep is resumed."""
-        for trial in list(self.trials.values()):
+        """Record that the running trials continue when the sweep is resumed."""
+        for trial in list(self._sweep.trials.values()):
             if trial.state == "running":
                 self._write(TrialEnded(number=trial.number, state="interrupted", trial_id=trial.trial_id))
 
     def _end(self, trial: Any, event: TrialEnded) -> None:
         self._running.discard(event.number)
         self._write(dataclasses.replace(event, trial_id=trial.trial_id))
-        _forget_what_nobody_reads(trial)
+        _free_memory(trial)
 
-    def _write(self, event: Event) -> None:
+    def _write(self, event: SweepEvent) -> None:
         try:
-            self._log.record(event)
+            self._sweep.record(event)
         except WriteError as error:
             self.broken = error
             raise
-        apply(self.trials, event)
         self._has_changed = True
 
-    def _number(self, trial: Any) -> int:
-        number = self._searcher.number_of(trial.trial_id)
-        assert number is not None, "Tune runs a trial that the searcher did not propose"
-        return number
-
     def _values(self, config: dict[str, Any]) -> dict[str, Any]:
-        return {path: config[path] for path in self._space if path in config}
+        return {path: config[path] for path in self._sweep.plan.space if path in config}
 
 
-def _forget_what_nobody_reads(trial: Any) -> None:
-    """Empty what Tune 2.60 keeps of a trial for good: most of what each would leave in memory."""
+def _free_memory(trial: Any) -> None:
+    """Empty what Tune 2.60 keeps of an ended trial and nobody reads: most of the memory that it leaves."""
     trial.metric_analysis.clear()
     trial.metric_n_steps.clear()
     trial.run_metadata.checkpoint_manager.best_checkpoint_results.clear()  # the last is kept apart
@@ -174,11 +136,12 @@ def _forget_what_nobody_reads(trial: Any) -> None:
 
 
 def _error_line(trial: Any) -> str:
-    # All its errors, each a traceback with the message last. `get_error` would look for the file where Tune
-    # puts it with its own state of the experiment, which is not written.
+    # The file has all errors of the trial, each a traceback with the message last. Not `get_error`: it looks
+    # for the file beside Tune's own state of the experiment, which is not written.
     text = ""
     if trial.error_file is not None:
         with contextlib.suppress(OSError):
             text = Path(trial.error_file).read_text(errors="replace")
-    said = [line.strip() for line in text.splitlines() if line.strip() not in ("", "None")]
-    return said[-1].removeprefix("tune.worker_groups.messages.") if said else "its actor died"
+    lines = [line.strip() for line in text.splitlines() if line.strip() not in ("", "None")]
+    # a traceback names its exception with the module
+    return lines[-1].removeprefix(f"{WorkerGroupLostError.__module__}.") if lines else "its actor died"

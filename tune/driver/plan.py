@@ -1,4 +1,4 @@
-"""A sweep that was checked and may start: its settings, space and folder, and what the machines hold."""
+"""The plan of a checked sweep: its settings, search space, folder, and the capacity of the nodes."""
 
 import dataclasses
 
@@ -10,7 +10,7 @@ from tune.worker_groups.capacity import Capacity
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class SweepPlan:
-    """A checked sweep, ready to start or to go on."""
+    """A checked sweep, ready to start or to resume; the capacity is known once Ray is started."""
 
     config: SweepConfig
     space: Space

@@ -1,7 +1,7 @@
-"""RAY: one sweep from its settings to its results, and how it goes on after a death; not what Tune is told.
+"""RAY: runs or resumes a sweep, from its settings to its results.
 
-Resuming does not use `Tuner.restore`, which unpickles what lies on the disk. A sweep's truth is its event log
-and its study; a resumed sweep is a new Tuner whose searcher first hands out the unfinished trials.
+Resuming does not use `Tuner.restore`, which unpickles files. The event log and the study hold everything: a
+resumed sweep is a new Tuner whose searcher first hands out the unfinished trials.
 """
 
 import contextlib
@@ -23,10 +23,11 @@ from gan.data.loading import load_images
 from gan.metrics.preparation import prepare_metric
 from gan.raytrain.broadcast import broadcast_images
 from tune.display.view import SweepView
-from tune.driver.artifacts import Keeper
-from tune.driver.event_callback import Recorder
+from tune.driver.artifacts import ArtifactStore
+from tune.driver.event_callback import EventCallback
 from tune.driver.plan import SweepPlan
-from tune.driver.stopping import Growth, SweepError, TimeBudgetReached, Watch
+from tune.driver.running import RunningSweep
+from tune.driver.stopping import Scaling, StopConditions, SweepError, TimeBudgetReached
 from tune.driver.tuner import build_scheduler, build_tuner, prepare_environment
 from tune.records.events import EventLog, SweepStarted, read_events
 from tune.records.trial_records import Trial, collect
@@ -34,16 +35,16 @@ from tune.search.searcher import OptunaSearcher
 from tune.search.study import SweepStudy
 from tune.space.space import Space, baseline
 from tune.worker_groups import capacity
-from tune.worker_groups.launcher import GangConfig, Gangs
+from tune.worker_groups.launcher import WorkerGroupConfig, WorkerGroups
 
 START_TIMEOUT_S = 300.0
 
 
 def run_sweep(plan: SweepPlan, view: SweepView) -> dict[int, Trial]:
-    """Run the sweep to its end and return its trials; results lie in the plan's folder.
+    """Run the sweep to its end and return its trials; the results are in the plan's folder.
 
-    Raises: ConfigError before anything is started, SweepError when it cannot go on, Interrupted after a
-    signal; what is finished then is saved, and the tables and `best/` are up to date.
+    Raises: ConfigError before anything is started, SweepError when it cannot continue, Interrupted after a
+    signal; then everything is saved that is finished, and the tables and `best/` are up to date.
     """
     config = plan.config
     if config.address is None:
@@ -67,61 +68,55 @@ def run_sweep(plan: SweepPlan, view: SweepView) -> dict[int, Trial]:
                 log.record(event)
             log.record(SweepStarted(resumed=plan.is_resumed, trials=config.trials))
             trials = collect(read_events(plan.folder.location))
-            with _gangs(plan, images, view) as gangs:
-                _tune(plan, gangs, log, trials, study, view)
+            with _worker_groups(plan, images, view) as groups:
+                _tune(plan, groups, log, trials, study, view)
         return dict(sorted(trials.items()))
 
 
 def _tune(
-    plan: SweepPlan, gangs: Gangs, log: EventLog, trials: dict[int, Trial], study: SweepStudy, view: SweepView
+    plan: SweepPlan,
+    groups: WorkerGroups,
+    log: EventLog,
+    trials: dict[int, Trial],
+    study: SweepStudy,
+    view: SweepView,
 ) -> None:
-    config, metric = plan.config, plan.config.gan.evaluation.key()
+    config = plan.config
     searcher = OptunaSearcher(
         study,
-        config.gan,
-        metric=metric,
-        mode="min",
-        # a population is under way as a whole and takes turns
-        at_once=gangs.count if config.scheduler != "pbt" else lambda: math.inf,
+        metric=config.gan.evaluation.key(),
+        # all members of a population run, and take turns in the worker groups
+        max_running=groups.count if config.scheduler != "pbt" else lambda: math.inf,
     )
     scheduler = build_scheduler(plan)
-    keeper = Keeper(plan, log, trials, study, scheduler)
+    artifacts = ArtifactStore(plan, log, trials, study, scheduler)
     with deferred() as raise_if_interrupted:
-        watch = Watch(searcher, gangs, config.time_budget_s(), raise_if_interrupted)
-        growth = Growth(plan, gangs)
-
-        def on_step() -> None:
-            if not watch.has_begun and any(
-                trial.trial_id for trial in trials.values() if trial.state == "running"
-            ):
-                watch.begin()
-            watch.check()
-            growth.follow()
-            keeper.tidy()
-            view.refresh(trials)
-
-        recorder = Recorder(
-            log,
-            trials,
-            searcher,
-            plan.space,
-            relative=plan.folder.relative,
-            metric=metric,
-            images_of=lambda values: config.gan.with_values(values).total_images(),
-            on_save=keeper.note_saved,
-            on_change=keeper.write,
-            on_step=on_step,
+        callback = EventCallback(
+            RunningSweep(
+                plan=plan,
+                log=log,
+                trials=trials,
+                searcher=searcher,
+                artifacts=artifacts,
+                stop_conditions=StopConditions(
+                    searcher, groups, config.time_budget_s(), raise_if_interrupted
+                ),
+                scaling=Scaling(plan, groups),
+                view=view,
+            )
         )
         try:
             with view.live(), contextlib.suppress(TimeBudgetReached):
-                build_tuner(plan, gangs.pool, searcher, scheduler, recorder).fit()
+                build_tuner(plan, groups.pool, searcher, scheduler, callback).fit()
         except BaseException as error:
-            with contextlib.suppress(WriteError):  # on a full disk, what ended the sweep says more
-                keeper.close(recorder)
-            if recorder.broken is not None:
-                raise recorder.broken from error
+            with contextlib.suppress(WriteError):  # on a full disk, the error that ended the sweep says more
+                callback.interrupt_the_running()
+                artifacts.close()
+            if callback.broken is not None:
+                raise callback.broken from error
             raise
-        keeper.close(recorder)
+        callback.interrupt_the_running()
+        artifacts.close()
 
 
 def _open_study(plan: SweepPlan, known: dict[int, Trial] | None) -> SweepStudy:
@@ -129,11 +124,10 @@ def _open_study(plan: SweepPlan, known: dict[int, Trial] | None) -> SweepStudy:
     return SweepStudy(
         plan.space,
         metric=config.gan.evaluation.key(),
-        mode="min",
         name=plan.folder.name,
         location=plan.folder.location,
         num_trials=config.trials,
-        # a population is proposed at once, so there is nothing to learn from
+        # a population is proposed all at once, so that there is nothing to learn from
         search="random" if config.scheduler == "pbt" else config.search,
         seed=config.gan.seed,
         storage_url=config.study,
@@ -143,12 +137,12 @@ def _open_study(plan: SweepPlan, known: dict[int, Trial] | None) -> SweepStudy:
 
 
 @contextlib.contextmanager
-def _gangs(plan: SweepPlan, images: Images, view: SweepView) -> Iterator[Gangs]:
+def _worker_groups(plan: SweepPlan, images: Images, view: SweepView) -> Iterator[WorkerGroups]:
     assert plan.cluster_capacity is not None
     broadcast, said = broadcast_images(plan.config.gan.data, images)
     view.say(said)
-    gangs = Gangs(
-        GangConfig(
+    groups = WorkerGroups(
+        WorkerGroupConfig(
             capacity=plan.cluster_capacity,
             base=plan.config.gan,
             images=broadcast,
@@ -158,10 +152,10 @@ def _gangs(plan: SweepPlan, images: Images, view: SweepView) -> Iterator[Gangs]:
     )
     try:
         with view.starting() as on_wait:
-            gangs.wait_until_one_is_ready(on_wait, START_TIMEOUT_S)
-        yield gangs
+            groups.wait_until_one_is_ready(on_wait, START_TIMEOUT_S)
+        yield groups
     finally:
-        gangs.stop()
+        groups.stop()
 
 
 @contextlib.contextmanager

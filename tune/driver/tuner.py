@@ -1,4 +1,4 @@
-"""RAY: what Tune is told of a sweep: its Tuner, scheduler and environment; not what is done with them."""
+"""RAY: builds Tune's Tuner and scheduler for a sweep, and sets the environment variables that Tune reads."""
 
 import logging
 import os
@@ -9,13 +9,14 @@ from ray.tune import Callback, CheckpointConfig, FailureConfig, RunConfig, TuneC
 from ray.tune.schedulers import ASHAScheduler, FIFOScheduler, MedianStoppingRule, TrialScheduler
 
 from tune.driver.plan import SweepPlan
+from tune.records.trial_records import TUNE_MODE
 from tune.search.pbt import Population
 from tune.search.searcher import OptunaSearcher
 from tune.worker_groups.trainable import GanTrial
 
 
 def build_tuner(
-    plan: SweepPlan, pool: Any, searcher: OptunaSearcher, scheduler: TrialScheduler, recorder: Callback
+    plan: SweepPlan, pool: Any, searcher: OptunaSearcher, scheduler: TrialScheduler, callback: Callback
 ) -> Tuner:
     """The Tuner of a sweep whose trials ask `pool` for their ticks."""
     config, metric = plan.config, plan.config.gan.evaluation.key()
@@ -23,17 +24,17 @@ def build_tuner(
     trainable = ray.tune.with_parameters(
         GanTrial,
         pool=pool,
-        base=config.gan.to_dict(),
+        base=config.gan,
         location=plan.folder.location,
         ticks_per_save=config.ticks_per_save,
     )
     session = plan.folder.session()
     return Tuner(
-        # a byte of memory: Tune wants a trial to reserve something, and the CPUs belong to the gangs
+        # a byte of memory: Tune wants a trial to reserve something, and the CPUs belong to the worker groups
         ray.tune.with_resources(trainable, {"memory": 1}),
         tune_config=TuneConfig(
             metric=metric,
-            mode="min",
+            mode=TUNE_MODE,
             num_samples=-1,  # the searcher says when it is finished
             search_alg=searcher,
             scheduler=scheduler,
@@ -45,20 +46,20 @@ def build_tuner(
             name=plan.folder.name,
             storage_path=plan.folder.storage_path,
             verbose=0,
-            callbacks=[recorder],
+            callbacks=[callback],
             failure_config=FailureConfig(max_failures=config.max_failures),
             checkpoint_config=CheckpointConfig(
-                # All: Tune would remove some before a log in an object store names newer ones, and write down
-                # the whole experiment each time. The sweep removes them itself (`keeper.Keeper`).
+                # All: Tune would remove some before a log in an object store names newer ones, and each time
+                # save the whole experiment. The sweep removes them itself (`artifacts.ArtifactStore`).
                 num_to_keep=None,
-                checkpoint_at_end=False,  # a tick says itself whether it is saved; one that failed is not
+                checkpoint_at_end=False,  # each result says whether it is saved; a failed one is not
             ),
         ),
     )
 
 
 def build_scheduler(plan: SweepPlan) -> TrialScheduler:
-    """The scheduler that the settings name, counting images."""
+    """The scheduler of the settings, which counts images."""
     config = plan.config
     tick = config.gan.steps_per_tick() * config.gan.batch
     # images, not Tune's iterations: those start again when a trial is retried
@@ -78,18 +79,18 @@ def build_scheduler(plan: SweepPlan) -> TrialScheduler:
 
 
 def prepare_environment() -> None:
-    """What Tune reads from the environment; set before Ray starts, for its workers too."""
+    """Set the environment variables that Tune reads; before Ray starts, so that its workers inherit them."""
     os.environ["RAY_AIR_NEW_OUTPUT"] = "0"  # the new one prints a banner whatever the verbosity
-    os.environ["TUNE_DISABLE_AUTO_CALLBACK_LOGGERS"] = "1"  # the event log has it all, once
+    os.environ["TUNE_DISABLE_AUTO_CALLBACK_LOGGERS"] = "1"  # the event log has the same, only once
     os.environ["TUNE_DISABLE_STRICT_METRIC_CHECKING"] = "1"  # a failed trial has no metric to report
     os.environ["TUNE_DISABLE_SIGINT_HANDLER"] = "1"  # ours ends Tune's loop between two of its steps
-    # Tune's own state of the experiment: nobody reads it, and it costs more with every trial that there was
+    # Tune's own state of the experiment: nobody reads it, and it costs more with every trial
     os.environ["TUNE_GLOBAL_CHECKPOINT_S"] = str(24 * 3600)
-    # of the results of earlier checkpoints Tune would keep all, which nobody reads either
+    # otherwise Tune keeps all results of earlier checkpoints, which nobody reads either
     os.environ["TUNE_ONLY_STORE_CHECKPOINT_SCORE_ATTRIBUTE"] = "1"
     os.environ.setdefault("RAY_TRAIN_HEALTH_CHECK_INTERVAL_S", "0.5")
-    # Ray Train 2.60 ends a gang at the deadline of a drained machine without a word to the pool, so that the
-    # trial would wait until there is another machine; what dies there is noticed as any other death is
+    # Ray Train 2.60 ends a worker group at the deadline of a drained node without the pool's knowledge: the
+    # trial would wait for another node; without the watcher it is noticed like any other death
     os.environ["RAY_TRAIN_ENABLE_PREEMPTION_WATCHER"] = "0"
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
     logging.getLogger("ray.train").setLevel(logging.CRITICAL)

@@ -1,4 +1,4 @@
-"""The append-only log of what happened in a sweep, from which every table is derived; not the tables."""
+"""The append-only event log of a sweep, from which every table is derived."""
 
 import contextlib
 import dataclasses
@@ -19,7 +19,7 @@ EndState = Literal["completed", "pruned", "failed", "interrupted"]
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class SweepStarted:
-    """The driver began, or began again, to run the sweep."""
+    """The driver started or resumed the sweep."""
 
     resumed: bool = False
     trials: int | None = None
@@ -30,7 +30,7 @@ class SweepStarted:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class TrialStarted:
-    """A trial began its first attempt, or a further one after it lost its workers or its driver."""
+    """A trial began its first attempt, or another one after it lost its workers or its driver."""
 
     number: int
     """Number of the trial in the sweep and in the Optuna study."""
@@ -44,12 +44,13 @@ class TrialStarted:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Tick:
-    """A trial reported the numbers of one tick."""
+    """A trial reported the metrics and statistics of one tick."""
 
     number: int
     trial_id: str
     images_seen: int
-    numbers: Mapping[str, float]
+    metrics: Mapping[str, float]
+    """`numbers` in the log."""
     values: Mapping[str, Any] | None = None
     """Searched settings of this tick where they change within a trial, as in population based training."""
     time: float = dataclasses.field(default_factory=time.time)
@@ -57,7 +58,7 @@ class Tick:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class CheckpointSaved:
-    """A trial's state after `images_seen` images lies at `path`."""
+    """A trial's state after `images_seen` images was saved at `path`."""
 
     number: int
     images_seen: int
@@ -69,7 +70,7 @@ class CheckpointSaved:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class TrialEnded:
-    """A trial stopped; an interrupted one goes on when the sweep is resumed."""
+    """A trial stopped; an interrupted one continues when the sweep is resumed."""
 
     number: int
     state: EndState
@@ -78,21 +79,23 @@ class TrialEnded:
     time: float = dataclasses.field(default_factory=time.time)
 
 
-Event = SweepStarted | TrialStarted | Tick | CheckpointSaved | TrialEnded
+SweepEvent = SweepStarted | TrialStarted | Tick | CheckpointSaved | TrialEnded
 
-_NAMES: dict[str, type[Event]] = {
+_KINDS: dict[str, type[SweepEvent]] = {
     "sweep_started": SweepStarted,
     "trial_started": TrialStarted,
     "tick": Tick,
     "checkpoint_saved": CheckpointSaved,
     "trial_ended": TrialEnded,
 }
+# fields whose key in the log is another: the logs of earlier sweeps have it
+_KEYS = {"metrics": "numbers"}
 
 
 class EventLog(AppendedLines):
     """Appends events to `events.jsonl` in a sweep's folder, a path or a URL; use it in a `with` block.
 
-    On a disk every event is there when `record` returns, also after a kill of the process.
+    On a disk every event is written when `record` returns, so that it survives a kill of the process.
     """
 
     def __init__(self, location: str | Path, seconds_between_writes: float = 30.0) -> None:
@@ -103,42 +106,47 @@ class EventLog(AppendedLines):
             seconds_between_writes=seconds_between_writes,
         )
 
-    def record(self, event: Event) -> None:
+    def record(self, event: SweepEvent) -> None:
         """Add one event at the end.
 
-        Raises: WriteError in one line when the disk is full or the like; what was there before is intact.
+        Raises: WriteError in one line, such as when the disk is full; the events before it are intact.
         """
         self.append(to_line(event))
 
 
-def read_events(location: str | Path) -> list[Event]:
-    """Every event of a sweep's folder in the order of writing; none when there is no log.
+def read_events(location: str | Path) -> list[SweepEvent]:
+    """Every event of a sweep's folder in the order of writing; an empty list without a log.
 
-    Lines that are torn, events of a kind that a newer version added, and states outside of the sweep's folder
-    are left out.
+    Skips incomplete lines, kinds of events that a newer version added, and states outside the sweep's
+    folder.
     """
     content = Folder(str(location)).read(LOG_NAME) or b""
     return list(_parse(content))
 
 
-def to_line(event: Event) -> bytes:
+def to_line(event: SweepEvent) -> bytes:
     """One event as a line of JSON."""
-    kind = next(name for name, event_class in _NAMES.items() if type(event) is event_class)
-    fields = {"event": kind} | {field.name: getattr(event, field.name) for field in dataclasses.fields(event)}
-    return json.dumps(_finite(fields), allow_nan=False, separators=(",", ":")).encode() + b"\n"
+    kind = next(name for name, event_class in _KINDS.items() if type(event) is event_class)
+    fields = {key: getattr(event, name) for key, name in _names_by_key(type(event)).items()}
+    line = json.dumps(_finite({"event": kind} | fields), allow_nan=False, separators=(",", ":"))
+    return line.encode() + b"\n"
 
 
-def _parse(content: bytes) -> Iterator[Event]:
+def _parse(content: bytes) -> Iterator[SweepEvent]:
     for line in content.splitlines():
-        # a torn line is no JSON, or lacks fields; what a newer version added is ignored
+        # an incomplete line is not JSON, or lacks fields; what a newer version added is ignored
         with contextlib.suppress(ValueError, TypeError, KeyError, AttributeError):
             fields = json.loads(line)
-            event_class = _NAMES[fields.pop("event")]
-            known = {field.name for field in dataclasses.fields(event_class)}
-            event = event_class(**{key: value for key, value in fields.items() if key in known})
-            # a sweep reads the states that its log names, and removes them
+            event_class = _KINDS[fields.pop("event")]
+            names = _names_by_key(event_class)
+            event = event_class(**{names[key]: value for key, value in fields.items() if key in names})
+            # a sweep reads and removes the states that its log names: a foreign path must not be among them
             if not isinstance(event, CheckpointSaved) or is_inside(event.path):
                 yield event
+
+
+def _names_by_key(event_class: type[SweepEvent]) -> dict[str, str]:
+    return {_KEYS.get(field.name, field.name): field.name for field in dataclasses.fields(event_class)}
 
 
 def _finite(value: Any) -> Any:

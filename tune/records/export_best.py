@@ -1,4 +1,4 @@
-"""The best of all trials at its best tick, put into `best/`: generator, settings, a sample grid. No Ray."""
+"""Exports the best saved state of a sweep to `best/`: generator, settings, a sample grid."""
 
 import json
 from collections.abc import Mapping
@@ -8,7 +8,7 @@ from gan import checkpoint, generation, image_grid
 from gan.config import GanConfig
 from gan.run_folder import GENERATOR
 from tune.records.sweep_folder import SweepFolder
-from tune.records.trial_records import Checkpoint, Trial
+from tune.records.trial_records import Trial, best_first
 from tune.trial_keys import STATE_FILE
 
 BEST = "best"
@@ -16,22 +16,16 @@ GRID_FILE = "grid.png"
 GRID_IMAGES = 64
 
 
-def by_quality(trials: Mapping[int, Trial], *, lower_is_better: bool) -> list[tuple[Trial, Checkpoint]]:
-    """Every saved state that has a value, with its trial, best first."""
-    sign = 1 if lower_is_better else -1
-    states = [(trial, state) for trial in trials.values() for state in trial.checkpoints]
-    known = [(trial, state) for trial, state in states if state.value is not None]
-    return sorted(known, key=lambda pair: sign * (pair[1].value or 0.0))
+def export_best(folder: SweepFolder, trials: Mapping[int, Trial]) -> str | None:
+    """Write `best/` from the best state that still exists; returns its path, None without a state.
 
-
-def export_best(folder: SweepFolder, trials: Mapping[int, Trial], *, lower_is_better: bool) -> str | None:
-    """Write `best/` from the best state that is still there; returns its path, None when there is none.
-
-    States that were neither the best nor the last of their trial are removed, so what is listed may be gone.
+    The sweep has removed states that were neither the best nor the last of their trial, so that some of those
+    listed do not exist any more.
 
     Raises: WriteError when the folder cannot be written.
     """
-    for trial, saved in by_quality(trials, lower_is_better=lower_is_better):
+    saved_states = ((state.value, (trial, state)) for trial in trials.values() for state in trial.checkpoints)
+    for trial, saved in best_first(saved_states):
         data = folder.files.read(f"{saved.path}/{STATE_FILE}")
         if data is None:
             continue
@@ -60,7 +54,7 @@ def best_config(folder: SweepFolder) -> GanConfig:
 def _sample_grid(folder: SweepFolder) -> generation.Pixels:
     generator, config = generation.load_trained(f"{folder.location}/{BEST}")
     return image_grid.grid(
-        generation.draw(generator, generation.random_latents(generator, GRID_IMAGES, 0), config)
+        generation.sample(generator, generation.random_latents(config, GRID_IMAGES, 0), config)
     )
 
 

@@ -1,4 +1,4 @@
-"""The folder of a sweep: where it lies, the settings that it was started with, and which session writes."""
+"""The folder of a sweep: its location, the settings of the sweep, and its sessions."""
 
 import importlib.metadata
 import json
@@ -30,7 +30,7 @@ class SweepFolder:
     def at(cls, location: str) -> "SweepFolder":
         """The folder at a path or URL that a user gave.
 
-        Raises: ConfigError when no sweep was begun there.
+        Raises: ConfigError when no sweep was started there.
         """
         storage, _, name = Folder(location.rstrip("/")).location.rpartition("/")
         folder = cls(storage or "/", name)
@@ -38,15 +38,15 @@ class SweepFolder:
         return folder
 
     def exists(self) -> bool:
-        """Whether a sweep was begun here."""
+        """Whether a sweep was started here."""
         return self.files.read(SWEEP_FILE) is not None
 
     def relative(self, path: str) -> str:
-        """A path below this folder, as pyarrow's file systems name it, relative to it: it may move."""
+        """A path below this folder, as pyarrow's file systems name it, made relative to this folder."""
         return str(PurePosixPath(path).relative_to(self.files.filesystem_path))
 
     def check_writable(self) -> None:
-        """Raise `ConfigError` unless files can be written here; leaves the empty marker that Ray leaves."""
+        """Raise `ConfigError` unless files can be written here; leaves the same empty file as Ray."""
         try:
             self.files.write(".validate_storage_marker", b"")
         except WriteError as error:
@@ -62,7 +62,7 @@ class SweepFolder:
         self.files.write(SWEEP_FILE, (json.dumps(record, indent=2) + "\n").encode())
 
     def config(self) -> SweepConfig:
-        """The settings as they were last.
+        """The settings of the last session.
 
         Raises: ConfigError when they are broken.
         """
@@ -76,7 +76,7 @@ class SweepFolder:
         return parse_space(self._read()["space"], self.files.path(SWEEP_FILE), config.gan)
 
     def session(self) -> str:
-        """What tells this session's trial folders from earlier ones': nothing, then .r1, .r2 and on."""
+        """Suffix of this session's trial folders: empty in the first session, then .r1, .r2 and so on."""
         earlier = len(self._read()["sessions"]) - 1
         return f".r{earlier}" if earlier else ""
 
@@ -102,7 +102,7 @@ def _session() -> dict[str, Any]:
 
 
 def _git_commit() -> str | None:
-    """The commit of the checkout that this code runs from, None outside of one."""
+    """The commit of the checkout that this code runs from, None when it is not a checkout."""
     here = Path(__file__).parent
     try:
         answer = subprocess.run(

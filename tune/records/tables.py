@@ -1,7 +1,4 @@
-"""The tables of a sweep, derived from what its event log says: one row a trial, one row a tick; no Ray.
-
-How a ranking looks in a terminal is in `leaderboard.py`.
-"""
+"""The tables of a sweep, derived from its event log: one row per trial, one row per tick."""
 
 import io
 from collections.abc import Mapping
@@ -11,24 +8,22 @@ from typing import Any
 import pandas as pd
 
 from common.storage.folder import Folder
-from tune.records.trial_records import Trial, best_of
+from tune.records.trial_records import Trial, best_first
 from tune.space.domains import Choice, Domain, Float, Int
 from tune.space.space import Space
 
 _SECONDS = ("train_s", "evaluate_s")
 
 
-def trials_table(
-    trials: Mapping[int, Trial], space: Space, metric: str, *, lower_is_better: bool = True
-) -> pd.DataFrame:
-    """One row a trial, by number, also for trials that failed or never reported.
+def trials_table(trials: Mapping[int, Trial], space: Space, metric: str) -> pd.DataFrame:
+    """One row per trial, by number, also for trials that failed or never reported.
 
     Columns: number, trial_id, state, reason, attempt, every searched setting by dotted path, best, last,
     images_at_best, images_seen, ticks, seconds (of all ticks, lost ones included), started, ended (UTC),
-    checkpoint, best_checkpoint, best_checkpoint_images. `best` counts, where attempts overlap, the last one's
-    value.
+    checkpoint, best_checkpoint, best_checkpoint_images. Where attempts overlap, `best` takes the values of
+    the last one.
     """
-    rows = [_trial_row(trial, metric, lower_is_better) for _, trial in sorted(trials.items())]
+    rows = [_trial_row(trial, metric) for _, trial in sorted(trials.items())]
     dtypes: dict[str, str] = {
         "number": "int64",
         "trial_id": "string",
@@ -52,40 +47,42 @@ def trials_table(
 
 
 def history_table(trials: Mapping[int, Trial], space: Space) -> pd.DataFrame:
-    """One row a tick, of every attempt, by number and time.
+    """One row per tick, of every attempt, by number and time.
 
-    Columns: number, trial_id, attempt, time (UTC), images_seen, every number that a tick reported, every
-    searched setting by dotted path with its value at that tick.
+    Columns: number, trial_id, attempt, time (UTC), images_seen, every metric and statistic that a tick
+    reported, every searched setting by dotted path with its value at that tick.
     """
     rows = [row for _, trial in sorted(trials.items()) for row in _history_rows(trial)]
     reserved = {"number", "trial_id", "attempt", "time", "images_seen", *space}
-    numbers = dict.fromkeys(name for row in rows for name in row if name not in reserved)
+    metrics = dict.fromkeys(name for row in rows for name in row if name not in reserved)
     dtypes: dict[str, str] = {
         "number": "int64",
         "trial_id": "string",
         "attempt": "int64",
         "time": "datetime64[ns, UTC]",
         "images_seen": "int64",
-        **dict.fromkeys(numbers, "float64"),
+        **dict.fromkeys(metrics, "float64"),
         **{path: _dtype(domain) for path, domain in space.items()},
     }
     return _table(rows, dtypes)
 
 
-def ranked(trials: pd.DataFrame, *, lower_is_better: bool = True) -> pd.DataFrame:
-    """The trials from best to worst with a column `rank` from 1; those without a value last and unranked."""
-    order = trials.sort_values(
-        ["best", "number"], ascending=[lower_is_better, True], na_position="last", ignore_index=True
-    )
+def ranked(trials: pd.DataFrame) -> pd.DataFrame:
+    """The trials from best to worst with a column `rank` from 1; those without a value last and unranked.
+
+    trials: as `trials_table` returns them, hence of equally good ones the earlier first.
+    """
+    with_value = best_first(zip(trials["best"], trials.index, strict=True))
+    order = trials.loc[[*with_value, *trials.index.difference(with_value)]].reset_index(drop=True)
     ranks = pd.Series(range(1, len(order) + 1), dtype="Int64").where(order["best"].notna())
     order.insert(0, "rank", ranks)
     return order
 
 
 def write_tables(location: str | Path, trials: pd.DataFrame, history: pd.DataFrame) -> None:
-    """Put trials.parquet, trials.csv and history.parquet into a folder or URL, each whole or not at all.
+    """Put trials.parquet, trials.csv and history.parquet into a folder or URL, each atomically.
 
-    Raises: WriteError in one line when the disk is full or the like; the earlier tables are intact.
+    Raises: WriteError in one line, such as when the disk is full; the earlier tables are intact.
     """
     folder = Folder(str(location))
     folder.write("trials.parquet", _parquet(trials))
@@ -93,11 +90,9 @@ def write_tables(location: str | Path, trials: pd.DataFrame, history: pd.DataFra
     folder.write("history.parquet", _parquet(history))
 
 
-def _trial_row(trial: Trial, metric: str, lower_is_better: bool) -> dict[str, Any]:
-    last = trial.ticks[-1][1] if trial.ticks else None
-    best = best_of(((tick.numbers.get(metric), tick) for tick in trial.valid_ticks()), lower_is_better)
-    checkpoint = trial.last_checkpoint()
-    best_checkpoint = trial.best_checkpoint(lower_is_better=lower_is_better)
+def _trial_row(trial: Trial, metric: str) -> dict[str, Any]:
+    last, best = trial.last_tick(), trial.best_tick(metric)
+    checkpoint, best_checkpoint = trial.last_checkpoint(), trial.best_checkpoint()
     return {
         "number": trial.number,
         "trial_id": trial.trial_id,
@@ -105,12 +100,12 @@ def _trial_row(trial: Trial, metric: str, lower_is_better: bool) -> dict[str, An
         "reason": trial.reason,
         "attempt": trial.attempt,
         **trial.values,
-        "best": best.numbers[metric] if best else None,
-        "last": last.numbers.get(metric) if last else None,
+        "best": best.metrics[metric] if best else None,
+        "last": last.metrics.get(metric) if last else None,
         "images_at_best": best.images_seen if best else None,
         "images_seen": last.images_seen if last else 0,
         "ticks": len(trial.valid_ticks()),
-        "seconds": sum(tick.numbers.get(name) or 0.0 for _, tick in trial.ticks for name in _SECONDS),
+        "seconds": sum(tick.metrics.get(name) or 0.0 for _, tick in trial.ticks for name in _SECONDS),
         "started": trial.started,
         "ended": trial.ended,
         "checkpoint": checkpoint.path if checkpoint else None,
@@ -122,7 +117,7 @@ def _trial_row(trial: Trial, metric: str, lower_is_better: bool) -> dict[str, An
 def _history_rows(trial: Trial) -> list[dict[str, Any]]:
     return [
         {
-            **tick.numbers,
+            **tick.metrics,
             **(tick.values or {}),
             "number": trial.number,
             "trial_id": tick.trial_id,
@@ -135,14 +130,14 @@ def _history_rows(trial: Trial) -> list[dict[str, Any]]:
 
 
 def _table(rows: list[dict[str, Any]], dtypes: Mapping[str, str]) -> pd.DataFrame:
-    # each column by its own type: pandas would guess object or float for one that is empty
+    # each column with its own type: pandas would guess object or float for an empty one
     return pd.DataFrame(
         {name: _column([row.get(name) for row in rows], dtype) for name, dtype in dtypes.items()}
     )
 
 
 def _column(values: list[Any], dtype: str) -> pd.Series:
-    if dtype.startswith("datetime64"):  # of seconds since 1970, NaN where there is no time
+    if dtype.startswith("datetime64"):  # from seconds since 1970, NaN without a time
         return pd.Series(pd.to_datetime(values, unit="s", utc=True), dtype=dtype)
     return pd.Series(values, dtype=dtype)
 

@@ -1,20 +1,26 @@
-"""What the event log says about each trial of a sweep: its state, ticks and checkpoints; not the tables."""
+"""The trials of a sweep as its event log describes them: state, ticks, checkpoints, and which is best."""
 
 import dataclasses
 import math
 from collections.abc import Iterable, Mapping, Set
-from typing import Any, Literal, TypeVar
+from typing import Any, Final, Literal, TypeVar
 
-from tune.records.events import CheckpointSaved, Event, SweepStarted, Tick, TrialStarted
+from tune.records.events import CheckpointSaved, EndState, SweepEvent, SweepStarted, Tick, TrialStarted
+from tune.trial_keys import COMPLETE_KEY, FAILURE_KEY
 
 State = Literal["running", "completed", "pruned", "failed", "interrupted"]
+
+# All objectives are minimized, since the metrics of `gan.metrics` are distances: `best_first` sorts upwards,
+# and Tune and Optuna have these words for it.
+TUNE_MODE: Final = "min"
+STUDY_DIRECTION: Final = "minimize"
 
 T = TypeVar("T")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Checkpoint:
-    """A saved state: where it lies, after how many images, and its objective."""
+    """A saved state: its folder below the sweep's, after how many images, and its objective."""
 
     path: str
     images_seen: int
@@ -39,24 +45,32 @@ class Trial:
     checkpoints: list[Checkpoint] = dataclasses.field(default_factory=list)
 
     def is_unfinished(self) -> bool:
-        """Whether a resumed sweep goes on with it."""
+        """Whether a resumed sweep continues it."""
         return self.state in ("running", "interrupted")
+
+    def last_tick(self) -> Tick | None:
+        """The newest tick."""
+        return self.ticks[-1][1] if self.ticks else None
 
     def valid_ticks(self) -> list[Tick]:
         """One tick for each number of images; where attempts overlap, the last one's."""
         return list({tick.images_seen: tick for _, tick in self.ticks}.values())
 
+    def best_tick(self, metric: str) -> Tick | None:
+        """The valid tick with the best value of `metric`, None when no value is finite."""
+        return best_of((tick.metrics.get(metric), tick) for tick in self.valid_ticks())
+
     def last_checkpoint(self) -> Checkpoint | None:
         """The newest saved state."""
         return self.checkpoints[-1] if self.checkpoints else None
 
-    def best_checkpoint(self, *, lower_is_better: bool = True) -> Checkpoint | None:
-        """The saved state with the best objective; of a state saved again, the last one's."""
+    def best_checkpoint(self) -> Checkpoint | None:
+        """The saved state with the best objective; of a state that was saved again, the last version."""
         saved = {checkpoint.images_seen: checkpoint for checkpoint in self.checkpoints}.values()
-        return best_of(((saved_one.value, saved_one) for saved_one in saved), lower_is_better)
+        return best_of((checkpoint.value, checkpoint) for checkpoint in saved)
 
 
-def collect(events: Iterable[Event]) -> dict[int, Trial]:
+def collect(events: Iterable[SweepEvent]) -> dict[int, Trial]:
     """What the events say about every trial, by number."""
     trials: dict[int, Trial] = {}
     for event in events:
@@ -64,8 +78,8 @@ def collect(events: Iterable[Event]) -> dict[int, Trial]:
     return dict(sorted(trials.items()))
 
 
-def apply(trials: dict[int, Trial], event: Event) -> None:
-    """Let one event change what is known about the trials."""
+def apply(trials: dict[int, Trial], event: SweepEvent) -> None:
+    """Change what is known about the trials by one event."""
     if isinstance(event, SweepStarted):
         return
     trial = trials.setdefault(event.number, Trial(number=event.number))
@@ -81,11 +95,22 @@ def apply(trials: dict[int, Trial], event: Event) -> None:
         trial.state, trial.reason, trial.ended = event.state, event.reason, event.time
 
 
-def best_of(candidates: Iterable[tuple[float | None, T]], lower_is_better: bool) -> T | None:
-    """What stands with the best finite value, the first of equal ones; None without a finite value."""
+def end_of(result: Mapping[str, Any]) -> tuple[EndState, str | None]:
+    """How a trial ended that stopped after `result`, its last one, and the reason when it failed."""
+    if FAILURE_KEY in result:
+        return "failed", str(result[FAILURE_KEY])
+    return ("completed" if result.get(COMPLETE_KEY) else "pruned"), None
+
+
+def best_first(candidates: Iterable[tuple[float | None, T]]) -> list[T]:
+    """What comes with a finite value, the best value first; equal ones in the given order."""
     finite = [(value, found) for value, found in candidates if value is not None and math.isfinite(value)]
-    choose = min if lower_is_better else max
-    return choose(finite, key=lambda pair: pair[0])[1] if finite else None
+    return [found for _, found in sorted(finite, key=lambda pair: pair[0])]
+
+
+def best_of(candidates: Iterable[tuple[float | None, T]]) -> T | None:
+    """The first of `best_first`, None when no value is finite."""
+    return next(iter(best_first(candidates)), None)
 
 
 def surplus_checkpoints(trials: Mapping[int, Trial], needed: Set[str]) -> list[str]:

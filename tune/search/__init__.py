@@ -1,1 +1,1 @@
-"""Optuna proposes the trials and is told how they ended."""
+"""Optuna: the study, its samplers, and the searcher that connects it to Tune."""

@@ -1,4 +1,4 @@
-"""Optuna's journal, which holds a study: as a file that outlives kills and full disks, or at a URL."""
+"""Storage of an Optuna study: a journal file that survives kills and full disks, one at a URL, a database."""
 
 import contextlib
 import json
@@ -16,38 +16,38 @@ from common.storage.folder import Folder
 from common.text import one_line, os_reason
 
 JOURNAL_NAME = "study.journal"
-# A lock is held for one write; what is older was left by a killed process.
+# A lock is held for one write; an older one was left by a killed process.
 _LOCK_GRACE_S = 10
 
 
 class FileJournal(JournalFileBackend):
-    """A journal file that never keeps half a line, which would make the study unreadable after the next one.
+    """A journal file that never keeps an incomplete line, after which the study would be unreadable.
 
-    Its lock is a plain file: Optuna 5's default, a symbolic link, waits for ever after a kill when the
-    journal's path is a relative one, and three times as long as needed else.
+    Its lock is a plain file: after a kill, Optuna 5's default, a symbolic link, waits for ever when the
+    journal's path is relative, and otherwise three times as long as needed.
     """
 
     def __init__(self, path: Path) -> None:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             super().__init__(str(path), JournalFileOpenLock(str(path), grace_period=_LOCK_GRACE_S))
-            self._mend()
+            self._drop_incomplete_line()
         except OSError as error:
             raise self._error(error) from error
 
     def append_logs(self, logs: list[dict[str, Any]]) -> None:
         """Add entries.
 
-        Raises: WriteError in one line when the disk is full or the like; what was there before is intact.
+        Raises: WriteError in one line, such as when the disk is full; the entries before are intact.
         """
         try:
             super().append_logs(logs)
         except OSError as error:
             with contextlib.suppress(OSError):
-                self._mend()
+                self._drop_incomplete_line()
             raise self._error(error) from error
 
-    def _mend(self) -> None:
+    def _drop_incomplete_line(self) -> None:
         self._lock.acquire()
         try:
             with Path(self._file_path).open("rb+") as file:
@@ -64,7 +64,7 @@ class FileJournal(JournalFileBackend):
 
 
 class ObjectJournal(BaseJournalBackend):
-    """A journal at a URL: kept in memory, written whole at most every so many seconds and at `flush`."""
+    """A journal at a URL: kept in memory, and written at most every few seconds and at `flush`."""
 
     def __init__(self, folder: Folder, seconds_between_writes: float = 30.0) -> None:
         self._folder, self._interval_s = folder, seconds_between_writes
@@ -73,7 +73,7 @@ class ObjectJournal(BaseJournalBackend):
         self._is_written = True
 
     def read_logs(self, log_number_from: int) -> Generator[dict[str, Any], None, None]:
-        """The entries from a number on."""
+        """The entries, starting at a number."""
         for line in self._lines[log_number_from:]:
             yield json.loads(line)
 
@@ -85,7 +85,7 @@ class ObjectJournal(BaseJournalBackend):
             self.flush()
 
     def flush(self) -> None:
-        """Write what the URL does not have yet."""
+        """Write the entries that are not yet at the URL."""
         if not self._is_written:
             self._folder.write(JOURNAL_NAME, "".join(f"{line}\n" for line in self._lines).encode())
             self._is_written = True
@@ -93,7 +93,7 @@ class ObjectJournal(BaseJournalBackend):
 
 
 class StudyStorage:
-    """Where a study lies: the journal in the sweep's folder, or any storage URL of Optuna.
+    """Storage of a study: the journal in the sweep's folder, or any storage URL of Optuna.
 
     Raises: ConfigError in one line when the storage URL cannot be opened; WriteError for the folder.
     """
@@ -111,7 +111,7 @@ class StudyStorage:
             self.storage = optuna.storages.JournalStorage(self._object_journal)
 
     def flush(self) -> None:
-        """Write what an object store does not have yet."""
+        """Write entries that are not yet in an object store."""
         if self._object_journal is not None:
             self._object_journal.flush()
 

@@ -12,26 +12,26 @@ from tune.space.space import Space, clip, to_mutations
 
 
 class Population(PopulationBasedTraining):  # type: ignore[misc]  # ray is untyped here
-    """Tune's scheduler on images seen, kept inside the search space; also with more trials than gangs.
+    """Tune's scheduler on images seen, kept inside the search space, with any number of worker groups.
 
     Args:
         interval: images between two exploits of a trial.
     """
 
     def __init__(self, space: Space, *, interval: int, seed: int) -> None:
-        random.seed(seed)  # which the scheduler draws from
+        random.seed(seed)  # the generator that the scheduler draws from
         super().__init__(
             time_attr="images_seen",
             perturbation_interval=interval,
             hyperparam_mutations=to_mutations(space),
-            # Tune multiplies by 0.8 or 1.2 without a look at the range
+            # Tune multiplies by 0.8 or 1.2 and ignores the range
             custom_explore_fn=lambda config: clip(space, config),
             log_config=False,
             require_attrs=False,
         )
 
     def needed_checkpoints(self, tune_trials: Sequence[Any]) -> set[str]:
-        """Paths of the states from which some of these trials will go on, or that one may copy."""
+        """Paths of the states from which one of these trials continues, or which one may copy."""
         if not tune_trials:
             return set()
         waiting = [trial.checkpoint for trial in tune_trials]
@@ -39,13 +39,13 @@ class Population(PopulationBasedTraining):  # type: ignore[misc]  # ray is untyp
         return {checkpoint.path for checkpoint in (*waiting, *offered) if checkpoint is not None}
 
     def on_trial_add(self, tune_controller: Any, trial: Any) -> None:
-        # Tune refuses every searcher here, since one that learns would be told of values that were changed
-        # on the way. The study's population is drawn at random, so it may: only this check is passed by.
+        # Tune refuses every searcher here, since one that learns would get results of values that have
+        # changed since. The study draws its population at random, so that this check can be skipped.
         super().on_trial_add(types.SimpleNamespace(search_alg=None), trial)
 
 
 def _resolved(checkpoint: Any) -> Any:
-    # a state on its way, as the scheduler keeps it until someone copies it
+    # the scheduler keeps a state that is still being saved as a future
     if isinstance(checkpoint, _FutureTrainingResult):
         result = checkpoint.resolve(block=False)
         return result.checkpoint if result else None

@@ -1,20 +1,21 @@
-"""A sweep's Optuna study: what is asked, reported and told, also across resumes; no Ray."""
+"""The Optuna study of a sweep and its resumes: asks for trials, stores their values and how they ended."""
 
 import dataclasses
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
+import numpy as np
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
 from common.errors import ConfigError, require
 from tune.config import Search
 from tune.records.events import EndState, TrialEnded
-from tune.records.trial_records import Trial
+from tune.records.trial_records import STUDY_DIRECTION, Trial
 from tune.search.journal import StudyStorage
-from tune.search.samplers import build_sampler
+from tune.search.samplers import SAMPLERS
 from tune.space.domains import Value
 from tune.space.space import Space, suggest
 
@@ -29,7 +30,7 @@ _END_STATES: dict[TrialState, EndState] = {
 
 
 @dataclasses.dataclass(frozen=True)
-class Outcome:
+class StudyOutcome:
     """How a trial ended, in Optuna's words: COMPLETE with a value, PRUNED, or FAIL with a reason."""
 
     state: TrialState
@@ -37,21 +38,20 @@ class Outcome:
     reason: str | None = None
 
 
-def judge(*, value: Any, images_seen: int, images: int, failure: str | None = None) -> Outcome:
-    """Decide how a trial ended from its last value and the images seen of those that it was to see.
+def study_outcome(state: EndState, value: Any, reason: str | None) -> StudyOutcome:
+    """What Optuna is told about a trial that ended in `state` with `value`, the last one of its objective.
 
-    One that saw them all is COMPLETE with its last value, not its best: the noise of many ticks would favour
-    trials that were measured more often. One that was stopped before is PRUNED and keeps its intermediate
-    values. One that failed is FAIL with its reason.
+    A completed trial has its last value, not its best: the noise of many ticks would favour trials that were
+    measured more often. A pruned one keeps its intermediate values.
     """
-    if failure is not None:
-        return Outcome(TrialState.FAIL, reason=failure)
-    if images_seen < images:
-        return Outcome(TrialState.PRUNED)
+    if state == "failed":
+        return StudyOutcome(TrialState.FAIL, reason=reason or "failed")
+    if state == "pruned":
+        return StudyOutcome(TrialState.PRUNED)
     number = finite(value)
     if number is None:
-        return Outcome(TrialState.FAIL, reason="its last value is not finite")
-    return Outcome(TrialState.COMPLETE, value=number)
+        return StudyOutcome(TrialState.FAIL, reason="its last value is not finite")
+    return StudyOutcome(TrialState.COMPLETE, value=number)
 
 
 def finite(value: Any) -> float | None:
@@ -69,8 +69,8 @@ class SweepStudy:
     Args:
         known: the trials of the event log when the sweep is resumed, None for a new sweep.
 
-    Raises: ConfigError when a new sweep's study exists already or a resumed one's does not, or when one of
-    the first trials lies outside of the space.
+    Raises: ConfigError when a new sweep's study already exists or a resumed one's does not, or when one of
+    the first trials is outside the space.
     """
 
     def __init__(
@@ -78,7 +78,6 @@ class SweepStudy:
         space: Space,
         *,
         metric: str,
-        mode: str,
         name: str,
         location: str | Path,
         num_trials: int,
@@ -91,26 +90,24 @@ class SweepStudy:
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         self._space, self._metric, self._num_trials = space, metric, num_trials
         self._place = StudyStorage(location, storage_url)
-        self._study = _open(self._place.storage, name, mode, is_new=known is None)
+        self._study = _open(self._place.storage, name, is_new=known is None)
         self._id = self._place.storage.get_study_id_from_name(name)
         self._steps: dict[int, set[int]] = {}
         self.returning: list[Trial] = []
-        """Trials that a resumed sweep goes on with before it asks for new ones."""
+        """Trials that a resumed sweep continues before it asks for new ones."""
         self.unlogged: list[TrialEnded] = []
-        """Ends that a resumed sweep's event log lacks, since the driver died before it wrote them."""
+        """Ends of trials that are missing in a resumed sweep's event log, since the driver died too early."""
         if known is None:
             for point in points_to_evaluate:
                 self._study.enqueue_trial(_checked(space, point))
         else:
             self._take_back(known)
         self._num_asked = sum(map(_counts, self._study.get_trials(deepcopy=False)))
-        self._study.sampler = build_sampler(
-            search, seed=seed, num_trials=num_trials, num_asked=self._num_asked
-        )
+        self._study.sampler = _sampler(search, seed, num_trials, self._num_asked)
         self.flush()
 
     def ask(self) -> tuple[int, dict[str, Value]] | None:
-        """Number and settings of a new trial, None when all were asked for."""
+        """Number and settings of a new trial, None when all have been asked for."""
         if self._num_asked >= self._num_trials:
             return None
         trial = self._study.ask()
@@ -118,14 +115,14 @@ class SweepStudy:
         return trial.number, suggest(self._space, trial)
 
     def report(self, number: int, images_seen: int, value: Any) -> None:
-        """Keep the objective at so many images, unless it is not finite or there is one already."""
+        """Store the objective after `images_seen` images, unless it is not finite or already stored."""
         steps, found = self._steps.setdefault(number, set()), finite(value)
         if found is not None and images_seen not in steps:
             self._place.storage.set_trial_intermediate_value(self._trial_id(number), images_seen, found)
             steps.add(images_seen)
 
-    def tell(self, number: int, outcome: Outcome) -> None:
-        """End a trial; one that has ended already stays as it is."""
+    def tell(self, number: int, outcome: StudyOutcome) -> None:
+        """End a trial; one that has already ended stays as it is."""
         if outcome.reason is not None and not self.is_finished(number):
             self.annotate(number, REASON_ATTR, outcome.reason)
         self._study.tell(number, outcome.value, outcome.state, skip_if_finished=True)
@@ -136,7 +133,7 @@ class SweepStudy:
         self._place.storage.set_trial_user_attr(self._trial_id(number), name, value)
 
     def is_finished(self, number: int) -> bool:
-        """Whether the trial was told to have ended."""
+        """Whether the trial has ended."""
         trial: FrozenTrial = self._place.storage.get_trial(self._trial_id(number))
         return bool(trial.state.is_finished())
 
@@ -152,17 +149,17 @@ class SweepStudy:
             self._steps[frozen.number] = set(frozen.intermediate_values)
             trial = known.get(frozen.number)
             if trial is None:  # the sweep was stopped before it could start
-                if self._is_whole(frozen.params):
+                if self._has_all_settings(frozen.params):
                     self.returning.append(Trial(number=frozen.number, values=dict(frozen.params)))
                 else:  # killed while its settings were drawn
-                    self.tell(frozen.number, Outcome(TrialState.FAIL, reason=LOST))
+                    self.tell(frozen.number, study_outcome("failed", None, LOST))
                 continue
             for tick in trial.valid_ticks():
-                self.report(frozen.number, tick.images_seen, tick.numbers.get(self._metric))
+                self.report(frozen.number, tick.images_seen, tick.metrics.get(self._metric))
             if trial.is_unfinished():
                 self.returning.append(dataclasses.replace(trial, values=trial.values or dict(frozen.params)))
             else:  # the driver died before it told the study
-                self.tell(frozen.number, _logged_outcome(trial, self._metric))
+                self.tell(frozen.number, self._logged_outcome(trial))
         for frozen in self._study.get_trials(deepcopy=False, states=tuple(_END_STATES)):
             trial = known.get(frozen.number)
             if trial is None or trial.is_unfinished():
@@ -173,18 +170,30 @@ class SweepStudy:
         order = {number: place for place, number in enumerate(known)}
         self.returning.sort(key=lambda trial: (order.get(trial.number, len(order)), trial.number))
 
-    def _is_whole(self, values: Mapping[str, Any]) -> bool:
+    def _logged_outcome(self, trial: Trial) -> StudyOutcome:
+        last = trial.last_tick()
+        value = last.metrics.get(self._metric) if last else None
+        assert trial.state in ("completed", "pruned", "failed"), "an unfinished trial is continued instead"
+        return study_outcome(trial.state, value, trial.reason)
+
+    def _has_all_settings(self, values: Mapping[str, Any]) -> bool:
         return all(path in values for path in self._space if self._space.is_active(path, values))
 
 
-def _open(storage: Any, name: str, mode: str, *, is_new: bool) -> optuna.Study:
-    direction: Literal["minimize", "maximize"] = "minimize" if mode == "min" else "maximize"
+def _sampler(name: Search, seed: int, num_trials: int, num_asked: int) -> optuna.samplers.BaseSampler:
+    # the trials that the study already has are in the seed: a resumed sweep does not draw their values again
+    sampler_seed = int(np.random.SeedSequence([seed, num_asked]).generate_state(1)[0])
+    # a quarter of a small sweep at random, its first trial included; Optuna's default of 10 is for large ones
+    return SAMPLERS[name](seed=sampler_seed, num_random=min(10, max(4, num_trials // 4)))
+
+
+def _open(storage: Any, name: str, *, is_new: bool) -> optuna.Study:
     if is_new:
         try:
-            return optuna.create_study(storage=storage, study_name=name, direction=direction)
+            return optuna.create_study(storage=storage, study_name=name, direction=STUDY_DIRECTION)
         except optuna.exceptions.DuplicatedStudyError:
             raise ConfigError(
-                f"the sweep {name} exists already; choose another --name, or go on with python -m tune resume"
+                f"the sweep {name} already exists; choose another --name, or use python -m tune resume"
             ) from None
     try:
         study = optuna.load_study(study_name=name, storage=storage)
@@ -192,8 +201,8 @@ def _open(storage: Any, name: str, mode: str, *, is_new: bool) -> optuna.Study:
         raise ConfigError(f"there is no study named {name} to resume; is it the sweep's folder?") from None
     found = study.direction.name.lower()
     require(
-        found == direction,
-        f"the study {name} is to {found} its objective, not to {direction}; start a new sweep",
+        found == STUDY_DIRECTION,
+        f"the study {name} is to {found} its objective, not to {STUDY_DIRECTION}; start a new sweep",
     )
     return study
 
@@ -204,19 +213,11 @@ def _checked(space: Space, point: Mapping[str, Any]) -> dict[str, Any]:
         nearest = space[path].nearest(value)
         require(
             nearest == value or math.isclose(float(nearest), float(value), rel_tol=1e-9),
-            f"the first trial sets {path} = {value}, outside of the search space; the nearest is {nearest}",
+            f"the first trial sets {path} = {value}, outside the search space; the nearest is {nearest}",
         )
     return dict(point)
 
 
-def _logged_outcome(trial: Trial, metric: str) -> Outcome:
-    if trial.state == "pruned":
-        return Outcome(TrialState.PRUNED)
-    value = trial.ticks[-1][1].numbers.get(metric) if trial.ticks else None
-    failure = (trial.reason or "failed") if trial.state == "failed" else None
-    return judge(value=value, images_seen=0, images=0, failure=failure)
-
-
 def _counts(trial: FrozenTrial) -> bool:
-    # what was asked for and got lost before it began is asked for again
+    # a trial that was asked for and lost before it started is asked for again
     return trial.state != TrialState.WAITING and trial.user_attrs.get(REASON_ATTR) != LOST

@@ -1,1 +1,1 @@
-"""Warm Ray Train workers that outlive trials, and the pool that lends them."""
+"""Warm worker groups (Ray Train runs that outlive trials), and the pool that lends them to trials."""

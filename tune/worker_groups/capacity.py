@@ -1,4 +1,4 @@
-"""How many gangs a machine or cluster can hold, and how large their workers are; pure arithmetic."""
+"""Computes how many worker groups fit on the nodes, and how many CPUs and GPUs each worker gets."""
 
 import dataclasses
 
@@ -8,12 +8,12 @@ from tune.config import SweepConfig
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Capacity:
-    """`gangs` of `num_workers` workers, each with `cpus` CPUs and `gpus` GPUs.
+    """`groups` worker groups of `num_workers` workers, each with `cpus` CPUs and `gpus` GPUs.
 
-    A gang starts and goes on with as few as `min_workers` while there is no room for all.
+    A group starts and continues with as few as `min_workers` while there is no room for all.
     """
 
-    gangs: int
+    groups: int
     num_workers: int
     min_workers: int
     cpus: int
@@ -24,10 +24,10 @@ class Capacity:
         return {"CPU": self.cpus, "GPU": self.gpus} if self.gpus else {"CPU": self.cpus}
 
 
-def count_gangs(nodes: list[dict[str, float]], per_worker: dict[str, float], num_workers: int) -> int:
-    """How many gangs can be placed at once: floor(workers that fit on all nodes / workers of a gang).
+def count_groups(nodes: list[dict[str, float]], per_worker: dict[str, float], num_workers: int) -> int:
+    """How many worker groups fit at once: floor(workers that fit on all nodes / workers of a group).
 
-    `nodes`: the resources of each node; a worker fits on one node, a gang may span several.
+    `nodes`: the resources of each node; a worker fits on one node, a group may span several.
     """
     fitting = sum(
         min(int(node.get(kind, 0.0) / amount + 1e-9) for kind, amount in per_worker.items()) for node in nodes
@@ -35,18 +35,18 @@ def count_gangs(nodes: list[dict[str, float]], per_worker: dict[str, float], num
     return fitting // num_workers
 
 
-def gangs_now(config: SweepConfig, capacity: Capacity, nodes: list[dict[str, float]]) -> int:
-    """How many gangs of workers as in `capacity` a running sweep may have on the nodes that are there now."""
-    fitting = count_gangs(nodes, capacity.per_worker(), capacity.num_workers)
+def groups_now(config: SweepConfig, capacity: Capacity, nodes: list[dict[str, float]]) -> int:
+    """How many worker groups as in `capacity` a running sweep may have on the present nodes."""
+    fitting = count_groups(nodes, capacity.per_worker(), capacity.num_workers)
     return min(fitting, config.concurrent or fitting, config.trials)
 
 
 def plan(config: SweepConfig, nodes: list[dict[str, float]]) -> Capacity:
-    """The gangs of a sweep on these nodes.
+    """The worker groups of a sweep on these nodes.
 
-    A worker takes a GPU where there are any, and as many CPUs as leave room for all gangs.
+    A worker gets a GPU if there are any, and as many CPUs as leave room for all groups.
 
-    Raises: ConfigError when not even one gang fits, or not as many as --concurrent asks for.
+    Raises: ConfigError when not even one group fits, or fewer than --concurrent asks for.
     """
     total_cpus = int(sum(node.get("CPU", 0) for node in nodes))
     total_gpus = sum(node.get("GPU", 0) for node in nodes)
@@ -56,7 +56,7 @@ def plan(config: SweepConfig, nodes: list[dict[str, float]]) -> Capacity:
 
     cpus = config.cpus_per_worker or _cpu_share(config, nodes, gpus, total_cpus)
     per_worker = {"CPU": cpus, "GPU": gpus} if gpus else {"CPU": float(cpus)}
-    fitting = count_gangs(nodes, per_worker, workers)
+    fitting = count_groups(nodes, per_worker, workers)
     needs = f"{workers} worker{'s' * (workers > 1)} of {cpus} CPU{'s' * (cpus > 1)}" + (
         f" and {gpus:g} GPU" if gpus else ""
     )
@@ -70,14 +70,14 @@ def plan(config: SweepConfig, nodes: list[dict[str, float]]) -> Capacity:
         wanted is None or wanted <= fitting or config.scheduler == "pbt",
         f"--concurrent {wanted} trials of {needs} each do not fit on {has}; at most {fitting} do",
     )
-    gangs = min(fitting, wanted or fitting, config.trials)
+    groups = min(fitting, wanted or fitting, config.trials)
     return Capacity(
-        gangs=gangs, num_workers=workers, min_workers=config.worker_counts()[0], cpus=cpus, gpus=gpus
+        groups=groups, num_workers=workers, min_workers=config.worker_counts()[0], cpus=cpus, gpus=gpus
     )
 
 
 def _cpu_share(config: SweepConfig, nodes: list[dict[str, float]], gpus: float, total_cpus: int) -> int:
-    """CPUs of a worker when the user does not say: an even share, at least one."""
+    """CPUs per worker when the user sets none: an even share, at least one."""
     if config.concurrent is not None:
         return max(1, total_cpus // (config.concurrent * config.workers_per_trial))
     if gpus:

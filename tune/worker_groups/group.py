@@ -1,20 +1,20 @@
-"""One gang as the pool's bookkeeping knows it; who lends it is the pool's affair."""
+"""The pool's record of one worker group: its registered ranks, its loaded run, and whether it is busy."""
 
 import asyncio
 from typing import Any, Literal
 
-from tune.worker_groups.messages import Command, GangStatus
+from tune.worker_groups.messages import WorkerCommand, WorkerGroupStatus
 
 
-class Gang:
-    """Which incarnation of its workers is there, what it holds and whether it is busy."""
+class WorkerGroup:
+    """State of one worker group; `incarnation` identifies its current workers, which a restart replaces."""
 
     def __init__(self, name: str) -> None:
         self.name = name
         self.incarnation = ""
         self.world_size = 0
-        self.mailboxes: dict[int, asyncio.Queue[Command]] = {}
-        self.resident: str | None = None
+        self.mailboxes: dict[int, asyncio.Queue[WorkerCommand]] = {}
+        self.loaded_run: str | None = None
         self.is_busy = False
         self.pending: asyncio.Future[Any] | None = None
         self.restarts = -1
@@ -30,11 +30,11 @@ class Gang:
         """Whether it can be lent."""
         return self.is_ready and not self.is_busy
 
-    def status(self) -> GangStatus:
-        """As the driver sees it."""
+    def status(self) -> WorkerGroupStatus:
+        """Its status for the driver."""
         if self.lost_reason is not None:
-            return GangStatus(self.name, "lost", max(self.restarts, 0), self.lost_reason)
+            return WorkerGroupStatus(self.name, "lost", max(self.restarts, 0), self.lost_reason)
         state: Literal["starting", "idle", "busy"] = "starting"
         if self.is_ready:
             state = "busy" if self.is_busy else "idle"
-        return GangStatus(self.name, state, max(self.restarts, 0))
+        return WorkerGroupStatus(self.name, state, max(self.restarts, 0))

@@ -1,40 +1,41 @@
-"""What the pool, the gangs and the trials say to each other: commands, outcomes, and what goes wrong."""
+"""Messages between the pool, the worker groups and the trials: commands, results, and errors."""
 
 import dataclasses
 from typing import Any, Literal
 
 
-class GangLostError(Exception):
-    """A gang died with the trial's state; the trial must go on from its last checkpoint."""
+class WorkerGroupLostError(Exception):
+    """A worker group died with the trial's state; the trial must continue from its last checkpoint."""
 
 
-class NoGangLeftError(Exception):
-    """Every gang is lost for good: the sweep cannot go on."""
+class NoWorkerGroupLeftError(Exception):
+    """Every worker group is lost for good: the sweep cannot continue."""
 
 
 class TrialFailedError(Exception):
-    """The trial's own fault, by its reason: a retry would fail the same way."""
+    """The trial failed by its own fault: a retry would fail the same way."""
 
 
 @dataclasses.dataclass(frozen=True)
-class Command:
-    """What every rank of a gang does next.
+class WorkerCommand:
+    """What every rank of a worker group does next.
 
     begin: build the run of `config`, from `state` if there is one; tick: train and measure one tick;
-    dump: give the state; stop: return from the worker loop.
+    dump: return the state; stop: return from the worker loop.
     """
 
     kind: Literal["begin", "tick", "dump", "stop"]
-    config: dict[str, Any] | None = None
+    config: Any = None
+    """The run's GanConfig; the pool only passes it on."""
     state: Any = None
 
 
 @dataclasses.dataclass(frozen=True)
-class Outcome:
-    """How a rank fared with its last command.
+class CommandResult:
+    """The result of a rank's last command.
 
-    `error` is the trial's fault; with `fatal` the rank dies of it: its peers may wait in a collective.
-    With `is_peer_lost` it is nobody's fault here: another rank is gone, and the gang with it.
+    `error` is the trial's fault; with `fatal` the rank exits, because its peers may wait in a collective.
+    With `is_peer_lost` neither the trial nor this rank is at fault: another rank died, and the group with it.
     """
 
     value: Any = None
@@ -44,8 +45,8 @@ class Outcome:
 
 
 @dataclasses.dataclass(frozen=True)
-class GangStatus:
-    """A gang as the driver sees it: starting, idle, busy, or lost with its reason."""
+class WorkerGroupStatus:
+    """A worker group as the driver sees it; `reason` says why it is lost."""
 
     name: str
     state: Literal["starting", "idle", "busy", "lost"]

@@ -1,245 +1,271 @@
-"""Which gang is idle, whose state it holds, and who may tick next: asyncio bookkeeping that knows no Ray.
+"""The pool lends worker groups to trials and knows where each trial's state is; pure asyncio.
 
-`gangs.py` runs one `Pool` as an actor; tests run it as it is. States and commands pass through opaquely.
+`launcher.py` runs one `Pool` as a Ray actor. Configurations and states are passed on unread.
 """
 
 import asyncio
 import collections
 import contextlib
+import dataclasses
 import uuid
 from collections.abc import AsyncIterator
 from typing import Any
 
-from tune.worker_groups.group import Gang
+from tune.worker_groups.group import WorkerGroup
 from tune.worker_groups.messages import (
-    Command,
-    GangLostError,
-    GangStatus,
-    NoGangLeftError,
-    Outcome,
+    CommandResult,
+    NoWorkerGroupLeftError,
     TrialFailedError,
+    WorkerCommand,
+    WorkerGroupLostError,
+    WorkerGroupStatus,
 )
 
 
-class Pool:
-    """Lends gangs to trials, one tick at a time.
+@dataclasses.dataclass
+class PooledRun:
+    """A trial's run: configuration, state while no group has it loaded, and why the state was lost."""
 
-    A trial is known by its lease. Its state is in exactly one place: in the gang whose `resident` it is, in
-    `_states`, nowhere yet (a fresh trial), or lost. All decisions are taken between two awaits of one event
-    loop, which is the one lock that they need.
+    config: Any
+    state: Any = None
+    lost_reason: str | None = None
+
+
+class Pool:
+    """Lends worker groups to trials, one tick at a time.
+
+    A trial uses a run by its id. The run's state is in exactly one place: in the group whose `loaded_run` it
+    is, in its `PooledRun`, nowhere yet (a fresh trial), or lost. All decisions are made between two awaits of
+    one event loop, which serves as the only lock.
     """
 
-    def __init__(self, gang_names: list[str]) -> None:
-        self._gangs = {name: Gang(name) for name in gang_names}
-        # least recently lent first, so that the state which waited longest is the one moved out
-        self._order = collections.deque(self._gangs.values())
-        self._waiting: collections.deque[tuple[str, asyncio.Future[Gang]]] = collections.deque()
-        self._states: dict[str, Any] = {}
-        self._lost: dict[str, str] = {}
-        self._lease_of: dict[str, str] = {}
+    def __init__(self, group_names: list[str]) -> None:
+        self._groups = {name: WorkerGroup(name) for name in group_names}
+        # least recently lent first, so that the run which waited longest is the one that is unloaded
+        self._order = collections.deque(self._groups.values())
+        self._waiting: collections.deque[tuple[str, asyncio.Future[WorkerGroup]]] = collections.deque()
+        self._runs: dict[str, PooledRun] = {}
+        self._run_of_owner: dict[str, str] = {}
         self._end = asyncio.Event()
 
-    # --- the workers' side
+    # --- called by workers
 
-    async def exchange(
-        self, gang_name: str, incarnation: str, rank: int, world_size: int, outcome: Outcome | None = None
-    ) -> Command:
-        """Hand in the outcome of the last command (None: just registering) and wait for the next one."""
-        gang = self._gangs[gang_name]
-        if incarnation != gang.incarnation:
-            if outcome is not None or gang.lost_reason is not None or self._end.is_set():
-                return Command("stop")
-            self._mourn(gang, f"{gang.name} was restarted")
-            gang.incarnation, gang.world_size, gang.restarts = incarnation, world_size, gang.restarts + 1
-        if outcome is not None:
-            self._settle(gang, rank, outcome)
-            if outcome.fatal:
-                return Command("stop")
-        mailbox = gang.mailboxes.setdefault(rank, asyncio.Queue())
+    async def report_and_wait(
+        self,
+        group_name: str,
+        incarnation: str,
+        rank: int,
+        world_size: int,
+        result: CommandResult | None = None,
+    ) -> WorkerCommand:
+        """Report the result of the last command (None: only register) and wait for the next command."""
+        group = self._groups[group_name]
+        if incarnation != group.incarnation:
+            if result is not None or group.lost_reason is not None or self._end.is_set():
+                return WorkerCommand("stop")
+            self._remove_workers(group, f"{group.name} was restarted")
+            group.incarnation, group.world_size = incarnation, world_size
+            group.restarts += 1
+        if result is not None:
+            self._settle(group, rank, result)
+            if result.fatal:
+                return WorkerCommand("stop")
+        mailbox = group.mailboxes.setdefault(rank, asyncio.Queue())
         self._match()
         return await mailbox.get()
 
-    def _settle(self, gang: Gang, rank: int, outcome: Outcome) -> None:
-        if outcome.fatal:
-            reason = f"{gang.name} restarts"
-            error = GangLostError(reason) if outcome.is_peer_lost else TrialFailedError(outcome.error)
-            self._mourn(gang, reason, error=error)
-        elif gang.pending is not None and not gang.pending.done():
-            if outcome.error is not None:
-                gang.pending.set_exception(TrialFailedError(outcome.error))
-            elif rank == 0:  # rank 0 speaks for all; the others only have news when they fail
-                gang.pending.set_result(outcome.value)
+    def _settle(self, group: WorkerGroup, rank: int, result: CommandResult) -> None:
+        if result.fatal:
+            reason = f"{group.name} restarts"
+            error = WorkerGroupLostError(reason) if result.is_peer_lost else TrialFailedError(result.error)
+            self._remove_workers(group, reason, error=error)
+        elif group.pending is not None and not group.pending.done():
+            if result.error is not None:
+                group.pending.set_exception(TrialFailedError(result.error))
+            elif rank == 0:  # rank 0 answers for all; the others are only heard when they fail
+                group.pending.set_result(result.value)
 
-    def _mourn(self, gang: Gang, reason: str, error: Exception | None = None) -> None:
-        """Forget a dead incarnation: whoever waits for it or left a state in it is told."""
-        self._evict(gang, lost=reason)
-        gang.incarnation, gang.world_size = "", 0
-        gang.mailboxes = {}
-        if gang.pending is not None and not gang.pending.done():
-            gang.pending.set_exception(error or GangLostError(reason))
+    def _remove_workers(self, group: WorkerGroup, reason: str, error: Exception | None = None) -> None:
+        """Forget the dead workers of a group; fails the tick that waits for them and loses their run."""
+        self._unload(group, lost_reason=reason)
+        group.incarnation, group.world_size = "", 0
+        group.mailboxes = {}
+        if group.pending is not None and not group.pending.done():
+            group.pending.set_exception(error or WorkerGroupLostError(reason))
 
-    # --- the trials' side
+    # --- called by trials
 
-    async def open(self, owner: str) -> str:
-        """A new lease, the name under which a trial's state is kept; the owner's earlier one is forgotten.
+    async def open(self, owner: str, config: Any) -> str:
+        """A new run with this configuration; returns its id. The owner's earlier run is forgotten.
 
-        A trial's actor that was killed never says goodbye: without this, its state would be kept for ever.
+        The actor of a trial may be killed before it can forget its run, which would then be kept for ever.
         """
-        if owner in self._lease_of:
-            await self.forget(self._lease_of[owner])
-        lease = self._lease_of[owner] = uuid.uuid4().hex
-        return lease
+        if owner in self._run_of_owner:
+            await self.forget(self._run_of_owner[owner])
+        run_id = self._run_of_owner[owner] = uuid.uuid4().hex
+        self._runs[run_id] = PooledRun(config)
+        return run_id
 
-    async def tick(self, lease: str, config: dict[str, Any]) -> Any:
-        """Train the lease's run for one tick in whichever gang is best and return its numbers.
+    async def tick(self, run_id: str) -> Any:
+        """Train the run for one tick in whichever group is best and return its metrics.
 
-        Raises: GangLostError when its state died, TrialFailedError for the trial's own fault,
-        NoGangLeftError when no gang will ever answer.
+        Raises: WorkerGroupLostError when its state was lost, TrialFailedError for the trial's own fault,
+        NoWorkerGroupLeftError when no group will ever answer.
         """
         while True:
-            async with self._borrowed(lease) as gang:
-                if gang.resident != lease:
+            async with self._borrowed(run_id) as group:
+                if group.loaded_run != run_id:
                     try:
-                        await self._move_in(gang, lease, config)
-                    except GangLostError:
-                        continue  # the state never left the pool: another gang takes it
+                        await self._load_into(group, run_id)
+                    except WorkerGroupLostError:
+                        continue  # the state never left the pool: another group takes it
                 try:
-                    return await self._ask(gang, Command("tick"))
+                    return await self._ask(group, WorkerCommand("tick"))
                 except TrialFailedError:
-                    self._evict(gang, lost="its trial has failed")
+                    self._unload(group, lost_reason="its trial has failed")
                     raise
 
-    async def dump(self, lease: str) -> Any:
-        """The lease's state, wherever it is."""
-        if lease in self._states:
-            return self._states[lease]
-        async with self._borrowed(lease) as gang:
-            if gang.resident == lease:
-                return await self._ask(gang, Command("dump"))
-        if lease not in self._states:
+    async def dump(self, run_id: str) -> Any:
+        """The run's state, wherever it is."""
+        if self._run(run_id).state is None:
+            async with self._borrowed(run_id) as group:
+                if group.loaded_run == run_id:
+                    return await self._ask(group, WorkerCommand("dump"))
+        state = self._run(run_id).state
+        if state is None:
             raise TrialFailedError("there is no state to save before the first tick")
-        return self._states[lease]
+        return state
 
-    async def load(self, lease: str, state: Any) -> None:
-        """Make `state` the lease's state; its next tick starts from it."""
-        await self.forget(lease)
-        self._states[lease] = state
+    async def load(self, run_id: str, state: Any) -> None:
+        """Replace the run's state; its next tick starts from it."""
+        run = self._run(run_id)
+        self._unload_everywhere(run_id)
+        run.state, run.lost_reason = state, None
 
-    async def forget(self, lease: str) -> None:
-        """Drop the lease's state; its gang is free for others without a switch."""
-        self._states.pop(lease, None)
-        self._lost.pop(lease, None)
-        for gang in self._gangs.values():
-            if gang.resident == lease:
-                gang.resident = None
+    async def forget(self, run_id: str) -> None:
+        """Drop the run; a group that has it loaded can take another one without saving it."""
+        self._runs.pop(run_id, None)
+        self._unload_everywhere(run_id)
+
+    def _run(self, run_id: str) -> PooledRun:
+        if run_id not in self._runs:
+            raise WorkerGroupLostError("another actor of the trial has started a new run")
+        return self._runs[run_id]
+
+    def _unload_everywhere(self, run_id: str) -> None:
+        for group in self._groups.values():
+            if group.loaded_run == run_id:
+                group.loaded_run = None
         self._match()
 
-    async def _move_in(self, gang: Gang, lease: str, config: dict[str, Any]) -> None:
-        if gang.resident is not None:
-            evicted = gang.resident
+    async def _load_into(self, group: WorkerGroup, run_id: str) -> None:
+        before = group.loaded_run
+        if before is not None:
             try:
-                state = await self._ask(gang, Command("dump"))
-            except TrialFailedError as error:  # no fault of the trial that moves in
-                self._evict(gang, lost=str(error))
+                state = await self._ask(group, WorkerCommand("dump"))
+            except TrialFailedError as error:  # not the fault of the trial whose run is loaded now
+                self._unload(group, lost_reason=str(error))
             else:
-                if gang.resident == evicted:  # it was not forgotten meanwhile
-                    self._states[evicted] = state
-                    self._evict(gang)
-        await self._ask(gang, Command("begin", config=config, state=self._states.get(lease)))
-        self._states.pop(lease, None)
-        gang.resident = lease
+                if group.loaded_run == before:  # it was not forgotten meanwhile
+                    self._run(before).state = state
+                    self._unload(group)
+        run = self._run(run_id)
+        await self._ask(group, WorkerCommand("begin", config=run.config, state=run.state))
+        if run_id in self._runs:  # it was not forgotten meanwhile
+            run.state, group.loaded_run = None, run_id
 
-    def _evict(self, gang: Gang, lost: str | None = None) -> None:
-        if gang.resident is not None and lost is not None:
-            self._lost[gang.resident] = lost
-        gang.resident = None
+    def _unload(self, group: WorkerGroup, lost_reason: str | None = None) -> None:
+        if group.loaded_run is not None and lost_reason is not None:
+            self._run(group.loaded_run).lost_reason = lost_reason
+        group.loaded_run = None
 
-    async def _ask(self, gang: Gang, command: Command) -> Any:
-        if not gang.is_ready:
-            raise GangLostError(f"{gang.name} is gone")
-        gang.pending = asyncio.get_running_loop().create_future()
-        for mailbox in gang.mailboxes.values():
+    async def _ask(self, group: WorkerGroup, command: WorkerCommand) -> Any:
+        if not group.is_ready:
+            raise WorkerGroupLostError(f"{group.name} is gone")
+        group.pending = asyncio.get_running_loop().create_future()
+        for mailbox in group.mailboxes.values():
             mailbox.put_nowait(command)
-        return await gang.pending
+        return await group.pending
 
     @contextlib.asynccontextmanager
-    async def _borrowed(self, lease: str) -> AsyncIterator[Gang]:
-        self._refuse_the_hopeless(lease)
-        request: asyncio.Future[Gang] = asyncio.get_running_loop().create_future()
-        self._waiting.append((lease, request))
+    async def _borrowed(self, run_id: str) -> AsyncIterator[WorkerGroup]:
+        self._check_can_train(run_id)
+        request: asyncio.Future[WorkerGroup] = asyncio.get_running_loop().create_future()
+        self._waiting.append((run_id, request))
         self._match()
-        gang = await request
+        group = await request
         try:
-            self._refuse_the_hopeless(lease)
-            yield gang
+            self._check_can_train(run_id)
+            yield group
         finally:
-            gang.is_busy = False
+            group.is_busy = False
             self._match()
 
-    def _refuse_the_hopeless(self, lease: str) -> None:
-        reasons = [gang.lost_reason for gang in self._gangs.values() if gang.lost_reason is not None]
-        if len(reasons) == len(self._gangs):
-            raise NoGangLeftError(f"no gang is left: {reasons[-1]}")
-        if lease in self._lost:
-            raise GangLostError(self._lost[lease])
+    def _check_can_train(self, run_id: str) -> None:
+        reasons = [group.lost_reason for group in self._groups.values() if group.lost_reason is not None]
+        if len(reasons) == len(self._groups):
+            raise NoWorkerGroupLeftError(f"no worker group is left: {reasons[-1]}")
+        lost_reason = self._run(run_id).lost_reason
+        if lost_reason is not None:
+            raise WorkerGroupLostError(lost_reason)
 
     def _match(self) -> None:
-        """Lend idle gangs to those who wait, first come first served."""
-        for lease, request in list(self._waiting):
-            gang = self._choose(lease)
-            if gang is None:
+        """Lend idle groups to the waiting trials, first come first served."""
+        for run_id, request in list(self._waiting):
+            group = self._choose(run_id)
+            if group is None:
                 continue
-            self._waiting.remove((lease, request))
+            self._waiting.remove((run_id, request))
             if request.cancelled():
                 continue
-            gang.is_busy = True
-            self._order.remove(gang)
-            self._order.append(gang)
-            request.set_result(gang)
+            group.is_busy = True
+            self._order.remove(group)
+            self._order.append(group)
+            request.set_result(group)
 
-    def _choose(self, lease: str) -> Gang | None:
-        """The gang that holds the state; else an empty one; else the one lent longest ago."""
-        home = next((gang for gang in self._gangs.values() if gang.resident == lease), None)
+    def _choose(self, run_id: str) -> WorkerGroup | None:
+        """The group that has the run loaded; else one without a run; else the one lent longest ago."""
+        home = next((group for group in self._groups.values() if group.loaded_run == run_id), None)
         if home is not None:
-            return home if home.is_idle else None  # busy: it is moving our state out just now
-        idle = [gang for gang in self._order if gang.is_idle]
-        empty = [gang for gang in idle if gang.resident is None]
+            return home if home.is_idle else None  # busy: it is unloading this run right now
+        idle = [group for group in self._order if group.is_idle]
+        empty = [group for group in idle if group.loaded_run is None]
         return next(iter(empty + idle), None)
 
-    # --- the driver's side
+    # --- called by the driver
 
-    async def add(self, gang_name: str) -> None:
-        """One more gang, whose workers are going to register."""
-        self._gangs[gang_name] = gang = Gang(gang_name)
-        self._order.append(gang)
+    async def add(self, group_name: str) -> None:
+        """Add a group, whose workers are going to register."""
+        self._groups[group_name] = group = WorkerGroup(group_name)
+        self._order.append(group)
 
-    async def mourn(self, gang_name: str) -> None:
-        """The gang's workers died; new ones may come, but not before there is room for them."""
-        gang = self._gangs[gang_name]
-        self._mourn(gang, f"{gang.name} lost a worker")
+    async def on_group_died(self, group_name: str) -> None:
+        """The group's workers died; new ones may come, but only when there is room for them."""
+        group = self._groups[group_name]
+        self._remove_workers(group, f"{group.name} lost a worker")
 
-    async def lose(self, gang_name: str, reason: str) -> None:
-        """Give a gang up for good; when it was the last, everyone who waits is told."""
-        gang = self._gangs[gang_name]
-        gang.lost_reason = reason
-        self._mourn(gang, reason)
-        if all(other.lost_reason is not None for other in self._gangs.values()):
+    async def lose(self, group_name: str, reason: str) -> None:
+        """Give up a group for good; if it was the last one, all waiting trials fail."""
+        group = self._groups[group_name]
+        group.lost_reason = reason
+        self._remove_workers(group, reason)
+        if all(other.lost_reason is not None for other in self._groups.values()):
             while self._waiting:
                 _, request = self._waiting.popleft()
                 if not request.done():
-                    request.set_exception(NoGangLeftError(f"no gang is left: {reason}"))
+                    request.set_exception(NoWorkerGroupLeftError(f"no worker group is left: {reason}"))
 
-    async def status(self) -> list[GangStatus]:
-        """Every gang as it is now."""
-        return [gang.status() for gang in self._gangs.values()]
+    async def status(self) -> list[WorkerGroupStatus]:
+        """The status of every group."""
+        return [group.status() for group in self._groups.values()]
 
     async def ended(self) -> None:
-        """Wait until `stop` is called: whoever does also hears at once when the pool's process dies."""
+        """Wait until `stop` is called; the call also ends, with an error, when the pool's process dies."""
         await self._end.wait()
 
     async def stop(self) -> None:
-        """Send every worker home, also those that are still to come."""
+        """Send every worker a stop, also those that are still to come."""
         self._end.set()
-        for gang in self._gangs.values():
-            for mailbox in gang.mailboxes.values():
-                mailbox.put_nowait(Command("stop"))
+        for group in self._groups.values():
+            for mailbox in group.mailboxes.values():
+                mailbox.put_nowait(WorkerCommand("stop"))

@@ -6,16 +6,16 @@ from rich.console import Console
 
 from tests.tune.sweeps import RATE, rates
 from tune.display.view import SweepView
-from tune.records.events import Event, Tick, TrialEnded, TrialStarted
+from tune.records.events import SweepEvent, Tick, TrialEnded, TrialStarted
 from tune.records.trial_records import Trial, collect
 
 
 def tick(number: int, images: int, swd: float) -> Tick:
-    numbers = {"swd": swd, "swd_noise": 5.0}
-    return Tick(number=number, trial_id=f"t{number}", images_seen=images, numbers=numbers)
+    metrics = {"swd": swd, "swd_noise": 5.0}
+    return Tick(number=number, trial_id=f"t{number}", images_seen=images, metrics=metrics)
 
 
-def trials(*events: Event) -> dict[int, Trial]:
+def trials(*events: SweepEvent) -> dict[int, Trial]:
     starts = [TrialStarted(number=number, trial_id=f"t{number}", values={RATE: 1e-4}) for number in range(3)]
     return collect([*starts, *events])
 
@@ -44,11 +44,11 @@ def test_elsewhere_each_trial_that_ends_is_told_once_with_its_best_and_its_reaso
     assert not any(line.startswith("trial 2") for line in lines)
 
 
-def test_the_summary_counts_states_and_names_the_noise() -> None:
+def test_the_summary_counts_states_and_names_the_noise_floor() -> None:
     known = trials(tick(0, 64, 9.0), TrialEnded(number=0, state="pruned"), tick(1, 32, 8.0))
     last = shown(known).splitlines()[-1]
     assert last.startswith("3 of 4 trials: 1 pruned, 2 running; ")
-    assert "noise of swd (real against real) 5" in last and "left" in last
+    assert "noise floor of swd (real against real) 5" in last and "left" in last
 
 
 def test_elsewhere_a_line_a_minute_tells_how_far_the_sweep_is_when_something_has_been_trained() -> None:

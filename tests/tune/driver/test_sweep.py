@@ -19,22 +19,22 @@ pytestmark = [pytest.mark.usefixtures("shared_ray", "cache"), pytest.mark.timeou
 
 
 def swd_by_images(trial: Trial) -> list[tuple[int, float]]:
-    return [(tick.images_seen, tick.numbers["swd"]) for tick in trial.valid_ticks()]
+    return [(tick.images_seen, tick.metrics["swd"]) for tick in trial.valid_ticks()]
 
 
 def alone(**settings: float) -> list[tuple[int, float]]:
     """The same run in this process, without Ray, on as many threads as a worker has."""
     config = tiny_gan().with_values({key.replace("__", "."): value for key, value in settings.items()})
-    run, numbers, threads = GanRun(config, load_images(config.data)), [], torch.get_num_threads()
+    run, rows, threads = GanRun(config, load_images(config.data)), [], torch.get_num_threads()
     torch.set_num_threads(1)
     while not run.is_finished:
         row = run.tick()
-        numbers.append((int(row["images_seen"]), row["swd"]))
+        rows.append((int(row["images_seen"]), row["swd"]))
     torch.set_num_threads(threads)
-    return numbers
+    return rows
 
 
-def test_a_trial_has_the_same_numbers_first_or_last_in_a_gang_and_alone(tmp_path: Path) -> None:
+def test_a_trial_has_the_same_numbers_first_or_last_in_a_worker_group_and_alone(tmp_path: Path) -> None:
     trials = sweep(tmp_path, rates(2e-4, 1e-3), trials=6, scheduler="none", search="random")
     assert [trial.state for trial in trials.values()] == ["completed"] * 6
     for rate in (2e-4, 1e-3):
@@ -99,7 +99,7 @@ def test_asha_stops_the_worse_and_the_best_tick_of_all_is_exported(tmp_path: Pat
             assert saved is not None and (folder / saved.path / "state.safetensors").exists()
 
 
-def test_a_population_larger_than_its_gangs_trains_on_and_exploits(tmp_path: Path) -> None:
+def test_a_population_larger_than_its_worker_groups_trains_on_and_exploits(tmp_path: Path) -> None:
     trials = sweep(
         tmp_path,
         Space({RATE: Float(low=1e-5, high=1e-2, log=True)}),

@@ -122,7 +122,7 @@ def test_a_trial_that_gets_on_between_its_failures_is_retried_for_ever_and_one_t
 
     [cursed] = sweep(tmp_path / "cursed", rates(CURSE), **settings).values()
     assert (cursed.state, cursed.attempt) == ("failed", 1)
-    assert cursed.reason is not None and "GangLostError" in cursed.reason
+    assert cursed.reason is not None and "WorkerGroupLostError" in cursed.reason
     assert seen(cursed) == [TICK, 2 * TICK]
 
 
@@ -191,7 +191,7 @@ def test_signals_stop_cleanly_and_resume_goes_on_each_time(tmp_path: Path) -> No
     out, err = driver.communicate(timeout=60)
     assert driver.returncode == 130, err
     assert out.splitlines()[-1] == (
-        f"stopped by Ctrl-C; everything is saved: go on with python -m tune resume {folder}"
+        f"stopped by Ctrl-C; everything is saved: resume with python -m tune resume {folder}"
     )
     before = trials_of(folder)
     assert {trial.state for trial in before.values()} == {"interrupted"}

@@ -16,8 +16,8 @@ from common.storage.atomic import WriteError
 from tune.records.events import (
     LOG_NAME,
     CheckpointSaved,
-    Event,
     EventLog,
+    SweepEvent,
     SweepStarted,
     Tick,
     TrialEnded,
@@ -25,14 +25,14 @@ from tune.records.events import (
     read_events,
 )
 
-EVENTS: list[Event] = [
+EVENTS: list[SweepEvent] = [
     SweepStarted(trials=3, time=1.0),
     TrialStarted(number=0, trial_id="a", values={"optimizer.beta1": 0.5, "balance.policy": "none"}, time=2.0),
     Tick(
         number=0,
         trial_id="a",
         images_seen=64,
-        numbers={"swd": 3.25},
+        metrics={"swd": 3.25},
         values={"optimizer.beta1": 0.6},
         time=3.0,
     ),
@@ -117,9 +117,9 @@ def test_a_folder_that_cannot_be_made_is_one_clear_error(tmp_path: Path) -> None
 
 
 def test_numbers_of_numpy_and_such_that_are_not_finite_are_written_as_json(tmp_path: Path) -> None:
-    numbers = {"swd": np.float32(0.5), "noise": float("nan"), "steps": np.int64(3)}
+    metrics = {"swd": np.float32(0.5), "noise": float("nan"), "steps": np.int64(3)}
     with EventLog(tmp_path) as log:
-        log.record(Tick(number=1, trial_id="a", images_seen=1, numbers=numbers, time=0.0))
+        log.record(Tick(number=1, trial_id="a", images_seen=1, metrics=metrics, time=0.0))
     line = json.loads((tmp_path / LOG_NAME).read_text())
     assert line["numbers"] == {"swd": 0.5, "noise": None, "steps": 3}
 

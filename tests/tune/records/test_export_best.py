@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from gan import checkpoint, generation
-from gan.data.images import load_images
+from gan.data.loading import load_images
 from gan.training.run import GanRun
 from tests.tune.sweeps import tiny_gan
 from tune.config import SweepConfig
@@ -42,14 +42,14 @@ def test_the_best_state_that_is_still_there_becomes_generator_config_and_grid(fo
         0: Trial(number=0, checkpoints=[saved("trial_0000/gone", 1.0), saved("trial_0000/unmeasured", None)]),
         1: Trial(number=1, checkpoints=[saved(kept, 2.0), saved("trial_0001/worse", 3.0)]),
     }
-    assert export_best(folder, trials, lower_is_better=True) == f"{folder.location}/best"
+    assert export_best(folder, trials) == f"{folder.location}/best"
     assert best_config(folder) == config
     origin = json.loads(folder.files.read("best/trial.json") or b"")
     assert origin == {"trial": 1, "images_seen": 64, "value": 2.0, "checkpoint": kept}
 
     generator, _ = generation.load_trained(f"{folder.location}/best")
-    latents = generation.random_latents(generator, 64, 0)
-    pictures = generation.draw(generator, latents, config)
+    latents = generation.random_latents(config, 64, 0)
+    pictures = generation.sample(generator, latents, config)
     with Image.open(Path(folder.location) / "best" / "grid.png") as grid:
         shown = np.asarray(grid)
     zoom = ((shown.shape[0] + 2) // 8 - 2) // 16
@@ -57,4 +57,4 @@ def test_the_best_state_that_is_still_there_becomes_generator_config_and_grid(fo
 
 
 def test_without_a_saved_state_there_is_no_best(folder: SweepFolder) -> None:
-    assert export_best(folder, {0: Trial(number=0)}, lower_is_better=True) is None
+    assert export_best(folder, {0: Trial(number=0)}) is None

@@ -20,12 +20,13 @@ from common.errors import ConfigError
 from common.storage.atomic import WriteError
 from gan.config import GanConfig
 from tune.config import Search
-from tune.records.events import CheckpointSaved, Event, Tick, TrialEnded, TrialStarted
+from tune.records.events import CheckpointSaved, SweepEvent, Tick, TrialEnded, TrialStarted
 from tune.records.trial_records import collect
 from tune.search.journal import JOURNAL_NAME, FileJournal
 from tune.search.searcher import OptunaSearcher
-from tune.search.study import LOST, SweepStudy, judge
+from tune.search.study import LOST, SweepStudy, study_outcome
 from tune.space.space import Choice, Float, Space, baseline, default_space
+from tune.trial_keys import COMPLETE_KEY
 
 BASE = GanConfig(images=100, images_per_tick=10, batch=4)  # 9 ticks of 12 images
 BUDGET = 108
@@ -39,16 +40,16 @@ def memory_url() -> Iterator[str]:
 
 
 def study_of(location: Path | str, **options: Any) -> SweepStudy:
-    chosen = {"space": SPACE, "metric": "swd", "mode": "min", "name": "sweep", "num_trials": 4} | options
+    chosen = {"space": SPACE, "metric": "swd", "name": "sweep", "num_trials": 4} | options
     return SweepStudy(chosen.pop("space"), location=location, **chosen)
 
 
 def searcher_of(study: SweepStudy) -> OptunaSearcher:
-    return OptunaSearcher(study, BASE, metric="swd", mode="min")
+    return OptunaSearcher(study, metric="swd")
 
 
-def result(images: int, value: float | None, **more: object) -> dict[str, object]:
-    return {"images_seen": images, "done": True, **({} if value is None else {"swd": value}), **more}
+def result(images: int, value: float) -> dict[str, object]:
+    return {"images_seen": images, "done": True, COMPLETE_KEY: images >= BUDGET, "swd": value}
 
 
 def stored(location: Path | str) -> list[optuna.trial.FrozenTrial]:
@@ -118,7 +119,7 @@ def test_what_a_retried_trial_reports_again_is_left_out(tmp_path: Path) -> None:
 def test_no_more_trials_are_under_way_than_there_is_room_for_now(tmp_path: Path) -> None:
     room = [1]
     study = study_of(tmp_path)
-    searcher = OptunaSearcher(study, BASE, metric="swd", mode="min", at_once=lambda: room[0])
+    searcher = OptunaSearcher(study, metric="swd", max_running=lambda: room[0])
     assert searcher.suggest("a") is not None and searcher.suggest("b") is None
     room[0] = 2  # a machine has joined
     assert searcher.suggest("b") is not None and searcher.suggest("c") is None
@@ -145,12 +146,14 @@ def test_it_works_under_tunes_limiter_and_leaves_nothing_to_pickle(tmp_path: Pat
 
 def test_two_sweeps_never_share_a_study(tmp_path: Path) -> None:
     study_of(tmp_path)
-    with pytest.raises(ConfigError, match="the sweep sweep exists already; choose another --name"):
+    with pytest.raises(ConfigError, match="the sweep sweep already exists; choose another --name"):
         study_of(tmp_path)
     with pytest.raises(ConfigError, match="no study named other"):
         study_of(tmp_path, name="other", known={})
-    with pytest.raises(ConfigError, match="is to minimize its objective, not to maximize"):
-        study_of(tmp_path, mode="max", known={})
+    storage = optuna.storages.JournalStorage(FileJournal(tmp_path / JOURNAL_NAME))
+    optuna.create_study(storage=storage, study_name="largest", direction="maximize")
+    with pytest.raises(ConfigError, match="is to maximize its objective, not to minimize"):
+        study_of(tmp_path, name="largest", known={})
 
 
 @pytest.mark.parametrize(
@@ -167,11 +170,11 @@ def test_a_first_trial_outside_of_the_space_is_refused(
 def test_interrupted_trials_go_on_first_with_number_values_and_checkpoint(tmp_path: Path) -> None:
     searcher = searcher_of(study_of(tmp_path))
     suggested = {name: searcher.suggest(name) or {} for name in "abc"}
-    events: list[Event] = []
+    events: list[SweepEvent] = []
     for name, values in suggested.items():
         number = values.pop("number")
         events.append(TrialStarted(number=number, trial_id=name, values=values))
-        events.append(Tick(number=number, trial_id=name, images_seen=12, numbers={"swd": 4.0}))
+        events.append(Tick(number=number, trial_id=name, images_seen=12, metrics={"swd": 4.0}))
         searcher.on_trial_result(name, result(12, 4.0))
     events.append(CheckpointSaved(number=2, images_seen=12, path="c2", value=4.0))
     searcher.on_trial_complete("a", result(24, 4.0))
@@ -207,13 +210,13 @@ def test_log_and_study_agree_again_whichever_the_driver_did_not_reach(tmp_path: 
     storage = optuna.storages.JournalStorage(FileJournal(tmp_path / JOURNAL_NAME))
     optuna.load_study(study_name="sweep", storage=storage).ask()  # killed while its settings were drawn
     searcher.on_trial_complete("d", result(BUDGET, 2.5))  # told, not logged
-    events: list[Event] = [TrialStarted(number=number, trial_id="x") for number in (0, 1, 2, 3)]
+    events: list[SweepEvent] = [TrialStarted(number=number, trial_id="x") for number in (0, 1, 2, 3)]
     events += [
-        Tick(number=0, trial_id="a", images_seen=12, numbers={"swd": 3.0}),
-        Tick(number=0, trial_id="a", images_seen=BUDGET, numbers={"swd": 2.0}),
+        Tick(number=0, trial_id="a", images_seen=12, metrics={"swd": 3.0}),
+        Tick(number=0, trial_id="a", images_seen=BUDGET, metrics={"swd": 2.0}),
         TrialEnded(number=0, state="completed"),
         TrialEnded(number=1, state="failed", reason="NaN"),
-        Tick(number=2, trial_id="c", images_seen=12, numbers={"swd": 3.0}),
+        Tick(number=2, trial_id="c", images_seen=12, metrics={"swd": 3.0}),
         TrialEnded(number=2, state="pruned"),
     ]
     study = study_of(tmp_path, num_trials=5, known=collect(events))
@@ -241,9 +244,9 @@ def test_log_and_study_agree_again_whichever_the_driver_did_not_reach(tmp_path: 
 
 def test_the_values_that_a_population_changed_go_on_not_those_of_the_study(tmp_path: Path) -> None:
     study_of(tmp_path).ask()
-    events: list[Event] = [
+    events: list[SweepEvent] = [
         TrialStarted(number=0, trial_id="a", values={"optimizer.generator_lr": 1e-4}),
-        Tick(number=0, trial_id="a", images_seen=12, numbers={}, values={"optimizer.generator_lr": 3e-4}),
+        Tick(number=0, trial_id="a", images_seen=12, metrics={}, values={"optimizer.generator_lr": 3e-4}),
     ]
     suggestion = searcher_of(study_of(tmp_path, known=collect(events))).suggest("b")
     assert suggestion == {"optimizer.generator_lr": 3e-4, "number": 0}
@@ -282,7 +285,7 @@ def test_a_resumed_sweep_does_not_draw_the_same_trials_again(tmp_path: Path) -> 
     study = study_of(tmp_path, search="random")
     asked = [study.ask() for _ in range(4)]
     for number in range(4):
-        study.tell(number, judge(value=1.0, images_seen=1, images=1))
+        study.tell(number, study_outcome("completed", 1.0, None))
     again = study_of(tmp_path, search="random", num_trials=8, known={})
     more = [again.ask() for _ in range(4)]
     rates = [values[1]["optimizer.generator_lr"] for values in [*asked, *more] if values]
@@ -344,7 +347,10 @@ def test_a_study_lies_at_a_url_of_the_sweep_or_in_a_database(memory_url: str, tm
         searcher.suggest("a")
         searcher.on_trial_complete("a", result(BUDGET, 1.0))
         searcher.suggest("b")
-        events: list[Event] = [TrialStarted(number=0, trial_id="a"), TrialEnded(number=0, state="completed")]
+        events: list[SweepEvent] = [
+            TrialStarted(number=0, trial_id="a"),
+            TrialEnded(number=0, state="completed"),
+        ]
         again = study_of(location, storage_url=url, known=collect(events), num_trials=3)
         assert [trial.number for trial in again.returning] == [1]
         asked = again.ask()

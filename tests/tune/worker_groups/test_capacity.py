@@ -1,61 +1,61 @@
-"""How many gangs fit, against counts made by hand."""
+"""How many groups fit, against counts made by hand."""
 
 import pytest
 
 from common.errors import ConfigError
 from tune.config import SweepConfig
-from tune.worker_groups.capacity import count_gangs, gangs_now, plan
+from tune.worker_groups.capacity import count_groups, groups_now, plan
 
 LAPTOP = [{"CPU": 2.0}]
 CLUSTER = [{"CPU": 4.0}, {"CPU": 16.0, "GPU": 2.0}, {"CPU": 16.0, "GPU": 2.0}]
 
 
 @pytest.mark.parametrize(
-    ("nodes", "per_worker", "workers", "gangs"),
+    ("nodes", "per_worker", "workers", "groups"),
     [
         (LAPTOP, {"CPU": 1}, 1, 2),
         (LAPTOP, {"CPU": 1}, 2, 1),
         (LAPTOP, {"CPU": 1}, 3, 0),
         (CLUSTER, {"CPU": 4, "GPU": 1}, 2, 2),
         (CLUSTER, {"CPU": 1, "GPU": 0.25}, 1, 16),
-        ([{"CPU": 3.0}, {"CPU": 3.0}], {"CPU": 2}, 2, 1),  # a worker does not span nodes, a gang may
+        ([{"CPU": 3.0}, {"CPU": 3.0}], {"CPU": 2}, 2, 1),  # a worker does not span nodes, a group may
         ([], {"CPU": 1}, 1, 0),
     ],
 )
-def test_gangs_are_the_workers_that_fit_over_those_of_a_trial(
-    nodes: list[dict[str, float]], per_worker: dict[str, float], workers: int, gangs: int
+def test_groups_are_the_workers_that_fit_over_those_of_a_trial(
+    nodes: list[dict[str, float]], per_worker: dict[str, float], workers: int, groups: int
 ) -> None:
-    assert count_gangs(nodes, per_worker, workers) == gangs
+    assert count_groups(nodes, per_worker, workers) == groups
 
 
 def test_cpus_are_shared_evenly_when_the_user_says_how_many_trials() -> None:
     assert plan(SweepConfig(concurrent=1), [{"CPU": 8.0}]).cpus == 8
     capacity = plan(SweepConfig(concurrent=2, workers_per_trial=2), [{"CPU": 8.0}])
-    assert (capacity.gangs, capacity.cpus) == (2, 2)
+    assert (capacity.groups, capacity.cpus) == (2, 2)
 
 
 def test_a_gpu_node_gives_each_worker_a_gpu_and_its_share_of_cpus() -> None:
     capacity = plan(SweepConfig(), CLUSTER)
-    assert (capacity.gangs, capacity.cpus, capacity.gpus) == (4, 8, 1.0)
+    assert (capacity.groups, capacity.cpus, capacity.gpus) == (4, 8, 1.0)
     assert capacity.per_worker() == {"CPU": 8, "GPU": 1.0}
 
 
-def test_no_more_gangs_than_trials_are_started() -> None:
-    assert plan(SweepConfig(trials=3), [{"CPU": 64.0}]).gangs == 3
+def test_no_more_groups_than_trials_are_started() -> None:
+    assert plan(SweepConfig(trials=3), [{"CPU": 64.0}]).groups == 3
 
 
-def test_a_running_sweep_may_have_more_gangs_of_the_same_kind_where_machines_join() -> None:
+def test_a_running_sweep_may_have_more_groups_of_the_same_kind_where_nodes_join() -> None:
     config = SweepConfig(workers_per_trial=2, trials=9)
     capacity = plan(config, [{"CPU": 4.0}])
-    assert capacity.gangs == 2
-    assert gangs_now(config, capacity, [{"CPU": 4.0}, {"CPU": 3.0}]) == 3
-    assert gangs_now(config, capacity, [{"CPU": 64.0}]) == 9, "no more than trials"
-    assert gangs_now(config, capacity, []) == 0
+    assert capacity.groups == 2
+    assert groups_now(config, capacity, [{"CPU": 4.0}, {"CPU": 3.0}]) == 3
+    assert groups_now(config, capacity, [{"CPU": 64.0}]) == 9, "no more than trials"
+    assert groups_now(config, capacity, []) == 0
     bounded = SweepConfig(workers_per_trial=2, concurrent=2)
-    assert gangs_now(bounded, plan(bounded, [{"CPU": 4.0}]), [{"CPU": 64.0}]) == 2
+    assert groups_now(bounded, plan(bounded, [{"CPU": 4.0}]), [{"CPU": 64.0}]) == 2
 
 
-def test_a_gang_needs_room_for_all_its_workers_at_first_and_for_the_fewest_later() -> None:
+def test_a_group_needs_room_for_all_its_workers_at_first_and_for_the_fewest_later() -> None:
     config = SweepConfig(workers_per_trial=2, min_workers=1)
     capacity = plan(config, [{"CPU": 2.0}])
     assert (capacity.num_workers, capacity.min_workers) == (2, 1)
@@ -82,4 +82,4 @@ def test_asking_for_more_than_there_is_is_said_at_once(config: SweepConfig, says
 
 
 def test_a_population_may_be_larger_than_the_machine() -> None:
-    assert plan(SweepConfig(scheduler="pbt", trials=8, concurrent=8), LAPTOP).gangs == 2
+    assert plan(SweepConfig(scheduler="pbt", trials=8, concurrent=8), LAPTOP).groups == 2

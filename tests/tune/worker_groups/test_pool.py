@@ -7,11 +7,16 @@ from typing import Any
 
 import pytest
 
-from tune.worker_groups.messages import GangLostError, NoGangLeftError, Outcome, TrialFailedError
+from tune.worker_groups.messages import (
+    CommandResult,
+    NoWorkerGroupLeftError,
+    TrialFailedError,
+    WorkerGroupLostError,
+)
 from tune.worker_groups.pool import Pool
 
 
-class FakeGang:
+class FakeWorkerGroup:
     """Workers that answer as real ones do; a tick of trial `x` from state `n` gives `(x, n + 1)`."""
 
     def __init__(self, pool: Pool, name: str, world_size: int = 1) -> None:
@@ -20,7 +25,7 @@ class FakeGang:
         self.tasks: list[asyncio.Task[None]] = []
         self.incarnation = 0
 
-    def start(self) -> "FakeGang":
+    def start(self) -> "FakeWorkerGroup":
         self.incarnation += 1
         self.tasks = [
             asyncio.create_task(self._work(rank, f"{self.name}.{self.incarnation}"))
@@ -33,29 +38,29 @@ class FakeGang:
             task.cancel()
 
     async def _work(self, rank: int, incarnation: str) -> None:
-        trial, count, outcome = "", 0, None
+        trial, count, result = "", 0, None
         while True:
-            command = await self.pool.exchange(self.name, incarnation, rank, self.world_size, outcome)
+            command = await self.pool.report_and_wait(self.name, incarnation, rank, self.world_size, result)
             await asyncio.sleep(0)
             if rank == 0:
                 self.log.append(command.kind)
             if command.kind == "stop":
                 return
-            outcome = Outcome()
+            result = CommandResult()
             if command.kind == "begin":
                 assert command.config is not None
                 trial, count = command.config["name"], command.state or 0
             elif command.kind == "tick":
                 if trial == "broken":
-                    outcome = Outcome(error="loss is NaN")
+                    result = CommandResult(error="loss is NaN")
                 elif trial in ("crash", "orphan"):
                     is_orphan = trial == "orphan"
-                    outcome = Outcome(error="boom", fatal=True, is_peer_lost=is_orphan)
+                    result = CommandResult(error="boom", fatal=True, is_peer_lost=is_orphan)
                 else:
                     count += 1
-                    outcome = Outcome(value=(trial, count))
+                    result = CommandResult(value=(trial, count))
             elif command.kind == "dump":
-                outcome = Outcome(value=count)
+                result = CommandResult(value=count)
 
 
 def run(scenario: Callable[[], Coroutine[Any, Any, None]]) -> None:
@@ -66,40 +71,40 @@ def run(scenario: Callable[[], Coroutine[Any, Any, None]]) -> None:
 
 
 async def ticks(pool: Pool, name: str, count: int) -> list[Any]:
-    lease = await pool.open(name)
-    return [await pool.tick(lease, {"name": name}) for _ in range(count)]
+    run_id = await pool.open(name, {"name": name})
+    return [await pool.tick(run_id) for _ in range(count)]
 
 
-def test_a_trial_ticks_in_the_gang_that_holds_its_state_without_a_second_begin() -> None:
+def test_a_trial_ticks_in_the_group_that_holds_its_state_without_a_second_begin() -> None:
     async def scenario() -> None:
         pool = Pool(["a"])
-        gang = FakeGang(pool, "a").start()
+        group = FakeWorkerGroup(pool, "a").start()
         assert await ticks(pool, "x", 3) == [("x", 1), ("x", 2), ("x", 3)]
-        assert gang.log == ["begin", "tick", "tick", "tick"]
+        assert group.log == ["begin", "tick", "tick", "tick"]
 
     run(scenario)
 
 
-def test_a_gang_that_is_added_takes_a_trial_that_waits() -> None:
+def test_a_group_that_is_added_takes_a_trial_that_waits() -> None:
     async def scenario() -> None:
         pool = Pool(["a"])
         waiting = asyncio.create_task(ticks(pool, "x", 2))
         await asyncio.sleep(0)
         await pool.add("b")
-        gang = FakeGang(pool, "b").start()
+        group = FakeWorkerGroup(pool, "b").start()
         assert await waiting == [("x", 1), ("x", 2)]
-        assert gang.log == ["begin", "tick", "tick"]
+        assert group.log == ["begin", "tick", "tick"]
         assert [each.name for each in await pool.status()] == ["a", "b"]
 
     run(scenario)
 
 
 @pytest.mark.parametrize("world_size", [1, 3])
-def test_more_trials_than_gangs_take_turns_and_none_loses_a_tick(world_size: int) -> None:
+def test_more_trials_than_groups_take_turns_and_none_loses_a_tick(world_size: int) -> None:
     async def scenario() -> None:
         pool = Pool(["a", "b"])
         for name in ("a", "b"):
-            FakeGang(pool, name, world_size).start()
+            FakeWorkerGroup(pool, name, world_size).start()
         names = [f"trial-{index}" for index in range(7)]
         results = await asyncio.gather(*(ticks(pool, name, 10) for name in names))
         assert results == [[(name, tick) for tick in range(1, 11)] for name in names]
@@ -109,59 +114,59 @@ def test_more_trials_than_gangs_take_turns_and_none_loses_a_tick(world_size: int
 
 def test_random_lives_of_trials_always_see_their_own_state() -> None:
     async def life(pool: Pool, name: str, rng: random.Random) -> None:
-        lease, count = await pool.open(name), 0
+        run_id, count = await pool.open(name, {"name": name}), 0
         for _ in range(30):
             await asyncio.sleep(0)
             action = rng.choice(["tick", "tick", "tick", "dump", "reopen"])
             if action == "tick":
                 count += 1
-                assert await pool.tick(lease, {"name": name}) == (name, count)
+                assert await pool.tick(run_id) == (name, count)
             elif action == "dump" and count:
-                assert await pool.dump(lease) == count
+                assert await pool.dump(run_id) == count
             elif action == "reopen" and count:
-                saved = await pool.dump(lease)
-                lease = await pool.open(name)
-                await pool.load(lease, saved)
+                saved = await pool.dump(run_id)
+                run_id = await pool.open(name, {"name": name})
+                await pool.load(run_id, saved)
 
     async def scenario() -> None:
         pool = Pool(["a", "b", "c"])
         for name in ("a", "b", "c"):
-            FakeGang(pool, name).start()
+            FakeWorkerGroup(pool, name).start()
         await asyncio.gather(*(life(pool, f"t{seed}", random.Random(seed)) for seed in range(9)))
 
     run(scenario)
 
 
-def test_a_gang_that_is_forgotten_is_taken_before_one_that_must_be_emptied() -> None:
+def test_a_group_that_is_forgotten_is_taken_before_one_that_must_be_emptied() -> None:
     async def scenario() -> None:
         pool = Pool(["a", "b"])
-        gangs = [FakeGang(pool, name).start() for name in ("a", "b")]
-        first, second = await pool.open("x"), await pool.open("y")
-        await pool.tick(first, {"name": "x"})
-        await pool.tick(second, {"name": "y"})
+        groups = [FakeWorkerGroup(pool, name).start() for name in ("a", "b")]
+        first, second = await pool.open("x", {"name": "x"}), await pool.open("y", {"name": "y"})
+        await pool.tick(first)
+        await pool.tick(second)
         await pool.forget(second)
-        await pool.tick(await pool.open("z"), {"name": "z"})
-        assert all("dump" not in gang.log for gang in gangs)
-        assert await pool.tick(first, {"name": "x"}) == ("x", 2)
+        await pool.tick(await pool.open("z", {"name": "z"}))
+        assert all("dump" not in group.log for group in groups)
+        assert await pool.tick(first) == ("x", 2)
 
     run(scenario)
 
 
-def test_a_killed_gang_fails_the_tick_it_was_on_once_it_registers_anew() -> None:
+def test_a_killed_group_fails_the_tick_it_was_on_once_it_registers_anew() -> None:
     async def scenario() -> None:
         pool = Pool(["a"])
-        gang = FakeGang(pool, "a").start()
-        lease = await pool.open("x")
-        assert await pool.tick(lease, {"name": "x"}) == ("x", 1)
-        gang.kill()
-        tick = asyncio.create_task(pool.tick(lease, {"name": "x"}))
+        group = FakeWorkerGroup(pool, "a").start()
+        run_id = await pool.open("x", {"name": "x"})
+        assert await pool.tick(run_id) == ("x", 1)
+        group.kill()
+        tick = asyncio.create_task(pool.tick(run_id))
         await asyncio.sleep(0.01)
-        gang.start()
-        with pytest.raises(GangLostError, match="restarted"):
+        group.start()
+        with pytest.raises(WorkerGroupLostError, match="restarted"):
             await tick
-        again = await pool.open("x")
+        again = await pool.open("x", {"name": "x"})
         await pool.load(again, 1)
-        assert await pool.tick(again, {"name": "x"}) == ("x", 2)
+        assert await pool.tick(again) == ("x", 2)
         assert (await pool.status())[0].restarts == 1
 
     run(scenario)
@@ -170,23 +175,23 @@ def test_a_killed_gang_fails_the_tick_it_was_on_once_it_registers_anew() -> None
 def test_a_state_that_died_between_two_ticks_is_reported_at_the_next() -> None:
     async def scenario() -> None:
         pool = Pool(["a", "b"])
-        gangs = [FakeGang(pool, name).start() for name in ("a", "b")]
-        lease = await pool.open("x")
-        await pool.tick(lease, {"name": "x"})
-        for gang in gangs:
-            gang.kill()
-            gang.start()
+        groups = [FakeWorkerGroup(pool, name).start() for name in ("a", "b")]
+        run_id = await pool.open("x", {"name": "x"})
+        await pool.tick(run_id)
+        for group in groups:
+            group.kill()
+            group.start()
         await asyncio.sleep(0.01)
-        with pytest.raises(GangLostError):
-            await pool.tick(lease, {"name": "x"})
+        with pytest.raises(WorkerGroupLostError):
+            await pool.tick(run_id)
 
     run(scenario)
 
 
-def test_a_trials_own_failure_leaves_the_gang_to_the_next_trial() -> None:
+def test_a_trials_own_failure_leaves_the_group_to_the_next_trial() -> None:
     async def scenario() -> None:
         pool = Pool(["a"])
-        FakeGang(pool, "a").start()
+        FakeWorkerGroup(pool, "a").start()
         with pytest.raises(TrialFailedError, match="loss is NaN"):
             await ticks(pool, "broken", 1)
         assert await ticks(pool, "x", 2) == [("x", 1), ("x", 2)]
@@ -197,77 +202,79 @@ def test_a_trials_own_failure_leaves_the_gang_to_the_next_trial() -> None:
 def test_a_failed_trial_that_is_not_forgotten_yet_is_no_burden_to_the_next() -> None:
     async def scenario() -> None:
         pool = Pool(["a"])
-        gang = FakeGang(pool, "a").start()
-        lease = await pool.open("broken")
+        group = FakeWorkerGroup(pool, "a").start()
+        run_id = await pool.open("broken", {"name": "broken"})
         with pytest.raises(TrialFailedError):
-            await pool.tick(lease, {"name": "broken"})
+            await pool.tick(run_id)
         assert await ticks(pool, "x", 1) == [("x", 1)]
-        assert "dump" not in gang.log, "what failed is not worth a switch"
-        with pytest.raises(GangLostError, match="failed"):
-            await pool.tick(lease, {"name": "broken"})
+        assert "dump" not in group.log, "what failed is not worth a switch"
+        with pytest.raises(WorkerGroupLostError, match="failed"):
+            await pool.tick(run_id)
 
     run(scenario)
 
 
-def test_a_fatal_failure_takes_the_gang_out_until_it_registers_anew() -> None:
+def test_a_fatal_failure_takes_the_group_out_until_it_registers_anew() -> None:
     async def scenario() -> None:
         pool = Pool(["a"])
-        gang = FakeGang(pool, "a", world_size=2).start()
+        group = FakeWorkerGroup(pool, "a", world_size=2).start()
         with pytest.raises(TrialFailedError, match="boom"):
             await ticks(pool, "crash", 1)
         assert (await pool.status())[0].state == "starting"
-        gang.kill()
-        gang.start()
+        group.kill()
+        group.start()
         assert await ticks(pool, "x", 1) == [("x", 1)]
 
     run(scenario)
 
 
-def test_a_rank_that_has_lost_its_peer_fails_the_gang_and_not_the_trial() -> None:
+def test_a_rank_that_has_lost_its_peer_fails_the_group_and_not_the_trial() -> None:
     async def scenario() -> None:
         pool = Pool(["a"])
-        FakeGang(pool, "a", world_size=2).start()
-        with pytest.raises(GangLostError, match="a restarts"):
+        FakeWorkerGroup(pool, "a", world_size=2).start()
+        with pytest.raises(WorkerGroupLostError, match="a restarts"):
             await ticks(pool, "orphan", 1)
         assert (await pool.status())[0].state == "starting"
 
     run(scenario)
 
 
-def test_when_the_last_gang_is_lost_everyone_is_told_why() -> None:
+def test_when_the_last_group_is_lost_everyone_is_told_why() -> None:
     async def scenario() -> None:
         pool = Pool(["a", "b"])
         waiting = asyncio.create_task(ticks(pool, "x", 1))
         await asyncio.sleep(0)
         await pool.lose("a", "no memory")
         await pool.lose("b", "no memory")
-        with pytest.raises(NoGangLeftError, match="no memory"):
+        with pytest.raises(NoWorkerGroupLeftError, match="no memory"):
             await waiting
-        with pytest.raises(NoGangLeftError, match="no memory"):
+        with pytest.raises(NoWorkerGroupLeftError, match="no memory"):
             await ticks(pool, "y", 1)
 
     run(scenario)
 
 
-def test_a_gang_lost_for_good_does_not_stop_the_others() -> None:
+def test_a_group_lost_for_good_does_not_stop_the_others() -> None:
     async def scenario() -> None:
         pool = Pool(["a", "b"])
-        FakeGang(pool, "b").start()
+        FakeWorkerGroup(pool, "b").start()
         await pool.lose("a", "gone")
         assert await ticks(pool, "x", 2) == [("x", 1), ("x", 2)]
 
     run(scenario)
 
 
-def test_a_second_lease_of_the_same_owner_drops_the_first_ones_state() -> None:
+def test_a_second_run_of_the_same_owner_drops_the_first_ones_state() -> None:
     async def scenario() -> None:
         pool = Pool(["a"])
-        FakeGang(pool, "a").start()
-        first = await pool.open("x")
-        await pool.tick(first, {"name": "x"})
-        second = await pool.open("x")
-        assert await pool.tick(second, {"name": "x"}) == ("x", 1)
-        assert pool._states == {}
+        FakeWorkerGroup(pool, "a").start()
+        first = await pool.open("x", {"name": "x"})
+        await pool.tick(first)
+        second = await pool.open("x", {"name": "x"})
+        assert await pool.tick(second) == ("x", 1)
+        assert list(pool._runs) == [second]
+        with pytest.raises(WorkerGroupLostError, match="another actor of the trial"):
+            await pool.tick(first)
 
     run(scenario)
 
@@ -275,8 +282,8 @@ def test_a_second_lease_of_the_same_owner_drops_the_first_ones_state() -> None:
 def test_a_state_cannot_be_saved_before_there_is_one() -> None:
     async def scenario() -> None:
         pool = Pool(["a"])
-        FakeGang(pool, "a").start()
+        FakeWorkerGroup(pool, "a").start()
         with pytest.raises(TrialFailedError, match="no state"):
-            await pool.dump(await pool.open("x"))
+            await pool.dump(await pool.open("x", {"name": "x"}))
 
     run(scenario)

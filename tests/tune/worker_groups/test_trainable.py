@@ -18,7 +18,7 @@ pytestmark = pytest.mark.usefixtures("shared_ray")
 
 @pytest.fixture
 def pool() -> Any:
-    return ray.remote(Pool).options(num_cpus=0).remote(["gang-0"])
+    return ray.remote(Pool).options(num_cpus=0).remote(["worker-group-0"])
 
 
 def trial_of(pool: Any, trial_id: str, *, location: Path | str = "", **config: str) -> GanTrial:
@@ -26,7 +26,7 @@ def trial_of(pool: Any, trial_id: str, *, location: Path | str = "", **config: s
 
     class Bound(GanTrial):
         def setup(self, config: dict[str, Any]) -> None:
-            base = tiny_gan().to_dict()
+            base = tiny_gan()
             super().setup(config, pool=pool, base=base, location=str(location), ticks_per_save=1)
 
     return Bound(config={TRIAL_INFO: SimpleNamespace(trial_id=trial_id), **config})
