@@ -2,7 +2,7 @@
 
 `config.json` the settings; `run.json` workers and versions; `history.csv` one row a tick;
 `samples/<images seen>.png` one grid a tick; `last.safetensors` the state after the last tick;
-`best.safetensors` the state at the best tick; `generator.safetensors` its averaged generator alone.
+`best.safetensors` the state at the best tick; `generator.safetensors` only its averaged generator.
 """
 
 import csv
@@ -53,7 +53,7 @@ class RunFolder:
         return GanConfig.from_dict(self._read_json(CONFIG_FILE))
 
     def details(self) -> dict[str, Any]:
-        """The details that `begin` wrote beside the settings.
+        """The details that `begin` wrote: workers and versions.
 
         Raises: ConfigError when the folder has no run.
         """

@@ -1,4 +1,4 @@
-"""A run's events in a terminal, and as plain lines elsewhere."""
+"""The progress of a run: a bar in a terminal, plain lines in any other output."""
 
 from typing import TYPE_CHECKING
 

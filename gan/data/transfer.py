@@ -70,7 +70,7 @@ def find_kept(config: DataConfig, fingerprint: str) -> Images | None:
 
 
 def has_source(config: DataConfig) -> bool:
-    """Whether this node can decode the images itself, as far as a quick look tells."""
+    """Whether this node can decode the images itself, as far as a quick check can tell."""
     if config.source == "shapes" or config.download:
         return True
     try:
@@ -90,7 +90,7 @@ def load_same(config: DataConfig, fingerprint: str) -> Images:
     images = load_images(config)
     require(
         images.fingerprint == fingerprint,
-        f"--data {config.source} holds other pictures on this machine than where the command was given; "
-        "copy them again, or put them where all machines see them",
+        f"--data {config.source} has other pictures on this node than where the command was given; "
+        "copy them again, or put them where all nodes see them",
     )
     return images

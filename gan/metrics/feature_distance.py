@@ -58,9 +58,9 @@ class FeatureDistance:
             f"{ranks.world_size}, not {len(generated)}; generate its share",
         )
         features = self._embedder.embed(generated)
-        whole = features.new_zeros(self.num_images, self._embedder.length)
-        whole[share] = features
-        return ranks.summed(whole)
+        all_features = features.new_zeros(self.num_images, self._embedder.length)
+        all_features[share] = features
+        return ranks.summed(all_features)
 
 
 class CompactDistance(FeatureDistance):

@@ -174,11 +174,11 @@ def _with_neighbours(features: torch.Tensor | Neighbourhood, k: int, whose: str)
     return features
 
 
-def _reduced(whole: Neighbourhood, count: int) -> Neighbourhood:
-    if len(whole.features) == count:
-        return whole
-    places = torch.linspace(0, len(whole.features) - 1, count, dtype=torch.float64).round().long()
-    return neighbourhood(whole.features[places.to(whole.features.device)], 1)
+def _reduced(full: Neighbourhood, count: int) -> Neighbourhood:
+    if len(full.features) == count:
+        return full
+    places = torch.linspace(0, len(full.features) - 1, count, dtype=torch.float64).round().long()
+    return neighbourhood(full.features[places.to(full.features.device)], 1)
 
 
 def _share(holds: torch.Tensor) -> float:

@@ -51,14 +51,14 @@ def broadcast_images(config: DataConfig, images: Images) -> tuple[ImageBroadcast
     lacking = [address for address, answer in answers.items() if not answer.value]
     if not lacking:
         return ImageBroadcast(images.fingerprint), (
-            f"images: each of the {len(answers)} machines decodes {config.source} once, for its own cache"
+            f"images: each of the {len(answers)} nodes decodes {config.source} once, for its own cache"
         )
     transfer, listed = pack(config, images), ", ".join(lacking)
     size = filesize.decimal(transfer.num_bytes)
     require(
         transfer.num_bytes <= MAX_BYTES,
         f"--data {config.source} is not found on {listed}, and its decoded images are too many to be sent "
-        f"({size}, at most {filesize.decimal(MAX_BYTES)}); put it where all machines see it, or name it in "
+        f"({size}, at most {filesize.decimal(MAX_BYTES)}); put it where all nodes see it, or name it in "
         "file_mounts",
     )
     return ImageBroadcast(images.fingerprint, ray.put(transfer)), (

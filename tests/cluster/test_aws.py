@@ -84,7 +84,7 @@ def test_a_submitted_sweep_of_pictures_that_travel_with_it_trains_each_trial_on_
     flags = f"--data photos --trials {TRIALS} --scheduler none {OVER_TWO_HOSTS}"
     job = f"job submit --address {tunnel} --working-dir /shared/album"
     said = cluster.ray(f"{job} -- {sweep} {flags}", timeout_s=250)
-    assert f"images: each of the {1 + WORKERS} machines decodes" in said
+    assert f"images: each of the {1 + WORKERS} nodes decodes" in said
     check_sweep(collect(read_events(cloud.fetch(BUCKET, "sweeps/job", tmp_path))), TICKS)
     hosts = cluster.hosts_of_actors("RayTrainWorker")
     assert len(hosts) == WORKERS == len(set(hosts)), "one gang, its workers on two machines"

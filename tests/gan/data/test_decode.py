@@ -1,4 +1,4 @@
-"""Reading one picture: generated odd files, each against a value worked out by hand."""
+"""Reading one picture: generated unusual files, each against a value computed by hand."""
 
 import io
 import os
@@ -109,7 +109,7 @@ def test_a_plain_picture_of_any_mode_kind_and_size_keeps_its_colour(
     st.integers(0, 255),
 )
 @settings(deadline=None, max_examples=150)
-def test_transparency_is_laid_on_white(
+def test_transparent_pixels_are_composited_on_white(
     mode: str, kind: str, colour: tuple[int, int, int], alpha: int
 ) -> None:
     red, green, blue = colour
@@ -190,7 +190,7 @@ def test_the_shorter_side_is_resized_and_the_centre_kept(
     assert np.abs(read - expected[:, None])[4:-4, 4:-4].max() <= 1
 
 
-def test_resizing_and_cropping_in_one_go_is_resizing_then_cropping() -> None:
+def test_resizing_and_cropping_in_one_call_is_resizing_then_cropping() -> None:
     noise = np.random.default_rng(2).integers(0, 256, (48, 112, 3), dtype=np.uint8)
     image = Image.fromarray(noise)
     even = np.asarray(image.resize((56, 24), Image.Resampling.LANCZOS))
@@ -215,7 +215,7 @@ def test_extreme_sizes_are_read_without_growing(size: tuple[int, int]) -> None:
     assert peak < 4e6
 
 
-def test_of_an_animation_the_first_frame_counts() -> None:
+def test_of_an_animation_the_first_frame_is_read() -> None:
     frames = [Image.new("RGB", (16, 16), colour) for colour in ("red", "lime", "blue")]
     for kind in ("GIF", "WEBP", "PNG", "TIFF"):
         options = {"lossless": True} if kind == "WEBP" else {}
@@ -266,14 +266,14 @@ def test_half_a_file_is_broken(kind: str) -> None:
         read_picture(whole[: len(whole) // 2], 32)
 
 
-def test_damaged_exif_does_not_cost_the_picture() -> None:
+def test_a_picture_with_damaged_exif_is_read() -> None:
     image = Image.new("RGB", (16, 16), (40, 90, 200))
     data = encode(image, "PNG", exif=b"Exif\x00\x00II*\x00\xff\xff\xff\xff garbage")
     with quiet_pillow():
         assert (read_picture(data, 16) == (40, 90, 200)).all()
 
 
-def test_what_is_no_picture_is_broken(tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_picture_is_broken(tmp_path: Path) -> None:
     text = tmp_path / "text.jpg"
     text.write_text("not a picture")
     empty = tmp_path / "empty.png"

@@ -152,7 +152,7 @@ def test_too_many_broken_files_are_an_error_also_from_the_cache(tmp_path: Path, 
     assert len(load(root, cache, max_broken=0.1).skipped) == 1
 
 
-def test_sources_that_hold_nothing_say_what_to_do(tmp_path: Path, cache: Path) -> None:
+def test_the_error_for_an_empty_source_says_what_to_do(tmp_path: Path, cache: Path) -> None:
     (tmp_path / "empty").mkdir()
     (tmp_path / "text.zip").write_text("no zip")
     with zipfile.ZipFile(tmp_path / "bare.zip", "w") as archive:
@@ -202,7 +202,7 @@ def test_the_second_load_maps_what_the_first_decoded(folder: DataConfig) -> None
     assert decodes(dataclasses.replace(folder, max_broken=0.5)) == 0
 
 
-def test_the_cache_goes_by_content_not_by_place_or_time(folder: DataConfig, tmp_path: Path) -> None:
+def test_the_cache_depends_on_content_not_on_place_or_time(folder: DataConfig, tmp_path: Path) -> None:
     first = load_images(folder).fingerprint
     moved = tmp_path / "moved"
     shutil.copytree(folder.source, moved)
@@ -259,7 +259,7 @@ def test_unchanged_files_are_not_read_again(folder: DataConfig, monkeypatch: pyt
         ("train_labels.npy", lambda content: content[:-8]),
     ],
 )
-def test_a_damaged_cache_is_noticed_and_made_anew(file: str, damage: object, cache: Path) -> None:
+def test_a_damaged_cache_is_detected_and_decoded_again(file: str, damage: object, cache: Path) -> None:
     config = DataConfig(source="shapes", max_images=100, cache=str(cache), resolution=16)
     images = load_images(config)
     train = np.array(images.train)
@@ -307,7 +307,7 @@ def test_of_processes_that_load_at_once_one_decodes(cache: Path) -> None:
     assert len({(count, total) for _, count, total in answers}) == 1
 
 
-def test_a_killed_decoder_leaves_nothing_that_hinders(folder: DataConfig, cache: Path) -> None:
+def test_after_a_killed_decoder_the_next_one_works(folder: DataConfig, cache: Path) -> None:
     settings = json.dumps({"source": "shapes", "max_images": 40_000, "resolution": 64, "cache": str(cache)})
     process = subprocess.Popen(
         [sys.executable, "-c", _LOAD, settings], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
@@ -326,7 +326,7 @@ def test_a_killed_decoder_leaves_nothing_that_hinders(folder: DataConfig, cache:
     assert not list(cache.glob("*.partial"))
 
 
-def test_a_full_disk_is_said_and_keeps_earlier_arrays(
+def test_a_full_disk_is_reported_and_keeps_earlier_arrays(
     folder: DataConfig, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = load_images(folder)

@@ -1,4 +1,4 @@
-"""The drawn shapes against brute-force supersampling of sets that are described a second way."""
+"""The built-in shapes against brute-force supersampling of a second description of them."""
 
 import numpy as np
 import pytest
@@ -18,7 +18,7 @@ def test_an_image_depends_only_on_seed_and_index() -> None:
     assert (shapes.render_shapes(0, 300, resolution=32, seed=8) != whole).any(axis=(1, 2, 3)).all()
 
 
-def test_every_hundred_images_hold_every_class_once() -> None:
+def test_every_hundred_images_have_every_class_once() -> None:
     for start in (0, 100, 12_300):
         assert sorted(shapes.labels_of(start, start + 100)) == list(range(100))
     assert len(set(shapes.CLASS_NAMES)) == 100
@@ -37,7 +37,7 @@ def test_hue_and_ground_can_be_read_back_from_the_pixels() -> None:
         assert border.min() > 220
 
 
-def test_a_small_drawing_is_the_large_one_seen_from_afar() -> None:
+def test_a_small_rendering_is_the_large_one_downscaled() -> None:
     large = shapes.render_shapes(0, 100, resolution=128, seed=1).astype(float)
     averaged = large.reshape(100, 32, 4, 32, 4, 3).mean(axis=(2, 4))
     small = shapes.render_shapes(0, 100, resolution=32, seed=1)

@@ -1,4 +1,4 @@
-"""The named data sets from files made here, and what is said when they are absent, damaged or forged."""
+"""The named data sets from files made here, and the errors when they are absent, damaged or forged."""
 
 import gzip
 import hashlib

@@ -33,7 +33,7 @@ def there(here: DataConfig, tmp_path: Path) -> DataConfig:
     return dataclasses.replace(here, source=str(tmp_path / "absent"), cache=str(tmp_path / "there"))
 
 
-def test_what_arrives_is_what_was_sent(here: DataConfig, there: DataConfig) -> None:
+def test_received_images_equal_the_sent_ones(here: DataConfig, there: DataConfig) -> None:
     sent = load_images(here)
     came = unpack(there, pack(here, sent))
     for name in ("train", "held_out", "train_labels", "held_out_labels"):
@@ -71,7 +71,7 @@ def test_a_damaged_store_is_replaced(here: DataConfig, there: DataConfig) -> Non
 
 
 @pytest.mark.parametrize("name", ["../train.npy", "/etc/x", ""])
-def test_a_transfer_writes_nowhere_but_into_its_store(
+def test_a_transfer_writes_only_into_its_store(
     here: DataConfig, there: DataConfig, name: str, tmp_path: Path
 ) -> None:
     good = pack(here, load_images(here))
@@ -87,7 +87,7 @@ def test_other_pictures_under_the_same_name_are_refused(here: DataConfig) -> Non
     fingerprint = load_images(here).fingerprint
     assert load_same(here, fingerprint).fingerprint == fingerprint
     next(Path(here.source).rglob("*.png")).unlink()
-    with pytest.raises(ConfigError, match="other pictures on this machine"):
+    with pytest.raises(ConfigError, match="other pictures on this node"):
         load_same(here, fingerprint)
 
 
@@ -100,7 +100,7 @@ def test_other_pictures_under_the_same_name_are_refused(here: DataConfig) -> Non
         ({"source": "/nowhere/at/all"}, False),
     ],
 )
-def test_a_source_is_had_where_it_is_drawn_found_or_may_be_downloaded(
+def test_a_node_has_a_source_that_is_built_in_found_or_may_be_downloaded(
     settings: dict[str, object], has_it: bool, tmp_path: Path
 ) -> None:
     assert has_source(DataConfig(**settings, cache=str(tmp_path))) is has_it  # type: ignore[arg-type]

@@ -60,7 +60,7 @@ def test_a_generator_as_good_as_the_data_gets_what_real_images_get() -> None:
     assert values["duplicates_compact_200"].value < 0.06
 
 
-def test_missing_classes_are_seen() -> None:
+def test_missing_classes_are_detected() -> None:
     values = _values(_sample(200, 3, classes=(0,))[0])
     assert values["modes_compact_200"] == 1
     assert values["kl_compact_200"] == pytest.approx(math.log(CLASSES))
@@ -68,7 +68,7 @@ def test_missing_classes_are_seen() -> None:
     assert values["fd_compact_200"] > 20
 
 
-def test_copies_of_training_images_and_of_each_other_are_seen() -> None:
+def test_copies_of_training_images_and_of_each_other_are_detected() -> None:
     copies = _values(TRAIN[:200])
     assert copies["memorization_compact_200"] == 0
     assert _values(HELD_OUT[:1].repeat(200, 1))["duplicates_compact_200"] == 1

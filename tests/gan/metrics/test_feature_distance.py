@@ -107,7 +107,7 @@ def test_the_inception_distance_is_to_the_training_images_and_its_noise_floor_th
 
 
 @pytest.mark.parametrize("name", ["fd_compact", "kid_compact"])
-def test_damage_is_seen_and_real_images_are_the_noise_floor(name: str) -> None:
+def test_damage_raises_the_value_and_the_noise_floor_is_that_of_training_images(name: str) -> None:
     metric = _metric(name)
     key = f"{name}_40"
     assert (metric.name, metric.num_images) == (key, 40)
@@ -127,7 +127,7 @@ def test_the_held_out_images_themselves_are_at_zero() -> None:
     assert measured["recall_compact_48"] == measured["coverage_compact_48"] == 1
 
 
-def test_grey_images_are_taken() -> None:
+def test_grey_images_are_measured() -> None:
     grey = [images[..., :1] for images in (HELD_OUT, TRAIN, GENERATED)]
     measured = _measured(_metric(held_out=grey[0], train=grey[1]), grey[2])
     assert 0 < measured["fd_compact_40"] < np.inf

@@ -73,7 +73,7 @@ def test_a_set_is_at_zero_of_itself_and_never_below(count: int, scale: float) ->
 
 @settings(max_examples=20, deadline=None)
 @given(st.integers(2, 12), st.integers(2, 12), st.integers(1, 8), st.integers(0, 2**20))
-def test_frechet_is_symmetric_and_blind_to_order(n: int, m: int, length: int, seed: int) -> None:
+def test_frechet_is_symmetric_and_independent_of_order(n: int, m: int, length: int, seed: int) -> None:
     first, second = normal(n, length, seed), normal(m, length, seed + 1)
     value = distance(first, second)
     shuffled = first[torch.randperm(n, generator=torch.Generator().manual_seed(seed))]
@@ -90,7 +90,7 @@ def test_a_shift_by_v_raises_frechet_by_its_squared_length(shift: list[int], cou
     assert distance(x, moved) == pytest.approx(sum(step * step for step in shift), rel=1e-12, abs=1e-12)
 
 
-def test_constant_features_have_a_distance_like_any_others() -> None:
+def test_constant_features_have_a_frechet_distance() -> None:
     constant, x = torch.full((9, 5), 0.3), normal(30, 5, 1)
     apart = x.double().mean(dim=0) - constant[0].double()
     expected = float(apart.square().sum() + x.double().var(dim=0).sum())

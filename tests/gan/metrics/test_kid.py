@@ -68,7 +68,7 @@ def expected_kernel(length: int, a: float, b: float) -> float:
 
 
 @pytest.mark.parametrize(("counts", "shift"), [((60, 60), 0.0), ((50, 120), 0.0), ((80, 40), 0.5)])
-def test_the_mean_over_draws_is_the_true_distance_and_their_spread_the_standard_error(
+def test_the_mean_over_samples_is_the_true_distance_and_their_deviation_the_standard_error(
     counts: tuple[int, int], shift: float
 ) -> None:
     random, length, draws = torch.Generator().manual_seed(7), 12, 400

@@ -38,7 +38,7 @@ def test_divergence_is_scipys_of_generated_from_real(counts: list[tuple[int, int
     assert again == found
 
 
-def test_a_class_without_real_images_counts_as_half_an_image_and_is_no_mode() -> None:
+def test_a_class_without_real_images_counts_as_half_an_image_and_not_as_a_mode() -> None:
     found = count_modes(labels(1, 1, 2), labels(2, 2, 0), 3)
     assert (found.covered, found.in_real) == (2, 2)
     assert found.kl == pytest.approx(scipy.stats.entropy([1, 1, 2], [2, 2, 0.5]), rel=1e-12)
@@ -59,7 +59,7 @@ def test_a_perfect_generator_gets_about_the_divergence_that_the_docstring_says()
     assert np.mean(drawn) == pytest.approx(49 / 2 * (1 / 4000 + 1 / 6000), rel=0.1)
 
 
-def test_labels_that_are_none_are_refused_in_one_line() -> None:
+def test_wrong_labels_are_refused_in_one_line() -> None:
     good = labels(1, 1)
     for generated, real, classes, said in [
         (good[:0], good, 2, "generated labels must be at least 1, not 0"),

@@ -66,7 +66,7 @@ GRID = st.lists(st.tuples(st.integers(0, 3), st.integers(0, 2)), min_size=4, max
 
 @settings(max_examples=100, deadline=None)
 @given(GRID, GRID, st.integers(1, 3), st.sampled_from([0.0, 4096.0]))
-def test_ties_and_duplicates_count_as_the_definition_has_it(
+def test_ties_and_duplicates_count_as_defined(
     real: list[tuple[int, int]], generated: list[tuple[int, int]], k: int, offset: float
 ) -> None:
     x, y = torch.tensor(real) + offset, torch.tensor(generated) + offset
@@ -159,7 +159,7 @@ def test_pictures_unlike_any_other_do_not_hide_copies_and_raise_the_ratio_to_two
     assert memorization_ratio(half, train, held_out) < 0.7
 
 
-def test_where_held_out_images_are_training_images_nothing_is_memorized() -> None:
+def test_if_held_out_images_are_training_images_the_ratio_is_one() -> None:
     train = normal(50, 4, 1)
     assert memorization_ratio(train[:10], train, train[:20]) == 1
     constant = torch.ones(5, 4)

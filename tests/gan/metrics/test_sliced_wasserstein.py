@@ -1,4 +1,4 @@
-"""The distance against a second implementation in NumPy and SciPy, and how it answers to known changes."""
+"""The distance against a second implementation in NumPy and SciPy, and how it reacts to known changes."""
 
 import numpy as np
 import pytest
@@ -134,7 +134,7 @@ def test_constant_images_have_a_finite_large_distance() -> None:
     assert value > 500
 
 
-def test_shares_of_the_directions_add_up_to_the_whole() -> None:
+def test_shares_of_the_directions_add_up_to_all() -> None:
     first, second = _images(40, 32, 3, 1), _images(40, 32, 3, 2)
 
     def sums(share: slice) -> torch.Tensor:

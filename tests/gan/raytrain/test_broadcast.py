@@ -27,8 +27,8 @@ def images(config: DataConfig) -> Images:
     return load_images(config)
 
 
-def machines(monkeypatch: pytest.MonkeyPatch, **has_source: bool) -> list[Any]:
-    """Let there be machines that have the source or not; returns what is put into the object store."""
+def nodes(monkeypatch: pytest.MonkeyPatch, **has_source: bool) -> list[Any]:
+    """Replace the cluster by nodes that have the source or not; returns what is put into the object store."""
     answers = {name: Answer(value) for name, value in has_source.items()}
     kept: list[Any] = []
     monkeypatch.setattr(broadcast, "count_nodes", lambda: len(answers))
@@ -37,30 +37,30 @@ def machines(monkeypatch: pytest.MonkeyPatch, **has_source: bool) -> list[Any]:
     return kept
 
 
-def test_on_one_machine_nothing_is_asked_sent_or_said(
+def test_on_one_node_nothing_is_asked_sent_or_printed(
     config: DataConfig, images: Images, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert machines(monkeypatch, head=False) == []
+    assert nodes(monkeypatch, head=False) == []
     assert broadcast_images(config, images) == (ImageBroadcast(images.fingerprint), None)
 
 
-def test_where_all_have_the_source_each_decodes_for_itself(
+def test_if_all_nodes_have_the_source_each_decodes_for_itself(
     config: DataConfig, images: Images, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    kept = machines(monkeypatch, head=True, worker=True)
-    sent, said = broadcast_images(config, images)
+    kept = nodes(monkeypatch, head=True, worker=True)
+    sent, message = broadcast_images(config, images)
     assert (sent.transfer, kept) == (None, [])
-    assert said == "images: each of the 2 machines decodes shapes once, for its own cache"
+    assert message == "images: each of the 2 nodes decodes shapes once, for its own cache"
 
 
-def test_machines_without_the_source_are_named_and_sent_the_decoded_images(
+def test_nodes_without_the_source_are_named_and_sent_the_decoded_images(
     config: DataConfig, images: Images, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    kept = machines(monkeypatch, head=True, one=False, two=False)
-    sent, said = broadcast_images(config, images)
-    assert said is not None  # 40 pictures of 768 bytes, their labels, names and headers
+    kept = nodes(monkeypatch, head=True, one=False, two=False)
+    sent, message = broadcast_images(config, images)
+    assert message is not None  # 40 pictures of 768 bytes, their labels, names and headers
     assert re.fullmatch(
-        r"images: decoded here and sent once to each that lacks shapes: one, two \(3\d\.\d kB\)", said
+        r"images: decoded here and sent once to each that lacks shapes: one, two \(3\d\.\d kB\)", message
     )
     monkeypatch.setattr(ray, "get", lambda reference: kept[0])
     elsewhere = DataConfig(source="/nowhere", resolution=16, max_images=40, cache=str(tmp_path / "other"))
@@ -72,13 +72,13 @@ def test_machines_without_the_source_are_named_and_sent_the_decoded_images(
 def test_too_many_images_are_not_sent(
     config: DataConfig, images: Images, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    machines(monkeypatch, head=True, one=False)
+    nodes(monkeypatch, head=True, one=False)
     monkeypatch.setattr(broadcast, "MAX_BYTES", 1000)
     with pytest.raises(ConfigError, match=r"is not found on one, and .* \(3\d\.\d kB, at most 1\.0 kB\)"):
         broadcast_images(config, images)
 
 
-def test_a_machine_that_cannot_have_them_is_named(config: DataConfig, tmp_path: Path) -> None:
+def test_a_node_that_cannot_obtain_them_is_named(config: DataConfig, tmp_path: Path) -> None:
     nowhere = DataConfig(source="/nowhere", cache=str(tmp_path / "other"))
     with pytest.raises(ConfigError, match=r"^on \S+: --data must be"):
         ImageBroadcast("0" * 32).load(nowhere)
