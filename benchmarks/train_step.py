@@ -27,8 +27,7 @@ from gan.config import DataConfig, GanConfig, NetworkConfig
 from gan.networks import build_discriminator
 from gan.training.compilation import compiled_passes
 from gan.training.players import build_players
-from gan.training.step import UNCOMPILED, Passes, train_step
-from gan.training.step_settings import recipe_for
+from gan.training.step import UNCOMPILED, Passes, step_settings, train_step
 
 CHANNELS = 3
 STEPS_A_TURN = 4
@@ -78,7 +77,7 @@ def our_step(
 ) -> Callable[[], None]:
     """A step as `GanRun` takes it, on `config.batch` images a rank that are on the device already."""
     players = build_players(config, channels=CHANNELS, device=device)
-    recipe = recipe_for(config, device=device, world_size=world_size)
+    settings = step_settings(config, device=device, world_size=world_size)
     real, latents = _batch(config, device, torch.channels_last)
 
     def step() -> None:
@@ -87,7 +86,7 @@ def our_step(
             real,
             latents,
             None,
-            recipe,
+            settings,
             passes,
             generator_trains=True,
             discriminator_trains=lambda: True,

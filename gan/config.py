@@ -1,24 +1,56 @@
-"""The configuration of one GAN run: every setting, its default and its rule live here and nowhere else.
+"""The configuration of one GAN run: every setting with its default and its rule.
 
 A `GanConfig` decides one run completely. It is saved beside the run's results as JSON and read back with
-`GanConfig.from_dict`. A search addresses its settings by dotted path (`optimizer.generator_lr`).
+`GanConfig.from_dict`. A search addresses its settings by dotted path (`optimizer.generator_lr`). Names of
+losses, balance policies and network families, and the settings of the latter two, come from their modules.
 """
 
 import dataclasses
 import math
-from typing import Annotated, Literal
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
 
 from common.errors import require, require_between
 from common.settings import Precision, Settings
+from gan.metrics.named import METRICS
+from gan.networks import families
+from gan.networks.families import FAMILIES
+from gan.training import balance
+from gan.training.balance import POLICIES
+from gan.training.losses import LOSSES
 
-Policy = Literal["none", "loss", "accuracy", "steps"]
-LossName = Literal["non-saturating", "hinge", "least-squares", "wasserstein"]
-Schedule = Literal["constant", "linear", "cosine", "step", "stall"]
+# mypy cannot read a Literal or a base class that is computed
+if TYPE_CHECKING:
+    FamilyName = str
+    LossName = str
+    MetricName = str
+    PolicyName = str
+
+    class _FamilySettings: ...
+
+    class _PolicySettings: ...
+
+else:
+    FamilyName = Literal[*FAMILIES.names]
+    LossName = Literal[*LOSSES.names]
+    MetricName = Literal[*METRICS.names]
+    PolicyName = Literal[*POLICIES.names]
+    # fields are taken from the last base class to the first
+    _FamilySettings = type("_FamilySettings", tuple(reversed(families.settings_classes())), {})
+    _PolicySettings = type("_PolicySettings", tuple(reversed(balance.settings_classes())), {})
+
+Schedule = Literal["constant", "linear", "cosine", "step", "plateau", "stall"]
 Resolution = Literal[16, 32, 64, 128]
 NAMED_SOURCES = ("shapes", "mnist", "fashion-mnist", "cifar10", "celeba")
-MetricName = Literal["fd_compact", "kid_compact", "fid_inception", "swd"]
+
+
+def _check_rules(config: Any, classes: Sequence[type]) -> None:
+    """Run the rules of the settings classes that a configuration inherits from."""
+    for settings in classes:
+        if hasattr(settings, "__post_init__"):
+            settings.__post_init__(config)
 
 
 def count_name(count: int) -> str:
@@ -65,11 +97,8 @@ class DataConfig:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class NetworkConfig:
-    """Shape of generator and discriminator."""
-
-    family: Literal["dcgan"] = "dcgan"
-    """dcgan: Radford et al. 2015."""
+class _Network:
+    family: Annotated[FamilyName, tyro.conf.arg(help=FAMILIES.help())] = "dcgan"
     width: int = 64
     """Channels of the layer nearest the image; each smaller layer has twice as many."""
     latent_size: int = 100
@@ -88,6 +117,14 @@ class NetworkConfig:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
+class NetworkConfig(_FamilySettings, _Network):
+    """Shape of generator and discriminator: what all families have, then each family's own settings."""
+
+    def __post_init__(self) -> None:
+        _check_rules(self, (_Network, *families.settings_classes()))
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class OptimizerConfig:
     """Two Adams (Kingma and Ba 2015) and how their learning rates change."""
 
@@ -95,17 +132,21 @@ class OptimizerConfig:
     discriminator_lr: float = 2e-4
     beta1: float = 0.5
     beta2: float = 0.999
-    schedule: Annotated[Schedule, tyro.conf.arg(name="lr-schedule")] = "constant"
+    schedule: Annotated[
+        Schedule, tyro.conf.arg(name="lr-schedule", metavar="{constant,linear,cosine,step,plateau}")
+    ] = "constant"
     """constant; linear to 0 after --lr-decay-at; cosine to 0 over the run; step: times --lr-drop at
-    --lr-decay-at; stall: times --lr-drop when the objective has not improved for --lr-patience ticks."""
+    --lr-decay-at; plateau: times --lr-drop when the objective has not improved for --lr-patience ticks."""
     decay_at: Annotated[float, tyro.conf.arg(name="lr-decay-at")] = 0.5
     """Share of the run after which linear and step begin, 0 to 1."""
     drop: Annotated[float, tyro.conf.arg(name="lr-drop")] = 0.1
     """Factor of a drop, above 0 and below 1."""
     patience: Annotated[int, tyro.conf.arg(name="lr-patience")] = 5
-    """Ticks without improvement before a stall drops the rates."""
+    """For plateau: ticks without improvement after which the rates drop."""
 
     def __post_init__(self) -> None:
+        if self.schedule == "stall":  # its earlier name, in saved configurations
+            object.__setattr__(self, "schedule", "plateau")
         for name, rate in (("generator", self.generator_lr), ("discriminator", self.discriminator_lr)):
             require(
                 math.isfinite(rate) and 0 < rate <= 1,
@@ -128,11 +169,9 @@ class OptimizerConfig:
 class LossConfig:
     """What the two players minimize."""
 
-    name: Annotated[LossName, tyro.conf.arg(name="loss")] = "non-saturating"
-    """non-saturating (Goodfellow 2014), hinge (Lim and Ye 2017), least-squares (Mao 2017), or wasserstein
-    with gradient penalty (Gulrajani 2017)."""
+    name: Annotated[LossName, tyro.conf.arg(name="loss", help=LOSSES.help())] = "non-saturating"
     gradient_penalty: float = 10.0
-    """Weight of the gradient penalty; used by wasserstein alone."""
+    """Weight of the gradient penalty of losses that have one, such as wasserstein."""
     label_smoothing: float = 0.0
     """One-sided smoothing of the real label (Salimans 2016); used by non-saturating and least-squares."""
 
@@ -142,35 +181,23 @@ class LossConfig:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class BalanceConfig:
-    """Who trains in a step. Decisions rest on the last measured all-reduced numbers, so ranks agree."""
+class _Balance:
+    policy: Annotated[PolicyName, tyro.conf.arg(name="balance", help=POLICIES.help())] = "none"
 
-    policy: Annotated[Policy, tyro.conf.arg(name="balance")] = "none"
-    """none: both every step; loss: the discriminator rests while its loss is under --loss-threshold;
-    accuracy: it rests while its accuracy is over --accuracy-threshold; steps: a fixed ratio."""
-    loss_threshold: float = 0.4
-    accuracy_threshold: float = 0.9
-    """Mean of the accuracies on real and on generated images, 0 to 1."""
-    discriminator_steps: int = 1
-    """For steps: of the ratio discriminator to generator, the first number."""
-    generator_steps: int = 1
-    """For steps: of the ratio discriminator to generator, the second number."""
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class BalanceConfig(_PolicySettings, _Balance):
+    """Who trains in a step: the policy, then each policy's own settings."""
 
     def __post_init__(self) -> None:
-        require_between("--loss-threshold", self.loss_threshold, -1e6, 1e6)
-        require_between("--accuracy-threshold", self.accuracy_threshold, 0, 1)
-        for name, steps in (("discriminator", self.discriminator_steps), ("generator", self.generator_steps)):
-            require(1 <= steps <= 100, f"--{name}-steps must lie between 1 and 100, not {steps}; try 1")
+        _check_rules(self, balance.settings_classes())
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class EvaluationConfig:
     """How quality is measured at the end of a tick."""
 
-    metric: MetricName = "fd_compact"
-    """fd_compact: Frechet distance between features of the shipped network; kid_compact: kernel distance
-    between the same; fid_inception: FID as published; swd: sliced Wasserstein distance, needs no network.
-    Lower is better for all."""
+    metric: Annotated[MetricName, tyro.conf.arg(help=f"{METRICS.help()} Lower is better.")] = "fd_compact"
     metric_images: int = 1000
     """Generated images that are measured; swd takes at most as many as are held out."""
     metric_weights: str | None = None
@@ -182,15 +209,15 @@ class EvaluationConfig:
             f"--metric-images must be at least 16, not {self.metric_images}; try 1000",
         )
         require(
-            self.metric_weights is None or self.metric != "swd",
-            "--metric-weights has no meaning for swd, which needs no network; leave it out",
+            self.metric_weights is None or METRICS[self.metric].uses_network,
+            f"--metric-weights has no meaning for {self.metric}, which needs no network; leave it out",
         )
 
     def key(self) -> str:
-        """The metric's name with its protocol, as it stands in tables: fd_compact_2k, swd."""
-        if self.metric == "swd":
-            return self.metric  # compares as many as are held out
-        return f"{self.metric}_{count_name(self.metric_images)}"
+        """The metric's name with its protocol, as in tables: fd_compact_2k, swd."""
+        if METRICS[self.metric].name_has_count:
+            return f"{self.metric}_{count_name(self.metric_images)}"
+        return self.metric
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""The processes that share one run: who takes which part, and sums over all of them."""
+"""The processes (ranks) that share one run: the part of each, and sums over all."""
 
 import dataclasses
 
@@ -7,19 +7,19 @@ import torch.distributed as dist
 from torch import Tensor, nn
 
 LARGE = 65_536
-"""Elements from which on a tensor is reduced by itself."""
+"""Number of elements from which on a gradient is reduced by itself."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Ranks:
-    """This process among its equals, alone by default; among more, torch.distributed is initialised."""
+    """This process among those of the run, alone by default; with more, torch.distributed is initialised."""
 
     rank: int = 0
     world_size: int = 1
 
     def share(self, total: int) -> slice:
         """This rank's contiguous part of `total` things; the parts cover all and differ by at most one."""
-        return share(total, self.rank, self.world_size)
+        return slice(total * self.rank // self.world_size, total * (self.rank + 1) // self.world_size)
 
     def summed(self, tensor: torch.Tensor) -> torch.Tensor:
         """The sum of all ranks' tensors, on the CPU, the same bits on every rank."""
@@ -30,18 +30,18 @@ class Ranks:
         return total.cpu()
 
     def of_first(self, values: dict[str, float]) -> dict[str, float]:
-        """The first rank's values on every rank: what all compute alike may differ in the last bit."""
-        told = torch.tensor(list(values.values()), dtype=torch.float64)
+        """The first rank's values on every rank, since equal computations may differ in the last bit."""
+        own = torch.tensor(list(values.values()), dtype=torch.float64)
         if self.rank > 0:
-            told.zero_()
-        return dict(zip(values, self.summed(told).tolist(), strict=True))
+            own.zero_()
+        return dict(zip(values, self.summed(own).tolist(), strict=True))
 
 
 def is_loss_of_a_peer(error: BaseException) -> bool:
-    """Whether a collective failed for want of another rank, which is no fault of what was trained.
+    """Whether a collective failed because another rank is gone, which is not the fault of what was trained.
 
-    Or for want of the whole group, which Ray Train dissolves while a worker is in it, before it takes the
-    workers off a machine that is announced to go.
+    Or because the process group is gone: Ray Train dissolves it, while a worker may be in it, before it takes
+    the workers off a node whose end is announced.
     """
     if isinstance(error, ValueError):
         return "process group has not been initialized" in str(error)
@@ -49,16 +49,12 @@ def is_loss_of_a_peer(error: BaseException) -> bool:
     return isinstance(error, dist.DistError) or (isinstance(error, RuntimeError) and "gloo/" in str(error))
 
 
-def share(total: int, rank: int, world_size: int) -> slice:
-    """The rank's contiguous part of `total` things; the parts cover all and differ by at most one."""
-    return slice(total * rank // world_size, total * (rank + 1) // world_size)
-
-
 class Reduction:
     """Sums the gradients of a network over ranks, for one backward pass.
 
-    A large gradient is on its way as soon as it is complete, while the pass goes on; all small ones travel as
-    one at the end, with the step's numbers. Every rank's pass completes them in the same order.
+    The reduction of a large gradient starts as soon as it is complete, during the backward pass; all small
+    ones are reduced as one tensor at the end, with the step's statistics. Gradients are completed in the same
+    order on every rank.
     """
 
     def __init__(self, network: nn.Module, world_size: int) -> None:
@@ -75,18 +71,18 @@ class Reduction:
         assert parameter.grad is not None
         self._works.append(dist.all_reduce(as_stored(parameter.grad), async_op=True))
 
-    def finish(self, numbers: Tensor) -> Tensor:
-        """Wait for the sums; returns the mean of `numbers` over ranks."""
+    def finish(self, stats: Tensor) -> Tensor:
+        """Wait for the sums; returns the mean of `stats` over ranks."""
         if self._world_size == 1:
-            return numbers
+            return stats
         for hook in self._hooks:
             hook.remove()
         gradients = [parameter.grad for parameter in self._parameters if parameter.grad is not None]
         small = [gradient for gradient in gradients if gradient.numel() < LARGE]
-        numbers = sum_over_ranks(small, numbers) / self._world_size
+        stats = sum_over_ranks(small, stats) / self._world_size
         for work in self._works:
             work.wait()
-        return numbers
+        return stats
 
 
 def as_stored(tensor: Tensor) -> Tensor:
@@ -95,11 +91,11 @@ def as_stored(tensor: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def sum_over_ranks(tensors: list[Tensor], numbers: Tensor) -> Tensor:
-    """Replace tensors by their sum over ranks in one reduction; returns the numbers' sum."""
-    flat = torch.cat([tensor.reshape(-1) for tensor in (*tensors, numbers)])
+def sum_over_ranks(tensors: list[Tensor], stats: Tensor) -> Tensor:
+    """Replace tensors by their sum over ranks in one reduction; returns the sum of `stats`."""
+    flat = torch.cat([tensor.reshape(-1) for tensor in (*tensors, stats)])
     dist.all_reduce(flat)
-    parts = torch.split(flat, [tensor.numel() for tensor in (*tensors, numbers)])
+    parts = torch.split(flat, [tensor.numel() for tensor in (*tensors, stats)])
     if tensors:
         torch._foreach_copy_(tensors, [part.view_as(own) for part, own in zip(parts, tensors, strict=False)])
     return parts[-1].clone()

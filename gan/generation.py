@@ -1,10 +1,12 @@
-"""Pictures from a trained generator and walks between its latents; not how they are laid out."""
+"""Samples of a generator: loading it, its latents, walks between them, its images as pixels."""
 
 from collections.abc import Iterator
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 import torch
+from torch import Tensor, nn
 
 from common.device import autocast_dtype
 from common.errors import ConfigError
@@ -12,19 +14,22 @@ from common.storage.folder import Folder
 from gan import checkpoint
 from gan.checkpoint import CheckpointError
 from gan.config import GanConfig
-from gan.networks import Generator, build_generator
+from gan.networks import build_generator
 from gan.run_folder import GENERATOR
 from gan.training import seeding
 from gan.training.step import generate
 
 Pixels = npt.NDArray[np.uint8]
+FixedPurpose = Literal["evaluation", "grid"]
 
 BATCH = 256
 FRAMES_BETWEEN = 16
 
 
-def load_trained(location: str) -> tuple[Generator, GanConfig]:
-    """The generator, ready to draw, of a run's folder or of one of its .safetensors files; local or a URL.
+def load_trained(location: str) -> tuple[nn.Module, GanConfig]:
+    """Load the generator of a run's folder or of one of its .safetensors files, local or at a URL.
+
+    Returns: the generator in evaluation mode on the CPU, and the settings that it was trained with.
 
     Raises: ConfigError when there is none or its tensors do not fit its settings.
     """
@@ -49,37 +54,61 @@ def load_trained(location: str) -> tuple[Generator, GanConfig]:
     return generator.eval(), config
 
 
-@torch.inference_mode()
-def draw(generator: Generator, latents: torch.Tensor, config: GanConfig) -> Pixels:
+def sample(generator: nn.Module, latents: Tensor, config: GanConfig) -> Pixels:
     """latents (N, latent_size) -> uint8 (N, H, W, C), computed as precisely as in the run with `config`."""
+    dtype = autocast_dtype(config.precision, next(generator.parameters()).device)
+    return sample_on_device(generator, latents, dtype)[0].cpu().numpy()
+
+
+@torch.no_grad()
+def sample_on_device(
+    generator: nn.Module, latents: Tensor, autocast_dtype: torch.dtype | None
+) -> tuple[Tensor, Tensor]:
+    """latents (N, latent_size) -> uint8 (N, H, W, C), in batches on the generator's device.
+
+    Returns: the pixels, and how many numbers of the images were not finite, a scalar; both on the device.
+    """
     device = next(generator.parameters()).device
-    dtype = autocast_dtype(config.precision, device)
-    parts = latents.to(device).split(BATCH)
-    batches = [seeding.to_pixels(generate(generator, part, dtype)).cpu().numpy() for part in parts]
-    return np.concatenate(batches)
+    parts: list[Tensor] = []
+    num_broken = torch.zeros((), device=device)
+    for part in latents.to(device).split(BATCH):
+        images = generate(generator, part, autocast_dtype)
+        num_broken += images.isfinite().logical_not().sum()
+        parts.append(seeding.to_pixels(images))
+    return torch.cat(parts), num_broken
 
 
-def random_latents(generator: Generator, count: int, seed: int) -> torch.Tensor:
-    """(count, latent_size), standard normal, decided by the seed; more begin with the same ones."""
+def fixed_latents(config: GanConfig, purpose: FixedPurpose, count: int) -> Tensor:
+    """(count, latent_size), standard normal, decided by the run's seed.
+
+    purpose: the latents of a tick's measurement, or those of its grid of samples.
+    """
+    return seeding.normal(config.seed, purpose, 0, (count, config.network.latent_size))
+
+
+def random_latents(config: GanConfig, count: int, seed: int) -> Tensor:
+    """(count, latent_size), standard normal, decided by `seed`; a larger count begins with the same rows."""
     # row by row: drawn at once, the numbers of a row would depend on how many rows there are
-    rows = [seeding.normal(seed, "grid", index, (1, generator.latent_size)) for index in range(count)]
-    return torch.cat(rows)
+    shape = (1, config.network.latent_size)
+    return torch.cat([seeding.normal(seed, "grid", index, shape) for index in range(count)])
 
 
-def walk(latents: torch.Tensor, frames_between: int = FRAMES_BETWEEN) -> torch.Tensor:
+def walk(latents: Tensor, frames_between: int = FRAMES_BETWEEN) -> Tensor:
     """(N, L) -> (N * frames_between, L): from each row to the next and from the last back to the first.
 
-    Spherical interpolation (White 2016), since Gaussian latents lie near a sphere.
+    Spherical interpolation (White 2016), since Gaussian latents are near a sphere.
     """
     return torch.cat(list(_arcs(latents, frames_between)))
 
 
-def _arcs(latents: torch.Tensor, frames: int) -> Iterator[torch.Tensor]:
+def _arcs(latents: Tensor, frames: int) -> Iterator[Tensor]:
     shares = torch.linspace(0, 1, frames + 1)[:-1, None]
     for start, end in zip(latents, latents.roll(-1, dims=0), strict=True):
         cosine = torch.dot(start, end) / (start.norm() * end.norm())
         angle = torch.arccos(cosine.clamp(-1, 1))
-        if angle.sin().abs() < 1e-4:  # parallel, as a row is to itself: any weights that sum to 1 will do
+        if (
+            angle.sin().abs() < 1e-4
+        ):  # parallel, as a row is to itself: any weights that sum to 1 give the same
             yield torch.lerp(start, end, shares)
         else:
             yield (torch.sin((1 - shares) * angle) * start + torch.sin(shares * angle) * end) / angle.sin()

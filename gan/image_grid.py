@@ -1,4 +1,4 @@
-"""Images laid out as one picture and written as PNG or GIF; where they come from is no matter here."""
+"""Images as one picture, side by side, and written as PNG or GIF."""
 
 import io
 import math
@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from PIL import Image
 
 from common.errors import require
@@ -19,7 +20,7 @@ _BACKGROUND = 255
 
 
 def grid(images: np.ndarray, *, columns: int | None = None) -> np.ndarray:
-    """Lay images out row by row as one picture that is comfortable to look at.
+    """Place images row by row in one picture that is comfortable to look at.
 
     images: uint8 (N, H, W, C), C 1 or 3; returns uint8 (height, width, C). The layout is nearly square
     unless `columns` says otherwise. Small images are enlarged by a whole factor, at most 8, every pixel a
@@ -27,6 +28,8 @@ def grid(images: np.ndarray, *, columns: int | None = None) -> np.ndarray:
 
     Raises: ConfigError for no images or another shape.
     """
+    from torchvision.utils import make_grid  # here: its import takes a second, and most users write PNGs only
+
     _check(images)
     require(columns is None or columns >= 1, f"a grid needs at least 1 column, not {columns}")
     count, height, width, channels = images.shape
@@ -34,14 +37,13 @@ def grid(images: np.ndarray, *, columns: int | None = None) -> np.ndarray:
     rows = math.ceil(count / columns)
     factor = max(1, min(_LARGEST_FACTOR, _WIDEST_PX // (max(columns * width, rows * height))))
     large = images.repeat(factor, axis=1).repeat(factor, axis=2)
-    cell_height, cell_width = factor * height + GAP_PX, factor * width + GAP_PX
-    picture = np.full(
-        (rows * cell_height - GAP_PX, columns * cell_width - GAP_PX, channels), _BACKGROUND, np.uint8
-    )
-    for place, image in enumerate(large):
-        top, left = place // columns * cell_height, place % columns * cell_width
-        picture[top : top + factor * height, left : left + factor * width] = image
-    return picture
+    if count == 1:  # make_grid leaves one image as it is
+        only: np.ndarray = large[0]
+        return only
+    tensor = torch.from_numpy(large).permute(0, 3, 1, 2)
+    framed: torch.Tensor = make_grid(tensor, nrow=columns, padding=GAP_PX, pad_value=_BACKGROUND)
+    # it also leaves a gap around the picture, and makes three equal channels of grey
+    return framed[:channels, GAP_PX:-GAP_PX, GAP_PX:-GAP_PX].permute(1, 2, 0).numpy()
 
 
 def png_bytes(image: np.ndarray) -> bytes:
@@ -52,7 +54,7 @@ def png_bytes(image: np.ndarray) -> bytes:
 
 
 def write_png(path: Path, image: np.ndarray) -> None:
-    """Write one image, uint8 (H, W, C) with C 1 or 3, whole or not at all.
+    """Write one image, uint8 (H, W, C) with C 1 or 3, completely or not at all.
 
     Raises: WriteError when it cannot be written.
     """
@@ -60,7 +62,7 @@ def write_png(path: Path, image: np.ndarray) -> None:
 
 
 def write_gif(path: Path, frames: Sequence[np.ndarray], *, frame_ms: int = 60) -> None:
-    """Write frames, each uint8 (H, W, C), as a GIF that plays for ever; whole or not at all.
+    """Write frames, each uint8 (H, W, C), as a GIF that plays for ever; completely or not at all.
 
     frame_ms: time that a frame is shown in milliseconds; GIF counts in steps of 10.
 

@@ -1,5 +1,56 @@
-"""Network families by name; how each is built lies in its own file."""
+"""The networks of a run: built by the family that its configuration names."""
 
-from gan.networks.dcgan import Discriminator, Generator, build_discriminator, build_generator
+from typing import TYPE_CHECKING, Literal
 
-__all__ = ["Discriminator", "Generator", "build_discriminator", "build_generator"]
+from common.errors import require
+from gan.networks.families import FAMILIES, Family
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from gan.config import NetworkConfig
+
+CriticNorm = Literal["batch", "layer"]
+"""Normalization of the discriminator: over the batch, or for each image alone."""
+
+
+def build_generator(config: "NetworkConfig", *, resolution: int, channels: int, seed: int = 0) -> "nn.Module":
+    """A generator on the CPU: latents (N, latent_size) -> images (N, C, H, W) in [-1, 1].
+
+    Initial weights are decided by `seed` alone.
+
+    Raises: ConfigError for a resolution that the family does not support.
+    """
+    family = _family(config, resolution)
+    return family.build_generator(config, resolution=resolution, channels=channels, seed=seed)
+
+
+def build_discriminator(
+    config: "NetworkConfig", *, resolution: int, channels: int, seed: int = 0, norm: CriticNorm = "batch"
+) -> "nn.Module":
+    """A discriminator on the CPU: images (N, C, H, W) in [-1, 1] -> logits (N,); positive means real.
+
+    Initial weights are decided by `seed` alone.
+
+    Raises: ConfigError for a resolution that the family does not support.
+    """
+    family = _family(config, resolution)
+    return family.build_discriminator(config, resolution=resolution, channels=channels, seed=seed, norm=norm)
+
+
+def describe(config: "NetworkConfig", *, resolution: int, channels: int, norm: CriticNorm = "batch") -> str:
+    """The settings and the number of parameters of both networks in one sentence.
+
+    Raises: ConfigError for a resolution that the family does not support.
+    """
+    return _family(config, resolution).describe(config, resolution=resolution, channels=channels, norm=norm)
+
+
+def _family(config: "NetworkConfig", resolution: int) -> Family:
+    family = FAMILIES[config.family]
+    require(
+        resolution in family.resolutions,
+        f"--family {config.family} makes images of {', '.join(map(str, family.resolutions))} pixels, "
+        f"not {resolution}; choose another --resolution or another --family",
+    )
+    return family

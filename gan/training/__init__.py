@@ -1,1 +1,1 @@
-"""What happens in a tick: run, step, losses, balance, schedules."""
+"""What happens in a tick: run, step, losses, balance policies, learning rates."""

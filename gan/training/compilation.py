@@ -1,4 +1,4 @@
-"""Whether and how the passes of a step are compiled; not what they compute.
+"""Compiles the passes of a step where that pays.
 
 The modules are arguments of the compiled functions, so a second run of the same shapes finds them compiled.
 """
@@ -17,7 +17,7 @@ from gan.training.step import UNCOMPILED, Passes
 
 log = logging.getLogger(__name__)
 
-# one code object serves every loss, batch and network that a gang meets in a sweep
+# one code object serves every loss, batch and network that a worker group meets in a sweep
 _VARIANTS_KEPT = 256
 
 
@@ -26,7 +26,7 @@ def passes_for(config: GanConfig, *, device: torch.device, world_size: int) -> P
 
     On a CPU auto leaves them as they are: measured in bf16 at 64x64 on an AVX-512 CPU with torch 2.14, a
     compiled step is 9 % slower (263 images/s, not 289), since its convolutions are the same and its BatchNorm
-    is not as good, and compiling takes half a minute.
+    is slower, and compiling takes half a minute.
     """
     # a reduction inside BatchNorm would cut the compiled code into pieces
     in_pieces = config.network.sync_batch_norm and world_size > 1
@@ -40,7 +40,7 @@ def compiled_passes(device_type: str, backend: str | Callable[..., Any] = "induc
     if device_type == "cpu" and backend == "inductor":
         problem = _compiler_problem()
         if problem:
-            log.warning("training goes on uncompiled: %s", problem)
+            log.warning("training continues uncompiled: %s", problem)
             return UNCOMPILED
     torch._dynamo.config.recompile_limit = max(torch._dynamo.config.recompile_limit, _VARIANTS_KEPT)
     return Passes(*(_with_fallback(function, backend) for function in vars(UNCOMPILED).values()))
@@ -73,7 +73,7 @@ def _with_fallback(function: Callable[..., Any], backend: str | Callable[..., An
         except Exception as error:
             if state["run"] is function:
                 raise
-            log.warning("%s goes on uncompiled: %s", function.__name__, first_line(error))
+            log.warning("%s continues uncompiled: %s", function.__name__, first_line(error))
             state["run"] = function
             return function(*args)
 

@@ -1,4 +1,4 @@
-"""The two players of a run: how they are built, and their state as flat named tensors; not how they train."""
+"""The two players of a run: building them, and their state as flat named tensors."""
 
 import copy
 import dataclasses
@@ -11,6 +11,7 @@ from gan.checkpoint import CheckpointError
 from gan.config import GanConfig, OptimizerConfig
 from gan.networks import build_discriminator, build_generator
 from gan.training import seeding
+from gan.training.losses import LOSSES
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,7 +33,7 @@ def build_players(config: GanConfig, *, channels: int, device: torch.device) -> 
         config.network,
         **shape,
         seed=seeding.derived_seed(config.seed, "discriminator"),
-        norm="layer" if config.loss.name == "wasserstein" else "batch",
+        norm=LOSSES[config.loss.name].critic_norm,
     )
     for network in (generator, discriminator):
         network.to(device).to(memory_format=torch.channels_last)
@@ -80,7 +81,7 @@ def load_players(players: Players, tensors: Mapping[str, Tensor]) -> None:
                 found = "missing" if tensor is None else f"of shape {tuple(tensor.shape)}"
                 raise CheckpointError(
                     f"{role}.{name} must have shape {tuple(own[name].shape)}, is {found} there; give "
-                    " the settings of network and data that it was made with"
+                    "the settings of network and data that it was made with"
                 )
         network.load_state_dict(given)
     for role, (optimizer, network) in _optimizers(players).items():

@@ -1,6 +1,6 @@
-"""One GAN run from its configuration to its end, tick by tick, in plain PyTorch; not who drives it.
+"""One GAN run from its configuration to its end, tick by tick, in plain PyTorch.
 
-On a CPU the same configuration, seed and world size give the same numbers bit by bit, whoever ran before in
+On a CPU the same configuration, seed and world size give the same numbers bit by bit, whatever ran before in
 the process and whether or not the state was moved through `state_dict`. Two ranks equal one rank with the
 same global batch up to rounding, except for BatchNorm: each rank normalizes by its own share of the batch
 unless `--sync-batch-norm` is set.
@@ -21,20 +21,19 @@ from common.device import keep_freed_memory
 from gan.checkpoint import CheckpointError, RunState
 from gan.config import GanConfig
 from gan.data.images import Images
-from gan.distributed import Ranks, share
+from gan.distributed import Ranks
+from gan.generation import FixedPurpose, fixed_latents, sample_on_device
 from gan.image_grid import grid
-from gan.metrics.registry import metric_of_run
+from gan.metrics.preparation import metric_of_run
 from gan.training import lr_schedule, seeding
-from gan.training.balance import discriminator_trains, generator_trains, reads_measurements
+from gan.training.balance import POLICIES
 from gan.training.compilation import passes_for
 from gan.training.players import build_players, load_players, players_tensors
-from gan.training.step import generate, settle, train_step
-from gan.training.step_settings import recipe_for
-from gan.training.step_stats import StepNumbers, StepProgress
+from gan.training.step import step_settings, sync_and_check, train_step
+from gan.training.step_stats import StepProgress, StepStats
 
 STEPS_BETWEEN_CHECKS = 16
 GRID_ROWS, GRID_COLUMNS = 8, 8
-_EVALUATION_BATCH = 256
 
 
 class Diverged(Exception):  # noqa: N818 - an outcome of training, not a fault of the program
@@ -72,14 +71,15 @@ class GanRun:
         self.total_images = config.total_images()
         self._on_step = on_step
         self._ranks = Ranks(rank, world_size)
-        self._stall = lr_schedule.Stall()
-        self._numbers = StepNumbers(self.device)
+        self._plateau = lr_schedule.Plateau()
+        self._stats = StepStats(self.device)
         keep_freed_memory()
         self._players = build_players(config, channels=images.channels, device=self.device)
-        self._recipe = recipe_for(config, device=self.device, world_size=world_size)
+        self._policy = POLICIES[config.balance.policy]
+        self._settings = step_settings(config, device=self.device, world_size=world_size)
         self._passes = passes_for(config, device=self.device, world_size=world_size)
-        # a gang's next trial finds its real images prepared
-        self._metric = metric_of_run(config, images, device=self.device, ranks=self._ranks)
+        # kept in the process: the next trial of a worker group finds its real images prepared
+        self._metric = metric_of_run(config, images, device=self.device)
 
     @property
     def is_finished(self) -> bool:
@@ -106,98 +106,90 @@ class GanRun:
             "step": self.step,
             "images_seen": self.images_seen,
             "channels": self.images.channels,
-            "stall": dataclasses.asdict(self._stall),
-            "last_numbers": self._numbers.state(),
+            "plateau": dataclasses.asdict(self._plateau),
+            "last_numbers": self._stats.state(),
         }
         return RunState(players_tensors(self._players), meta, self.config.to_dict())
 
     def load_state_dict(self, state: RunState) -> None:
-        """Go on from a state; learning rates and all other settings stay this run's own.
+        """Continue from a state; learning rates and all other settings stay this run's own.
 
-        Raises: CheckpointError when the state is that of networks of another shape or of no run.
+        Raises: CheckpointError when the state is that of networks of another shape or not that of a run.
         """
         load_players(self._players, state.tensors)
         try:
             self.step, self.images_seen = int(state.meta["step"]), int(state.meta["images_seen"])
-            self._stall = lr_schedule.Stall(**state.meta["stall"])
-            self._numbers.load_state(state.meta["last_numbers"])
+            # "stall": the key of checkpoints before the schedule was called plateau
+            plateau = state.meta["plateau"] if "plateau" in state.meta else state.meta["stall"]
+            self._plateau = lr_schedule.Plateau(**plateau)
+            self._stats.load_state(state.meta["last_numbers"])
         except (KeyError, TypeError, ValueError) as error:
             raise CheckpointError(
-                f"the checkpoint's metadata must hold step, images_seen, stall and last_numbers ({error!r}); "
-                "give the checkpoint of a run"
+                f"the checkpoint's metadata must hold step, images_seen, plateau and last_numbers "
+                f"({error!r}); give the checkpoint of a run"
             ) from None
 
     def sample_grid(self) -> npt.NDArray[np.uint8]:
-        """Pictures of the averaged generator from latents fixed by the seed, as uint8 (H, W, C)."""
-        pictures = self._generated("grid", GRID_ROWS * GRID_COLUMNS)
-        return grid(pictures.cpu().numpy(), columns=GRID_COLUMNS)
+        """Samples of the averaged generator from latents fixed by the seed, as uint8 (H, W, C)."""
+        return grid(self._sample("grid", GRID_ROWS * GRID_COLUMNS).cpu().numpy(), columns=GRID_COLUMNS)
 
-    def pictures(self, count: int) -> npt.NDArray[np.uint8]:
-        """Pictures of the averaged generator as a tick measures them, uint8 (count, H, W, C)."""
-        return self._generated("evaluation", count).cpu().numpy()
+    def samples(self, count: int) -> npt.NDArray[np.uint8]:
+        """Samples of the averaged generator as a tick measures them, uint8 (count, H, W, C)."""
+        return self._sample("evaluation", count).cpu().numpy()
 
-    @torch.no_grad()
-    def _generated(self, purpose: seeding.Purpose, count: int, which: slice = slice(None)) -> Tensor:
-        """Of `count` pictures of the averaged generator, from latents fixed by the seed, those asked for.
+    def _sample(self, purpose: FixedPurpose, count: int, which: slice = slice(None)) -> Tensor:
+        """The samples `which` out of `count` of the averaged generator, uint8 (N, H, W, C) on the device.
 
-        Returns: uint8 (N, H, W, C) on the device.
-
-        Raises: Diverged, on every rank, when a picture of any rank is not finite.
+        Raises: Diverged, on every rank, when a sample of any rank is not finite.
         """
-        shape = (count, self.config.network.latent_size)
-        latents = seeding.normal(self.config.seed, purpose, 0, shape)[which].to(self.device)
-        parts: list[Tensor] = []
-        broken = torch.zeros((), device=self.device)
-        for part in torch.split(latents, _EVALUATION_BATCH):
-            pictures = generate(self._players.ema, part, self._recipe.autocast_dtype)
-            broken += pictures.isfinite().logical_not().sum()
-            parts.append(seeding.to_pixels(pictures))
-        if float(self._ranks.summed(broken)) > 0:
-            raise Diverged(f"the generator draws pictures that are not finite after step {self.step}")
-        return torch.cat(parts)
+        latents = fixed_latents(self.config, purpose, count)[which]
+        samples, num_broken = sample_on_device(self._players.ema, latents, self._settings.autocast_dtype)
+        if float(self._ranks.summed(num_broken)) > 0:
+            raise Diverged(f"the generator's images are not finite after step {self.step}")
+        return samples
 
     def _train(self, began: float) -> dict[str, float]:
         config, steps = self.config, self.config.steps_per_tick()
-        resting = {"discriminator": 0, "generator": 0}
-        self._numbers.start_tick()
+        skipped = {"discriminator": 0, "generator": 0}
+        self._stats.start_tick()
         for index in range(steps):
             self._set_learning_rates()
-            real, latents, shares = self._inputs()
-            trains_generator = generator_trains(config.balance, step=self.step)
-            numbers, trained_discriminator = train_step(
+            real, latents, penalty_shares = self._inputs()
+            trains_generator = self._policy.generator_trains(config.balance, self.step)
+            stats, trained_discriminator = train_step(
                 self._players,
                 real,
                 latents,
-                shares,
-                self._recipe,
+                penalty_shares,
+                self._settings,
                 self._passes,
                 generator_trains=trains_generator,
                 discriminator_trains=self._discriminator_trains,
             )
-            self._numbers.add(numbers, generator_trained=trains_generator)
-            resting["discriminator"] += not trained_discriminator
-            resting["generator"] += not trains_generator
+            self._stats.add(stats, generator_trained=trains_generator)
+            skipped["discriminator"] += not trained_discriminator
+            skipped["generator"] += not trains_generator
             self.step += 1
             self.images_seen += config.batch
             self._after_step(index, began)
 
-        means = self._numbers.means(steps, generator_steps=steps - resting["generator"])
+        means = self._stats.means(steps, generator_steps=steps - skipped["generator"])
         self._check_losses(means["discriminator_loss"], means["generator_loss"])
-        broken = settle(self._players, self.world_size)
+        broken = sync_and_check(self._players, self.world_size)
         if broken:
             raise Diverged(f"a weight of the {broken} is not finite after step {self.step}")
         return {
             "images_seen": float(self.images_seen),
             "step": float(self.step),
             **means,
-            **{f"{player}_skipped": rests / steps for player, rests in resting.items()},
+            **{f"{player}_skipped": count / steps for player, count in skipped.items()},
             "generator_lr": self._players.generator_optimizer.param_groups[0]["lr"],
             "discriminator_lr": self._players.discriminator_optimizer.param_groups[0]["lr"],
         }
 
     def _inputs(self) -> tuple[Tensor, Tensor, Tensor | None]:
-        """This rank's share of the step's images, latents and, for a gradient penalty, random shares."""
-        config, mine = self.config, share(self.config.batch, self.rank, self.world_size)
+        """This rank's share of the step's images, latents and, for a penalty, random numbers in [0, 1)."""
+        config, mine = self.config, self._ranks.share(self.config.batch)
         order = seeding.image_indices(
             config.seed, self.step, batch=config.batch, num_images=len(self.images.train)
         )
@@ -205,34 +197,33 @@ class GanRun:
         shape = (config.batch, config.network.latent_size)
         latents = seeding.normal(config.seed, "latents", self.step, shape)[mine]
         shares = None
-        if self._recipe.gradient_penalty > 0:
+        if self._settings.penalty_weight > 0:
             shares = seeding.uniform(config.seed, "penalty", self.step, (config.batch,))[mine]
             shares = seeding.to_device(shares, self.device)
         return real, seeding.to_device(latents, self.device), shares
 
     def _discriminator_trains(self) -> bool:
-        balance = self.config.balance
-        measured = self._numbers.measured() if reads_measurements(balance) else None
-        return discriminator_trains(balance, step=self.step, measured=measured)
+        measured = self._stats.measured() if self._policy.reads_measured else None
+        return self._policy.discriminator_trains(self.config.balance, self.step, measured)
 
     def _set_learning_rates(self) -> None:
         optimizer = self.config.optimizer
         factor = lr_schedule.learning_rate_factor(
-            optimizer, progress=self.images_seen / self.total_images, drops=self._stall.drops
+            optimizer, progress=self.images_seen / self.total_images, drops=self._plateau.drops
         )
         self._players.generator_optimizer.param_groups[0]["lr"] = factor * optimizer.generator_lr
         self._players.discriminator_optimizer.param_groups[0]["lr"] = factor * optimizer.discriminator_lr
 
     def _after_step(self, index: int, began: float) -> None:
-        numbers = self._numbers.last
-        assert numbers is not None
-        # free on a CPU; a GPU would have to be waited for
+        stats = self._stats.last
+        assert stats is not None
+        # costs nothing on a CPU; on a GPU it would wait for the step
         if self.device.type == "cpu" and (index + 1) % STEPS_BETWEEN_CHECKS == 0:
-            self._check_losses(float(numbers[0]), float(numbers[3]))
+            self._check_losses(float(stats[0]), float(stats[3]))
         if self._on_step is not None:
             elapsed = time.perf_counter() - began
             speed = (index + 1) * self.config.batch / elapsed
-            self._on_step(StepProgress(self.step, self.images_seen, self.total_images, speed, numbers))
+            self._on_step(StepProgress(self.step, self.images_seen, self.total_images, speed, stats))
 
     def _check_losses(self, discriminator_loss: float, generator_loss: float) -> None:
         for player, loss in (("discriminator", discriminator_loss), ("generator", generator_loss)):
@@ -241,15 +232,11 @@ class GanRun:
 
     @torch.no_grad()
     def _evaluate(self) -> dict[str, float]:
-        generated = self._generated("evaluation", self._metric.num_images, self._metric.share)
-        numbers = self._metric.measure(generated)
-        self._stall = lr_schedule.after_tick(
-            self._stall,
-            numbers[self._metric.name],
-            lower_is_better=self._metric.lower_is_better,
-            patience=self.config.optimizer.patience,
-        )
-        return numbers
+        samples = self._sample("evaluation", self._metric.num_images, self._metric.share(self._ranks))
+        row = self._metric.measure(samples, self._ranks)
+        patience = self.config.optimizer.patience
+        self._plateau = lr_schedule.after_tick(self._plateau, row[self._metric.name], patience=patience)
+        return row
 
     def _timings(self, train_s: float, evaluate_s: float) -> dict[str, float]:
         """Seconds of the slowest rank, so that every rank reports the same."""

@@ -1,7 +1,7 @@
-"""Which images and which random numbers belong to a step, as a pure function of the seed and the step.
+"""The images and random numbers of a step, as a pure function of the seed and the step.
 
-No generator state is carried, so a resume needs none. Everything is drawn for the global batch and then cut
-to a rank's share: two ranks see together what one would see.
+No state of a random generator is kept, so a resume needs none. Everything is drawn for the global batch and
+then cut to a rank's share, so two ranks together see what one would see.
 """
 
 import functools
@@ -60,7 +60,7 @@ def uniform(seed: int, purpose: Purpose, step: int, shape: tuple[int, ...]) -> T
 
 
 def to_device(tensor: Tensor, device: torch.device) -> Tensor:
-    """The tensor on the device; the copy to a GPU does not hold the host up."""
+    """The tensor on the device; the host does not wait for the copy to a GPU."""
     if device.type == "cuda":
         return tensor.pin_memory().to(device, non_blocking=True)
     return tensor.to(device)

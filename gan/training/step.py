@@ -1,20 +1,51 @@
 """One training step of the two players.
 
-Ranks share large gradients while the backward pass goes on, small ones and the step's numbers as one tensor.
-Nothing here waits for a GPU.
+Ranks share large gradients while the backward pass is running; small gradients and the step's statistics are
+reduced together as one tensor. Nothing here waits for a GPU.
 """
 
 import dataclasses
+import math
 from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
 
-from gan.config import LossName
+from common.device import autocast_dtype
+from gan.config import GanConfig
 from gan.distributed import Reduction, sum_over_ranks
-from gan.training.losses import LOSSES, gradient_penalty
+from gan.training.losses import LOSSES, Loss
 from gan.training.players import Players
-from gan.training.step_settings import Recipe
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class StepSettings:
+    """What stays the same from step to step of a run."""
+
+    loss: Loss
+    label_smoothing: Tensor
+    """Scalar on the device: a tensor's value is not part of compiled code."""
+    penalty_weight: float
+    """Factor of the loss's penalty, 0 for none."""
+    ema_decay: float
+    """Share of the averaged generator that a step keeps, 0 to 1."""
+    autocast_dtype: torch.dtype | None
+    """Type that convolutions compute in; None for fp32."""
+    world_size: int
+
+
+def step_settings(config: GanConfig, *, device: torch.device, world_size: int) -> StepSettings:
+    """The step settings that a configuration asks for."""
+    half_lives_a_step = config.batch / config.ema_half_life if config.ema_half_life else math.inf
+    loss = LOSSES[config.loss.name]
+    return StepSettings(
+        loss=loss,
+        label_smoothing=torch.tensor(config.loss.label_smoothing, device=device),
+        penalty_weight=loss.penalty_weight(config.loss),
+        ema_decay=0.5**half_lives_a_step,
+        autocast_dtype=autocast_dtype(config.precision, device),
+        world_size=world_size,
+    )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,7 +68,7 @@ def judge_both(
     discriminator: nn.Module,
     real: Tensor,
     fakes: Tensor,
-    loss: LossName,
+    loss: Loss,
     label_smoothing: Tensor,
     autocast_dtype: torch.dtype | None,
 ) -> tuple[Tensor, Tensor]:
@@ -46,22 +77,21 @@ def judge_both(
     Real and fakes go through in separate passes, so that BatchNorm's statistics stay apart: common practice
     since Radford et al. 2015.
     """
-    pair = LOSSES[loss]
     with _autocast(real, autocast_dtype):
         real_logits = discriminator(real)
         fake_logits = discriminator(fakes)
-    value = pair.discriminator(real_logits, fake_logits, label_smoothing)
-    accuracies = (real_logits > pair.boundary, fake_logits <= pair.boundary)
+    value = loss.discriminator(real_logits, fake_logits, label_smoothing)
+    accuracies = (real_logits > loss.boundary, fake_logits <= loss.boundary)
     return value, torch.stack([value.detach(), *(hits.float().mean() for hits in accuracies)])
 
 
 def judge_fakes(
-    discriminator: nn.Module, fakes: Tensor, loss: LossName, autocast_dtype: torch.dtype | None
+    discriminator: nn.Module, fakes: Tensor, loss: Loss, autocast_dtype: torch.dtype | None
 ) -> Tensor:
     """The generator's loss on its images."""
     with _autocast(fakes, autocast_dtype):
         logits = discriminator(fakes)
-    return LOSSES[loss].generator(logits)
+    return loss.generator(logits)
 
 
 UNCOMPILED = Passes(generate, judge_both, judge_fakes)
@@ -72,7 +102,7 @@ def train_step(
     real: Tensor,
     latents: Tensor,
     penalty_shares: Tensor | None,
-    recipe: Recipe,
+    settings: StepSettings,
     passes: Passes,
     *,
     generator_trains: bool,
@@ -81,55 +111,55 @@ def train_step(
     """Update the players once, alternating: the discriminator, then the generator through the updated one.
 
     real: (N, C, H, W) in [-1, 1], this rank's share; latents: (N, latent_size); penalty_shares: (N,) in
-    [0, 1), needed where the recipe has a gradient penalty. `discriminator_trains` is asked only after the
-    generator's pass is under way: its answer may rest on the step before, which a GPU has finished by then.
+    [0, 1), needed where the loss has a penalty. `discriminator_trains` is called only after the generator's
+    pass was started: it may need the statistics of the step before, which a GPU has finished by then.
 
     Returns: (4,) on the device, means over the global batch: discriminator loss (without penalty), accuracy
     on real, accuracy on fakes, generator loss (0 when the generator rests); and whether the discriminator
     trained.
     """
-    # Fakes: drawn once, for both players.
+    # Fakes: generated once, for both players.
     with torch.set_grad_enabled(generator_trains):
-        fakes = passes.generate(players.generator, latents, recipe.autocast_dtype)
+        fakes = passes.generate(players.generator, latents, settings.autocast_dtype)
 
-    # Discriminator: trained, or only measured, so that it can come back.
+    # Discriminator: trained, or only measured, so that the policy can see when it should train again.
     trains = discriminator_trains()
     players.discriminator.requires_grad_(trains)
     with torch.set_grad_enabled(trains):
-        loss, numbers = passes.judge_both(
+        loss, stats = passes.judge_both(
             players.discriminator,
             real,
             fakes.detach(),
-            recipe.loss,
-            recipe.label_smoothing,
-            recipe.autocast_dtype,
+            settings.loss,
+            settings.label_smoothing,
+            settings.autocast_dtype,
         )
     if trains:
-        if recipe.gradient_penalty > 0 and penalty_shares is not None:
-            with _autocast(real, recipe.autocast_dtype):
-                penalty = gradient_penalty(players.discriminator, real, fakes, penalty_shares)
-            loss = loss + recipe.gradient_penalty * penalty
-        reduction = Reduction(players.discriminator, recipe.world_size)
-        (loss / recipe.world_size).backward()  # the sum over ranks is then their mean
-        numbers = reduction.finish(numbers)
+        if settings.loss.penalty is not None and settings.penalty_weight > 0 and penalty_shares is not None:
+            with _autocast(real, settings.autocast_dtype):
+                penalty = settings.loss.penalty(players.discriminator, real, fakes, penalty_shares)
+            loss = loss + settings.penalty_weight * penalty
+        reduction = Reduction(players.discriminator, settings.world_size)
+        (loss / settings.world_size).backward()  # the sum over ranks is then their mean
+        stats = reduction.finish(stats)
         players.discriminator_optimizer.step()
         players.discriminator_optimizer.zero_grad()
 
-    # Generator: through the updated discriminator, which is frozen: its own gradients would be thrown away.
-    generator_loss = numbers.new_zeros(())
+    # Generator: through the updated discriminator, which is frozen: its own gradients are not needed.
+    generator_loss = stats.new_zeros(())
     if generator_trains:
         players.discriminator.requires_grad_(False)
-        loss = passes.judge_fakes(players.discriminator, fakes, recipe.loss, recipe.autocast_dtype)
-        reduction = Reduction(players.generator, recipe.world_size)
-        (loss / recipe.world_size).backward()
+        loss = passes.judge_fakes(players.discriminator, fakes, settings.loss, settings.autocast_dtype)
+        reduction = Reduction(players.generator, settings.world_size)
+        (loss / settings.world_size).backward()
         generator_loss = loss.detach()
-        numbers = reduction.finish(torch.cat([numbers, generator_loss[None]]))
+        stats = reduction.finish(torch.cat([stats, generator_loss[None]]))
         players.generator_optimizer.step()
         players.generator_optimizer.zero_grad()
-        average_weights(players.ema, players.generator, recipe.ema_decay)
+        average_weights(players.ema, players.generator, settings.ema_decay)
     else:
-        numbers = torch.cat([numbers, generator_loss[None]])
-    return numbers, trains
+        stats = torch.cat([stats, generator_loss[None]])
+    return stats, trains
 
 
 @torch.no_grad()
@@ -139,10 +169,10 @@ def average_weights(average: nn.Module, network: nn.Module, decay: float) -> Non
 
 
 @torch.no_grad()
-def settle(players: Players, world_size: int) -> str:
-    """Make BatchNorm's statistics the same on every rank: the mean of all ranks' own.
+def sync_and_check(players: Players, world_size: int) -> str:
+    """Make BatchNorm's statistics the same on every rank, the mean over ranks, and check all weights.
 
-    Returns: which network holds a number that is not finite, the same on every rank; empty when none does.
+    Returns: the network that has a value that is not finite, the same on every rank; empty when none has.
     """
     networks = {"generator": players.generator, "discriminator": players.discriminator, "ema": players.ema}
     buffers = [

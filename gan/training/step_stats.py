@@ -1,4 +1,4 @@
-"""The numbers that a step leaves, kept on the device until someone must read them; not how they arise."""
+"""Statistics of the training steps, kept on the device until someone must read them."""
 
 import dataclasses
 from typing import Any
@@ -11,8 +11,8 @@ from gan.training.balance import Measured
 NAMES = ("discriminator_loss", "accuracy_real", "accuracy_fake", "generator_loss")
 
 
-class StepNumbers:
-    """The numbers of the last step, and their sums since `start_tick`, all on the device."""
+class StepStats:
+    """The statistics of the last step, and their sums since `start_tick`, all on the device."""
 
     def __init__(self, device: torch.device) -> None:
         self._device = device
@@ -22,13 +22,13 @@ class StepNumbers:
         self._ready: Any = None
 
     def start_tick(self) -> None:
-        """Begin the sums anew; the last step's numbers stay."""
+        """Set the sums to 0; the last step's statistics stay."""
         self._sums = torch.zeros(len(NAMES), dtype=torch.float64, device=self._device)
 
     def means(self, steps: int, *, generator_steps: int) -> dict[str, float]:
-        """Means since `start_tick` by name, over `steps` steps, of which the generator trained in some.
+        """Means since `start_tick` by name, over `steps` steps; the generator trained in `generator_steps`.
 
-        Its loss is the mean over those; if there are none, the last known.
+        The generator's loss is the mean over the steps in which it trained; without any, the last known.
         """
         means = dict(zip(NAMES, (self._sums / steps).tolist(), strict=True))
         if generator_steps:
@@ -38,35 +38,35 @@ class StepNumbers:
         return means
 
     def state(self) -> list[float] | None:
-        """The last step's numbers, for a checkpoint."""
+        """The last step's statistics, for a checkpoint."""
         return self.read()
 
     def load_state(self, last: list[float] | None) -> None:
-        """Go on from what `state` gave."""
+        """Continue from what `state` returned."""
         self._on_host, self._ready = None, None
         self.last = None if last is None else torch.tensor(last, device=self._device)
 
-    def add(self, numbers: Tensor, *, generator_trained: bool) -> None:
-        """Take in a step's numbers; on a GPU also starts their copy to the host."""
-        self._sums += numbers
+    def add(self, stats: Tensor, *, generator_trained: bool) -> None:
+        """Add a step's statistics; on a GPU also starts their copy to the host."""
+        self._sums += stats
         if not generator_trained and self.last is not None:
-            numbers = torch.cat([numbers[:3], self.last[3:]])
-        self.last = numbers
-        if numbers.device.type == "cuda":
+            stats = torch.cat([stats[:3], self.last[3:]])
+        self.last = stats
+        if stats.device.type == "cuda":
             self._on_host = torch.empty(len(NAMES), pin_memory=True)
-            self._on_host.copy_(numbers, non_blocking=True)
+            self._on_host.copy_(stats, non_blocking=True)
             self._ready = torch.cuda.Event()
             self._ready.record()
 
     def read(self) -> list[float] | None:
-        """The last step's numbers, once that step is done; None before the first."""
+        """The last step's statistics; waits until that step is done. None before the first step."""
         if self._on_host is not None:
             self._ready.synchronize()
             return list(self._on_host.tolist())
         return None if self.last is None else list(self.last.tolist())
 
     def measured(self) -> Measured | None:
-        """The part of the last step's numbers that a balance policy reads."""
+        """The part of the last step's statistics that a balance policy reads."""
         values = self.read()
         if values is None:
             return None
@@ -82,25 +82,25 @@ class StepProgress:
     total_images: int
     images_per_s: float
     """Over all ranks, since the tick began."""
-    numbers: Tensor
+    stats: Tensor
     """(4,) on the device; see `gan.training.step.train_step`."""
 
     @property
     def discriminator_loss(self) -> float:
         """Mean over the global batch, without penalty."""
-        return float(self.numbers[0])
+        return float(self.stats[0])
 
     @property
     def accuracy_real(self) -> float:
         """Share of real images called real, 0 to 1."""
-        return float(self.numbers[1])
+        return float(self.stats[1])
 
     @property
     def accuracy_fake(self) -> float:
         """Share of generated images called generated, 0 to 1."""
-        return float(self.numbers[2])
+        return float(self.stats[2])
 
     @property
     def generator_loss(self) -> float:
         """Mean over the global batch; the last known when the generator rested."""
-        return float(self.numbers[3])
+        return float(self.stats[3])

@@ -9,7 +9,7 @@ import torch
 from common.errors import ConfigError
 from gan.checkpoint import GeneratorState, save_generator
 from gan.config import GanConfig, NetworkConfig
-from gan.generation import draw, load_trained, random_latents, walk
+from gan.generation import load_trained, random_latents, sample, walk
 from gan.networks import build_generator
 
 CONFIG = GanConfig(network=NetworkConfig(width=4, latent_size=6), precision="fp32")
@@ -33,14 +33,13 @@ def test_a_walk_between_equal_latents_stands_still() -> None:
 
 
 def test_more_latents_begin_with_the_fewer_ones_and_another_seed_has_others() -> None:
-    generator = build_generator(CONFIG.network, resolution=32, channels=3)
-    few, many = random_latents(generator, 2, seed=5), random_latents(generator, 4, seed=5)
+    few, many = random_latents(CONFIG, 2, seed=5), random_latents(CONFIG, 4, seed=5)
     assert torch.equal(few, many[:2])
-    assert not torch.equal(few, random_latents(generator, 2, seed=6))
+    assert not torch.equal(few, random_latents(CONFIG, 2, seed=6))
     assert len(torch.unique(many)) == many.numel()
 
 
-def test_pictures_come_from_the_saved_weights(tmp_path: Path) -> None:
+def test_samples_come_from_the_saved_weights(tmp_path: Path) -> None:
     save_untrained(tmp_path / "generator.safetensors")
     generator, config = load_trained(str(tmp_path))
     assert config == CONFIG
@@ -48,9 +47,9 @@ def test_pictures_come_from_the_saved_weights(tmp_path: Path) -> None:
     original = build_generator(CONFIG.network, resolution=32, channels=3, seed=1).eval()
     with torch.no_grad():
         expected = (original(latents) + 1) * 127.5
-    drawn = torch.from_numpy(draw(generator, latents, config)).permute(0, 3, 1, 2)
-    assert drawn.shape == (3, 3, 32, 32)
-    assert (drawn - expected).abs().max() <= 0.5 + 1e-3
+    samples = torch.from_numpy(sample(generator, latents, config)).permute(0, 3, 1, 2)
+    assert samples.shape == (3, 3, 32, 32)
+    assert (samples - expected).abs().max() <= 0.5 + 1e-3
 
 
 def test_what_is_no_generator_is_refused_in_one_line(tmp_path: Path) -> None:

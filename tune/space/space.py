@@ -1,7 +1,4 @@
-"""The search space as data: which settings of a GanConfig are searched, and under what condition.
-
-Where one setting may lie is in `domains.py`; how a space is written to a file, in `space_file.py`.
-"""
+"""The search space as data: the domains of the searched settings of a GanConfig, and their conditions."""
 
 import dataclasses
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -11,6 +8,7 @@ import optuna
 
 from common.errors import ConfigError, require
 from gan.config import GanConfig
+from gan.training.balance import policies_in_order
 from tune.space.domains import (
     Choice,
     Condition,
@@ -21,6 +19,7 @@ from tune.space.domains import (
     check_domain,
     is_among,
     is_value_of,
+    setting_type,
 )
 
 __all__ = [
@@ -36,16 +35,16 @@ __all__ = [
     "to_mutations",
 ]
 
-# A run that has begun cannot change them: they decide shapes, order of data or how the step was compiled.
+# Settings that a running trial cannot change: they decide shapes, order of data or how the step is compiled.
 _FIXED_IN_A_RUN = ("network.", "batch", "seed", "precision", "compile")
 
 
 @dataclasses.dataclass(frozen=True)
 class Space(Mapping[str, Domain]):
-    """Searched settings by dotted path; each stands after the settings that its `when` names.
+    """Searched settings by dotted path, each after the settings that its `when` names.
 
     Raises: ConfigError for an unknown or unsearchable setting, an empty or wrong domain, a `when` that names
-    no searched setting or no value of it, or that leads back to itself.
+    a setting or a value that is not searched, or conditions that form a circle.
     """
 
     domains: Mapping[str, Domain]
@@ -68,26 +67,36 @@ class Space(Mapping[str, Domain]):
         return len(self.domains)
 
     def is_active(self, path: str, values: Mapping[str, Any]) -> bool:
-        """Whether a setting is searched, given the values of the settings that stand before it."""
+        """Whether a setting is searched, given the values of the settings before it."""
         return all(values.get(other) in allowed for other, allowed in self[path].when.items())
 
 
 def default_space() -> Space:
-    """What a sweep searches unless told otherwise: both learning rates, the balance of the players, beta1."""
-    return Space(
-        {
-            "optimizer.generator_lr": Float(1e-5, 2e-3, log=True),
-            "optimizer.discriminator_lr": Float(1e-5, 2e-3, log=True),
-            "optimizer.beta1": Float(0.0, 0.9),
-            "balance.policy": Choice(("none", "loss", "accuracy")),
-            "balance.loss_threshold": Float(0.1, 0.7, when={"balance.policy": ("loss",)}),
-            "balance.accuracy_threshold": Float(0.6, 0.95, when={"balance.policy": ("accuracy",)}),
-        }
-    )
+    """The space that a sweep searches by default: both learning rates, beta1, and the balance of the players.
+
+    Policies and their ranges come from the registry of balance policies.
+    """
+    policies = {
+        name: policy for name, policy in policies_in_order().items() if policy.search_place is not None
+    }
+    domains: dict[str, Domain] = {
+        "optimizer.generator_lr": Float(1e-5, 2e-3, log=True),
+        "optimizer.discriminator_lr": Float(1e-5, 2e-3, log=True),
+        "optimizer.beta1": Float(0.0, 0.9),
+        "balance.policy": Choice(tuple(policies)),
+    }
+    for name, policy in policies.items():
+        for setting, (low, high, log) in policy.search_ranges.items():
+            path, when = f"balance.{setting}", {"balance.policy": (name,)}
+            if setting_type(path) is int:
+                domains[path] = Int(int(low), int(high), log=log, when=when)
+            else:
+                domains[path] = Float(low, high, log=log, when=when)
+    return Space(domains)
 
 
 def suggest(space: Space, trial: optuna.Trial) -> dict[str, Value]:
-    """Ask an Optuna trial for a value of every setting whose condition holds; the others are left out."""
+    """Ask an Optuna trial for a value of every setting whose condition is true; omits the others."""
     values: dict[str, Value] = {}
     for path, domain in space.items():
         if space.is_active(path, values):
@@ -105,14 +114,14 @@ def baseline(space: Space, base: GanConfig) -> dict[str, Value]:
 
 
 def clip(space: Space, values: Mapping[str, Any]) -> dict[str, Any]:
-    """The same values, each searched one moved to the nearest value of its domain; other keys untouched."""
+    """The same values, each searched one moved to the nearest value of its domain; other keys unchanged."""
     return {key: space[key].nearest(value) if key in space else value for key, value in values.items()}
 
 
 def to_mutations(space: Space) -> dict[str, Callable[[], Value] | list[Value]]:
-    """What population based training may change within a run: unconditional numeric settings.
+    """Settings that population based training may change within a run: the unconditional numeric ones.
 
-    Ranges become functions that draw a value, numeric choices sorted lists; pass both to Ray's
+    Ranges become functions that draw a value, numeric choices become sorted lists. Pass them to Ray's
     `hyperparam_mutations`, and `clip` as its `custom_explore_fn`, since it also multiplies by 0.8 or 1.2.
 
     Raises: ConfigError when there is none.
@@ -160,17 +169,21 @@ def _check_condition(path: str, when: Condition, domains: Mapping[str, Domain]) 
         )
         require(len(allowed) > 0, f"{path} has an empty when for {other}, so it is never searched; drop it")
         wrong = [value for value in allowed if not is_value_of(domain, value)]
-        require(not wrong, f"{path} has when {other} = {wrong[:1]}, which is none of its values; correct it")
+        require(
+            not wrong, f"{path} has when {other} = {wrong[:1]}, which is not one of its values; correct it"
+        )
 
 
 def _in_order(domains: Mapping[str, Domain]) -> list[str]:
-    # stable: as written, but for settings that must wait for the one that their `when` names
+    # in the written order, except that a setting follows those that its `when` names
     done: list[str] = []
     waiting = list(domains)
     while waiting:
         ready = next((path for path in waiting if all(other in done for other in domains[path].when)), None)
         if ready is None:
-            raise ConfigError(f"the when of {' and '.join(waiting)} lead in a circle; drop one of them")
+            raise ConfigError(
+                f"the conditions (when) of {' and '.join(waiting)} form a circle; drop one of them"
+            )
         waiting.remove(ready)
         done.append(ready)
     return done

@@ -11,8 +11,7 @@ from gan.config import GanConfig
 from gan.training import compilation
 from gan.training.compilation import compiled_passes, passes_for
 from gan.training.players import build_players
-from gan.training.step import UNCOMPILED, Passes, train_step
-from gan.training.step_settings import recipe_for
+from gan.training.step import UNCOMPILED, Passes, step_settings, train_step
 
 CPU = torch.device("cpu")
 
@@ -30,7 +29,7 @@ def _config(**values: Any) -> GanConfig:
 
 def _weights_after(config: GanConfig, passes: Passes, steps: int = 3) -> torch.Tensor:
     players = build_players(config, channels=1, device=CPU)
-    recipe = recipe_for(config, device=CPU, world_size=1)
+    settings = step_settings(config, device=CPU, world_size=1)
     randomness = torch.Generator().manual_seed(0)
     for _ in range(steps):
         real = (torch.rand(4, 1, 16, 16, generator=randomness) * 2 - 1).to(memory_format=torch.channels_last)
@@ -40,7 +39,7 @@ def _weights_after(config: GanConfig, passes: Passes, steps: int = 3) -> torch.T
             real,
             latents,
             None,
-            recipe,
+            settings,
             passes,
             generator_trains=True,
             discriminator_trains=lambda: True,
@@ -69,7 +68,7 @@ def test_compiled_passes_train_like_uncompiled_ones() -> None:
     torch.testing.assert_close(found, expected, rtol=1e-3, atol=1e-5)
 
 
-def test_a_failing_compiler_is_logged_in_one_line_and_training_goes_on(
+def test_a_failing_compiler_is_logged_in_one_line_and_training_continues(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     def broken(graph: object, inputs: object) -> object:
@@ -79,10 +78,10 @@ def test_a_failing_compiler_is_logged_in_one_line_and_training_goes_on(
         found = _weights_after(_config(), compiled_passes("cpu", backend=broken))
     torch.testing.assert_close(found, _weights_after(_config(), UNCOMPILED))
     assert len(caplog.messages) == 3  # one for each pass
-    assert all("\n" not in message and "goes on uncompiled" in message for message in caplog.messages)
+    assert all("\n" not in message and "continues uncompiled" in message for message in caplog.messages)
 
 
-def test_without_a_compiler_training_goes_on_uncompiled(
+def test_without_a_compiler_training_continues_uncompiled(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(compilation, "_compiler_problem", lambda: "no C++ compiler")
@@ -90,7 +89,7 @@ def test_without_a_compiler_training_goes_on_uncompiled(
     passes = passes_for(_config(compile="on"), device=CPU, world_size=1)
     compiled_passes.cache_clear()
     assert passes is UNCOMPILED
-    assert caplog.messages == ["training goes on uncompiled: no C++ compiler"]
+    assert caplog.messages == ["training continues uncompiled: no C++ compiler"]
 
 
 def test_on_a_cpu_auto_and_off_stay_uncompiled_and_so_does_a_batch_norm_that_reduces() -> None:

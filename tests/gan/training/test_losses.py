@@ -7,7 +7,9 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from gan.training.losses import LOSSES, gradient_penalty
+from gan.config import LossConfig
+from gan.training.losses import LOSSES
+from gan.training.losses.wasserstein import gradient_penalty
 
 REAL = torch.tensor([0.3, -1.2, 2.5, 0.0], dtype=torch.float64)
 FAKE = torch.tensor([-0.7, 1.1, 0.2, -3.0], dtype=torch.float64)
@@ -50,21 +52,32 @@ def test_wasserstein_is_the_difference_of_means() -> None:
     assert float(LOSSES["wasserstein"].generator(FAKE)) == pytest.approx(0.6)
 
 
+def test_only_wasserstein_has_a_penalty_and_a_critic_without_batch_norm() -> None:
+    config = LossConfig(gradient_penalty=3.0)
+    found = {name: (LOSSES[name].penalty_weight(config), LOSSES[name].critic_norm) for name in LOSSES}
+    assert found == {
+        "hinge": (0.0, "batch"),
+        "least-squares": (0.0, "batch"),
+        "non-saturating": (0.0, "batch"),
+        "wasserstein": (3.0, "layer"),
+    }
+
+
 @pytest.mark.parametrize("name", list(LOSSES))
 def test_gradients_agree_with_finite_differences(name: str) -> None:
-    pair = LOSSES[name]  # type: ignore[index]
+    loss = LOSSES[name]
     real, fake = REAL.clone().requires_grad_(), FAKE.clone().requires_grad_()
-    assert torch.autograd.gradcheck(lambda r, f: pair.discriminator(r, f, 0.1), (real, fake))
-    assert torch.autograd.gradcheck(pair.generator, (fake,))
+    assert torch.autograd.gradcheck(lambda r, f: loss.discriminator(r, f, 0.1), (real, fake))
+    assert torch.autograd.gradcheck(loss.generator, (fake,))
 
 
 @pytest.mark.parametrize("name", list(LOSSES))
 def test_extreme_logits_in_bf16_give_finite_fp32_losses(name: str) -> None:
-    pair = LOSSES[name]  # type: ignore[index]
+    loss = LOSSES[name]
     logits = torch.tensor([300.0, -300.0]).bfloat16()
-    for loss in (pair.discriminator(logits, logits, 0.0), pair.generator(logits)):
-        assert loss.dtype == torch.float32
-        assert loss.isfinite()
+    for value in (loss.discriminator(logits, logits, 0.0), loss.generator(logits)):
+        assert value.dtype == torch.float32
+        assert value.isfinite()
 
 
 def test_the_penalty_of_a_linear_critic_is_its_slope_s_squared_distance_to_one() -> None:

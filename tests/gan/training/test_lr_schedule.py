@@ -1,12 +1,12 @@
-"""Learning-rate schedules against PyTorch's own schedulers and hand-counted stalls."""
+"""Learning-rate schedules against PyTorch's own schedulers and hand-counted plateaus."""
 
 import warnings
 
 import pytest
 import torch
 
-from gan.config import OptimizerConfig
-from gan.training.lr_schedule import Stall, after_tick, learning_rate_factor
+from gan.config import GanConfig, OptimizerConfig
+from gan.training.lr_schedule import Plateau, after_tick, learning_rate_factor
 
 STEPS = 40
 
@@ -66,42 +66,39 @@ def test_beyond_the_end_the_rate_is_that_of_the_end() -> None:
         assert learning_rate_factor(OptimizerConfig(schedule=name), progress=1.5) == pytest.approx(0)  # type: ignore[arg-type]
 
 
-def test_stall_multiplies_by_the_drop_once_for_each_stall_and_other_schedules_ignore_stalls() -> None:
-    config = OptimizerConfig(schedule="stall", drop=0.1)
+def test_plateau_multiplies_by_the_drop_once_for_each_plateau_and_other_schedules_ignore_plateaus() -> None:
+    config = OptimizerConfig(schedule="plateau", drop=0.1)
     assert [learning_rate_factor(config, progress=0.3, drops=n) for n in range(3)] == pytest.approx(
         [1, 0.1, 0.01]
     )
     assert learning_rate_factor(OptimizerConfig(), progress=0.3, drops=2) == 1.0
 
 
-def test_a_stall_is_patience_ticks_without_a_better_objective_counted_anew_after_a_drop() -> None:
+def test_a_plateau_is_patience_ticks_without_a_better_objective_counted_anew_after_a_drop() -> None:
     #           first  better  -    -    drop  -    better -    -    drop
     objectives = [9.0, 8.0, 8.0, 8.5, 9.0, 8.1, 7.0, 7.5, 7.1, 7.0]
-    stall, drops = Stall(), []
+    plateau, drops = Plateau(), []
     for objective in objectives:
-        stall = after_tick(stall, objective, lower_is_better=True, patience=3)
-        drops.append(stall.drops)
+        plateau = after_tick(plateau, objective, patience=3)
+        drops.append(plateau.drops)
     assert drops == [0, 0, 0, 0, 1, 1, 1, 1, 1, 2]
-    assert stall.best == 7.0
+    assert plateau.best == 7.0
 
 
-def test_where_higher_is_better_the_same_history_negated_drops_the_same() -> None:
-    low, high = Stall(), Stall()
-    for objective in (3.0, 2.0, 2.5, 2.5, 1.0, 4.0, 4.0, 4.0):
-        low = after_tick(low, objective, lower_is_better=True, patience=2)
-        high = after_tick(high, -objective, lower_is_better=False, patience=2)
-        assert (low.drops, low.ticks_since_best) == (high.drops, high.ticks_since_best)
+def test_the_earlier_name_stall_is_read_as_plateau() -> None:
+    assert OptimizerConfig(schedule="stall") == OptimizerConfig(schedule="plateau")
+    assert GanConfig.from_dict({"optimizer": {"schedule": "stall"}}).optimizer.schedule == "plateau"
 
 
-def test_the_stall_schedule_drops_when_pytorch_s_plateau_schedule_does() -> None:
+def test_the_plateau_schedule_drops_when_pytorch_s_does() -> None:
     parameter = torch.nn.Parameter(torch.zeros(1))
     optimizer = torch.optim.SGD([parameter], lr=1.0)
     # PyTorch's patience counts the ticks that are forgiven, ours the tick of the drop
-    plateau = torch.optim.lr_scheduler.ReduceLROnPlateau(optimizer, factor=0.5, patience=2, threshold=0.0)
-    config, stall = OptimizerConfig(schedule="stall", drop=0.5, patience=3), Stall()
+    theirs = torch.optim.lr_scheduler.ReduceLROnPlateau(optimizer, factor=0.5, patience=2, threshold=0.0)
+    config, plateau = OptimizerConfig(schedule="plateau", drop=0.5, patience=3), Plateau()
     randomness = torch.Generator().manual_seed(1)
     for value in torch.rand(60, generator=randomness).tolist():
-        plateau.step(value)
-        stall = after_tick(stall, value, lower_is_better=True, patience=config.patience)
-        factor = learning_rate_factor(config, progress=0, drops=stall.drops)
+        theirs.step(value)
+        plateau = after_tick(plateau, value, patience=config.patience)
+        factor = learning_rate_factor(config, progress=0, drops=plateau.drops)
         assert factor == pytest.approx(optimizer.param_groups[0]["lr"], abs=1e-7)

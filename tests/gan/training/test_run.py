@@ -38,7 +38,19 @@ def one_thread() -> None:
 
 def _images() -> Images:
     pixels = np.random.default_rng(0).integers(0, 256, (100, 16, 16, 3), dtype=np.uint8)
-    return Images(pixels[:60], pixels[60:], None, None, (), (), "0")
+    return _images_of(pixels)
+
+
+def _images_of(pixels: np.ndarray) -> Images:
+    return Images(
+        train=pixels[:60],
+        held_out=pixels[60:],
+        train_labels=None,
+        held_out_labels=None,
+        class_names=(),
+        skipped=(),
+        fingerprint=str(pixels.sum()),
+    )
 
 
 def _config(values: dict[str, Any]) -> GanConfig:
@@ -101,7 +113,7 @@ POLICIES: list[dict[str, Any]] = [
     {"balance.policy": "loss", "balance.loss_threshold": 1.36, "optimizer.discriminator_lr": 2e-3},
     {"balance.policy": "steps", "balance.discriminator_steps": 3, "loss.name": "wasserstein"},
     {
-        "optimizer.schedule": "stall",
+        "optimizer.schedule": "plateau",
         "optimizer.patience": 1,
         "network.spectral_norm": True,
         "loss.name": "hinge",
@@ -153,6 +165,19 @@ def test_a_state_of_another_width_or_of_no_run_is_refused_in_one_line() -> None:
         wider.load_state_dict(state)
     with pytest.raises(CheckpointError, match="metadata must hold step"):
         GanRun(CONFIG, _images()).load_state_dict(dataclasses.replace(state, meta={}))
+
+
+def test_a_state_saved_under_the_earlier_name_of_plateau_is_continued() -> None:
+    config = _config({"optimizer.schedule": "plateau", "optimizer.patience": 1})
+    run = GanRun(config, _images())
+    for _ in range(3):
+        run.tick()
+    state = run.state_dict()
+    meta = {"stall" if key == "plateau" else key: value for key, value in state.meta.items()}
+    other = GanRun(config, _images())
+    other.load_state_dict(dataclasses.replace(state, meta=meta))
+    assert _timeless(other.tick()) == _timeless(run.tick())
+    _assert_same_state(other, run)
 
 
 def test_a_state_is_a_copy_that_further_training_does_not_change() -> None:
@@ -211,7 +236,7 @@ def test_training_brings_the_generator_closer_to_simple_data() -> None:
     pixels = (
         np.full((100, 16, 16, 1), 230, np.uint8) - np.arange(100, dtype=np.uint8)[:, None, None, None] % 20
     )
-    images = Images(pixels[:60], pixels[60:], None, None, (), (), "bright")
+    images = _images_of(pixels)
     values = {"images_per_tick": 1600, "images": 1600, "ema_half_life": 100, "optimizer.generator_lr": 2e-3}
     run = GanRun(_config(values), images)
     before = run.sample_grid().mean()

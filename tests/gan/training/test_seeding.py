@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from gan.distributed import share
+from gan.distributed import Ranks
 from gan.training.seeding import (
     derived_seed,
     image_indices,
@@ -52,7 +52,7 @@ def test_normal_and_uniform_numbers_have_their_moments() -> None:
 @pytest.mark.parametrize("total", [8, 13])
 @pytest.mark.parametrize("world_size", [1, 2, 3])
 def test_shares_cover_everything_once_and_differ_by_at_most_one(total: int, world_size: int) -> None:
-    parts = [list(range(total))[share(total, rank, world_size)] for rank in range(world_size)]
+    parts = [list(range(total))[Ranks(rank, world_size).share(total)] for rank in range(world_size)]
     assert [index for part in parts for index in part] == list(range(total))
     assert max(map(len, parts)) - min(map(len, parts)) <= 1
 

@@ -12,9 +12,15 @@ from torch import Tensor, nn
 from gan.config import DataConfig, GanConfig, NetworkConfig
 from gan.distributed import LARGE, Reduction
 from gan.training.players import Players, build_players
-from gan.training.step import UNCOMPILED, average_weights, settle, train_step
-from gan.training.step_settings import Recipe, recipe_for
-from gan.training.step_stats import StepNumbers
+from gan.training.step import (
+    UNCOMPILED,
+    StepSettings,
+    average_weights,
+    step_settings,
+    sync_and_check,
+    train_step,
+)
+from gan.training.step_stats import StepStats
 from tests.gan.ranks import on_two_ranks
 
 CPU = torch.device("cpu")
@@ -27,8 +33,8 @@ def _players(config: GanConfig = CONFIG) -> Players:
     return build_players(config, channels=3, device=CPU)
 
 
-def _recipe(config: GanConfig = CONFIG, world_size: int = 1) -> Recipe:
-    return recipe_for(config, device=CPU, world_size=world_size)
+def _settings(config: GanConfig = CONFIG, world_size: int = 1) -> StepSettings:
+    return step_settings(config, device=CPU, world_size=world_size)
 
 
 def _batch(step: int = 0) -> tuple[Tensor, Tensor]:
@@ -37,10 +43,10 @@ def _batch(step: int = 0) -> tuple[Tensor, Tensor]:
 
 
 def _step(
-    players: Players, recipe: Recipe, step: int = 0, *, d: bool = True, g: bool = True
+    players: Players, settings: StepSettings, step: int = 0, *, d: bool = True, g: bool = True
 ) -> tuple[Tensor, bool]:
     return train_step(
-        players, *_batch(step), None, recipe, UNCOMPILED, generator_trains=g, discriminator_trains=lambda: d
+        players, *_batch(step), None, settings, UNCOMPILED, generator_trains=g, discriminator_trains=lambda: d
     )
 
 
@@ -54,13 +60,13 @@ def _assert_equal(first: dict[str, Tensor], second: dict[str, Tensor]) -> None:
 
 
 def test_three_steps_are_those_of_the_commonly_written_step() -> None:
-    ours, recipe = _players(), _recipe()
+    ours, settings = _players(), _settings()
     generator, discriminator = copy.deepcopy(ours.generator), copy.deepcopy(ours.discriminator)
     adams = [
         torch.optim.Adam(net.parameters(), lr=2e-4, betas=(0.5, 0.999)) for net in (generator, discriminator)
     ]
     for step in range(3):
-        numbers, _ = _step(ours, recipe, step)
+        numbers, _ = _step(ours, settings, step)
 
         real, latents = _batch(step)
         discriminator.zero_grad()
@@ -92,8 +98,8 @@ def test_three_steps_are_those_of_the_commonly_written_step() -> None:
 def test_a_resting_discriminator_is_measured_and_keeps_its_weights() -> None:
     trained, rested = _players(), _players()
     before = [parameter.clone() for parameter in rested.discriminator.parameters()]
-    numbers, says_trained = _step(trained, _recipe())
-    measured, says_rested = _step(rested, _recipe(), d=False)
+    numbers, says_trained = _step(trained, _settings())
+    measured, says_rested = _step(rested, _settings(), d=False)
     assert (says_trained, says_rested) == (True, False)
     torch.testing.assert_close(measured[:3], numbers[:3])
     assert all(map(torch.equal, before, rested.discriminator.parameters()))
@@ -105,7 +111,7 @@ def test_a_resting_generator_keeps_its_weights_and_its_average() -> None:
     players = _players()
     before = [parameter.clone() for parameter in players.generator.parameters()]
     average = _weights(players.ema)
-    numbers, _ = _step(players, _recipe(), g=False)
+    numbers, _ = _step(players, _settings(), g=False)
     assert all(map(torch.equal, before, players.generator.parameters()))
     _assert_equal(average, _weights(players.ema))
     assert numbers[3] == 0
@@ -118,7 +124,7 @@ def test_no_gradient_is_left_or_computed_for_the_frozen_player() -> None:
     players.generator_optimizer.register_step_pre_hook(
         lambda *_: met.append(any(p.grad is not None for p in players.discriminator.parameters()))
     )
-    _step(players, _recipe())
+    _step(players, _settings())
     assert met == [False]
     assert all(p.grad is None for net in (players.generator, players.discriminator) for p in net.parameters())
 
@@ -126,19 +132,19 @@ def test_no_gradient_is_left_or_computed_for_the_frozen_player() -> None:
 def test_the_penalty_trains_the_critic_but_is_not_part_of_its_reported_loss() -> None:
     config = CONFIG.with_values({"loss.name": "wasserstein", "loss.gradient_penalty": 10.0})
     with_penalty, without = _players(config), _players(config)
-    plain = dataclasses.replace(_recipe(config), gradient_penalty=0.0)
+    plain = dataclasses.replace(_settings(config), penalty_weight=0.0)
     shares = torch.rand(8)
     rows = [
         train_step(
             players,
             *_batch(),
             shares,
-            recipe,
+            settings,
             UNCOMPILED,
             generator_trains=True,
             discriminator_trains=lambda: True,
         )[0]
-        for players, recipe in ((with_penalty, _recipe(config)), (without, plain))
+        for players, settings in ((with_penalty, _settings(config)), (without, plain))
     ]
     torch.testing.assert_close(rows[0][:3], rows[1][:3])
     first, second = _weights(with_penalty.discriminator), _weights(without.discriminator)
@@ -158,7 +164,7 @@ def test_every_loss_steps_in_every_precision(loss: str, precision: str, spectral
         players,
         *_batch(),
         torch.rand(8),
-        _recipe(config),
+        _settings(config),
         UNCOMPILED,
         generator_trains=True,
         discriminator_trains=lambda: True,
@@ -176,42 +182,42 @@ def test_the_average_halves_its_distance_in_one_half_life_buffers_included() -> 
     with torch.no_grad():
         for tensor in (*network.parameters(), network[1].running_mean):
             tensor.add_(1.0)
-    recipe = _recipe(dataclasses.replace(CONFIG, ema_half_life=40, batch=8))
+    settings = _settings(dataclasses.replace(CONFIG, ema_half_life=40, batch=8))
     for _ in range(5):  # 5 batches of 8 are a half-life of 40 images
-        average_weights(average, network, recipe.ema_decay)
+        average_weights(average, network, settings.ema_decay)
     for name in ("0.weight", "1.weight", "1.running_mean"):
         torch.testing.assert_close(average.state_dict()[name], start[name] + 0.5)
 
 
 def test_without_a_half_life_the_average_is_the_generator() -> None:
     players = _players()
-    _step(players, _recipe(dataclasses.replace(CONFIG, ema_half_life=0)))
+    _step(players, _settings(dataclasses.replace(CONFIG, ema_half_life=0)))
     first, second = _weights(players.ema), _weights(players.generator)
     for name in first:
         if first[name].is_floating_point():
             torch.testing.assert_close(first[name], second[name])
 
 
-def test_settling_names_the_network_that_is_not_finite() -> None:
+def test_sync_and_check_names_the_network_that_is_not_finite() -> None:
     players = _players()
-    assert settle(players, 1) == ""
+    assert sync_and_check(players, 1) == ""
     with torch.no_grad():
         next(players.discriminator.parameters())[0] = torch.inf
-    assert settle(players, 1) == "discriminator"
+    assert sync_and_check(players, 1) == "discriminator"
 
 
 def test_means_leave_out_steps_in_which_the_generator_rested() -> None:
-    numbers = StepNumbers(CPU)
-    numbers.start_tick()
+    stats = StepStats(CPU)
+    stats.start_tick()
     for values, trained in (((1, 0.5, 1, 4), True), ((2, 0.5, 0, 0), False), ((3, 1, 1, 6), True)):
-        numbers.add(torch.tensor(values, dtype=torch.float32), generator_trained=trained)
-    means = numbers.means(3, generator_steps=2)
+        stats.add(torch.tensor(values, dtype=torch.float32), generator_trained=trained)
+    means = stats.means(3, generator_steps=2)
     assert means == pytest.approx(
         {"discriminator_loss": 2, "accuracy_real": 2 / 3, "accuracy_fake": 2 / 3, "generator_loss": 5}
     )
-    numbers.start_tick()
-    numbers.add(torch.tensor([1.0, 1, 1, 0]), generator_trained=False)
-    assert numbers.means(1, generator_steps=0)["generator_loss"] == 6
+    stats.start_tick()
+    stats.add(torch.tensor([1.0, 1, 1, 0]), generator_trained=False)
+    assert stats.means(1, generator_steps=0)["generator_loss"] == 6
 
 
 def _reduced(rank: int) -> list[Tensor]:
@@ -233,7 +239,7 @@ def test_ranks_share_the_sum_of_gradients_and_the_mean_of_numbers(tmp_path: Path
 
 def _ten_steps_on_a_share(rank: int, values: dict[str, object], world_size: int = 2) -> dict[str, Tensor]:
     config = CONFIG.with_values(values)
-    players, recipe = _players(config), _recipe(config, world_size)
+    players, settings = _players(config), _settings(config, world_size)
     share = slice(rank * 8 // world_size, (rank + 1) * 8 // world_size)
     for step in range(10):
         real, latents = _batch(step)
@@ -242,12 +248,12 @@ def _ten_steps_on_a_share(rank: int, values: dict[str, object], world_size: int 
             real[share],
             latents[share],
             None,
-            recipe,
+            settings,
             UNCOMPILED,
             generator_trains=True,
             discriminator_trains=lambda: True,
         )
-    settle(players, world_size)
+    sync_and_check(players, world_size)
     networks = {"generator": players.generator, "discriminator": players.discriminator, "ema": players.ema}
     return {
         f"{role}.{name}": tensor

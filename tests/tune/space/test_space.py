@@ -49,6 +49,18 @@ def test_a_space_written_as_toml_is_read_back_equal(space: Space, tmp_path: Path
     assert load_space(write(tmp_path, to_toml(space))) == space
 
 
+def test_the_default_space_is_that_of_earlier_sweeps_in_the_same_order() -> None:
+    expected = {
+        "optimizer.generator_lr": Float(1e-5, 2e-3, log=True),
+        "optimizer.discriminator_lr": Float(1e-5, 2e-3, log=True),
+        "optimizer.beta1": Float(0.0, 0.9),
+        "balance.policy": Choice(("none", "loss", "accuracy")),
+        "balance.loss_threshold": Float(0.1, 0.7, when={"balance.policy": ("loss",)}),
+        "balance.accuracy_threshold": Float(0.6, 0.95, when={"balance.policy": ("accuracy",)}),
+    }
+    assert list(default_space().items()) == list(expected.items())
+
+
 def test_settings_stand_after_those_that_decide_whether_they_are_searched() -> None:
     order = list(RICH)
     for path, domain in RICH.items():
@@ -100,15 +112,15 @@ def test_optuna_is_asked_for_a_setting_only_under_its_condition() -> None:
         ("[balance.policy]\nvalues = []", "at least one of values"),
         ('[balance.policy]\nvalues = "none"', "put it in brackets"),
         ('[balance.policy]\nvalues = ["none", "none"]', "a value twice"),
-        ('[balance.policy]\nvalues = ["no"]', "cannot be ['no']; choose among none, loss"),
-        ("[balance.policy]\nvalues = [[1]]", "no number, text or true/false"),
+        ('[balance.policy]\nvalues = ["no"]', "cannot be ['no']; choose among accuracy, loss, none, steps"),
+        ("[balance.policy]\nvalues = [[1]]", "not a number, text or true/false"),
         ("[data.resolution]\nvalues = [16, 32]", "cannot be searched"),
         ("[images]\nlow = 10\nhigh = 20", "cannot be searched"),
         ('[batch]\nvalues = [4, 8]\nwhen = "loss"', "must look like"),
         ('[batch]\nvalues = [4, 8]\nwhen = { "balance.policy" = ["loss"] }', "which is not searched"),
         (
             '[balance.policy]\nvalues = ["none"]\n[batch]\nvalues=[4]\nwhen = {"balance.policy" = ["loss"]}',
-            "none of its values",
+            "not one of its values",
         ),
         (
             '[balance.policy]\nvalues = ["none"]\n[batch]\nvalues = [4, 8]\nwhen = {"balance.policy" = []}',
@@ -122,9 +134,9 @@ def test_optuna_is_asked_for_a_setting_only_under_its_condition() -> None:
         (
             "[network.width]\nvalues = [8]\nwhen = {batch = [4]}\n"
             "[batch]\nvalues = [4, 8]\nwhen = {'network.width' = [8]}",
-            "lead in a circle",
+            "form a circle",
         ),
-        ('["optimizer.beta1"]\nvalues = [0.5]\n[optimizer.beta1]\nvalues = [0.5]', "stands there twice"),
+        ('["optimizer.beta1"]\nvalues = [0.5]\n[optimizer.beta1]\nvalues = [0.5]', "appears twice"),
     ],
 )
 def test_a_wrong_space_file_is_refused_in_one_line(text: str, words: str, tmp_path: Path) -> None:

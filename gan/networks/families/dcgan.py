@@ -1,28 +1,27 @@
-"""The DCGAN family, Radford et al. 2015: 4x4 (transposed) convolutions that halve or double the side.
+"""4x4 convolutions that halve or double the side (Radford et al. 2015).
 
-Sides 16, 32, 64, 128; `width` channels in the layer nearest the image and twice as many one layer further.
-The layer between latents and 4x4, and the one between 4x4 and logit, are written as matrix products, which is
-what a convolution over a 1x1 input or to a 1x1 output is. BatchNorm leaves the discriminator where its
-weights are spectrally normalized (Miyato et al. 2018, table 3), and gives way to layer normalization where
-its gradient is penalized (Gulrajani et al. 2017, section 4).
+`width` channels in the layer nearest the image and twice as many one layer further. The layer between latents
+and 4x4, and the one between 4x4 and logit, are written as matrix products, which is what a convolution over a
+1x1 input or to a 1x1 output is. The discriminator has no BatchNorm where its weights are spectrally
+normalized (Miyato et al. 2018, table 3), and layer normalization in its place where its gradient is penalized
+(Gulrajani et al. 2017, section 4).
 """
 
 import itertools
 import math
-from typing import Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from gan.config import NetworkConfig
+from gan.networks import CriticNorm
+from gan.networks.families import Family
 from gan.networks.normalization import SpectralConv2d, SpectralLinear, SyncBatchNorm2d
 from gan.networks.unfolded import UnfoldedConv2d, UnfoldedConvTranspose2d
 
 FIRST_SIDE = 4
 WEIGHT_STD = 0.02
-
-CriticNorm = Literal["batch", "layer"]
 
 
 class Generator(nn.Module):
@@ -31,7 +30,6 @@ class Generator(nn.Module):
     def __init__(self, config: NetworkConfig, resolution: int, channels: int) -> None:
         super().__init__()
         widths = _widths(config.width, resolution)[::-1]
-        self.latent_size = config.latent_size
         self.first = nn.Linear(config.latent_size, widths[0] * FIRST_SIDE**2, bias=False)
         self.first_norm = _batch_norm(widths[0], config.sync_batch_norm)
         self.blocks = nn.ModuleList(
@@ -109,6 +107,21 @@ def build_discriminator(
     return network
 
 
+def describe(config: NetworkConfig, *, resolution: int, channels: int, norm: CriticNorm) -> str:
+    """The settings and the number of parameters in one sentence; no memory is taken for them."""
+    with torch.device("meta"):
+        networks = (
+            Generator(config, resolution, channels),
+            Discriminator(config, resolution, channels, norm),
+        )
+    of_generator, of_discriminator = (sum(p.numel() for p in network.parameters()) for network in networks)
+    spectral = ", spectral normalization" if config.spectral_norm else ""
+    return (
+        f"DCGAN of width {config.width} for {resolution}x{resolution} pixels, {config.latent_size} latents"
+        f"{spectral}: {of_generator:,} parameters in the generator, {of_discriminator:,} in the discriminator"
+    )
+
+
 def _initialize(network: nn.Module, seed: int) -> None:
     """Weights from N(0, 0.02), gains from N(1, 0.02), biases 0 (section 3; gains as in the authors' code)."""
     randomness = torch.Generator().manual_seed(seed)
@@ -133,3 +146,11 @@ def _discriminator_norm(channels: int, config: NetworkConfig, norm: CriticNorm) 
     if config.spectral_norm:
         return nn.Identity()
     return nn.GroupNorm(1, channels) if norm == "layer" else _batch_norm(channels, config.sync_batch_norm)
+
+
+FAMILY = Family(
+    build_generator=build_generator,
+    build_discriminator=build_discriminator,
+    describe=describe,
+    resolutions=(16, 32, 64, 128),
+)

@@ -1,0 +1,64 @@
+"""Network families by name: pairs of a generator and a discriminator that fit each other.
+
+A new family is a new module with a constant `FAMILY`; the first line of its docstring is its line in
+`--help`. A family with settings of its own is a folder. Its `__init__.py` holds `FAMILY` and a frozen,
+keyword-only dataclass `Settings` with rules in `__post_init__`: `NetworkConfig` inherits from it, so they
+become flags and settings by themselves. `gan.config` imports this file, so it must import neither that nor
+PyTorch; its functions may.
+"""
+
+import dataclasses
+import pkgutil
+from typing import TYPE_CHECKING, Protocol
+
+from common.registry import Registry
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from gan.config import NetworkConfig
+    from gan.networks import CriticNorm
+
+
+class BuildGenerator(Protocol):
+    """Builds a module on the CPU: latents (N, latent_size) -> images (N, C, H, W) in [-1, 1]."""
+
+    def __call__(self, config: "NetworkConfig", *, resolution: int, channels: int, seed: int) -> "nn.Module":
+        """Initial weights are decided by `seed` alone; the global random state stays as it was."""
+
+
+class BuildDiscriminator(Protocol):
+    """Builds a module on the CPU: images (N, C, H, W) in [-1, 1] -> logits (N,); positive means real."""
+
+    def __call__(
+        self, config: "NetworkConfig", *, resolution: int, channels: int, seed: int, norm: "CriticNorm"
+    ) -> "nn.Module":
+        """Initial weights as in `BuildGenerator`; norm: "layer" where each image must be judged alone."""
+
+
+class Describe(Protocol):
+    """Says a network's settings and its number of parameters in one sentence, without a full stop."""
+
+    def __call__(self, config: "NetworkConfig", *, resolution: int, channels: int, norm: "CriticNorm") -> str:
+        """The arguments are those of the builders."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Family:
+    """How the two networks of a family are built."""
+
+    build_generator: BuildGenerator
+    build_discriminator: BuildDiscriminator
+    describe: Describe
+    resolutions: tuple[int, ...]
+    """Sides of the square images that it can make, in pixels."""
+
+
+FAMILIES: Registry[Family] = Registry("gan.networks.families", "FAMILY", what="network family")
+
+
+def settings_classes() -> list[type]:
+    """The `Settings` of the families that are folders, by name; the other families are not imported."""
+    folders = sorted(module.name for module in pkgutil.iter_modules(__path__) if module.ispkg)
+    modules = [FAMILIES.module(name.replace("_", "-")) for name in folders if not name.startswith("_")]
+    return [module.Settings for module in modules if hasattr(module, "Settings")]

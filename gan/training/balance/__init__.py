@@ -1,0 +1,75 @@
+"""Balance policies by name, one module each: who trains in a step.
+
+A new policy is a new module with a constant `POLICY`; the first line of its docstring is its line in
+`--help`. Settings of its own are a frozen, keyword-only dataclass `Settings` in the same module, with their
+rules in `__post_init__`: `BalanceConfig` inherits from it, so they become flags and settings by themselves.
+`gan.config` imports these modules, so they must import neither that nor PyTorch.
+
+Decisions are pure functions of numbers that all ranks share, so all ranks decide the same.
+"""
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+from common.registry import Registry
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Measured:
+    """Means over the global batch of the step before, the same on every rank."""
+
+    discriminator_loss: float
+    accuracy_real: float
+    """Share of real images that the discriminator calls real, 0 to 1."""
+    accuracy_fake: float
+    """Share of generated images that the discriminator calls generated, 0 to 1."""
+
+
+class SearchRange(NamedTuple):
+    """Where a sweep searches a number, both ends included; `log` for magnitudes."""
+
+    low: float
+    high: float
+    log: bool = False
+
+
+def _always(settings: Any, step: int) -> bool:
+    return True
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Policy:
+    """Decides who trains in a step (counted from 0); `settings` is a `BalanceConfig`."""
+
+    discriminator_trains: Callable[[Any, int, Measured | None], bool]
+    """(settings, step, measured); `measured` is None in the first step and without `reads_measured`."""
+    generator_trains: Callable[[Any, int], bool] = _always
+    """(settings, step); decided before the step's first pass, hence without measurements."""
+    reads_measured: bool = False
+    """Whether the discriminator's decision needs the numbers of the step before, which a GPU may not have
+    finished yet."""
+    search_place: int | None = None
+    """Place among the policies that a sweep searches by default; None: not in the default space."""
+    search_ranges: Mapping[str, SearchRange] = dataclasses.field(default_factory=dict)
+    """Ranges of its settings in the default space, by name."""
+
+
+POLICIES: Registry[Policy] = Registry("gan.training.balance", "POLICY", what="balance policy")
+
+
+def policies_in_order() -> dict[str, Policy]:
+    """All policies: those that a sweep searches by default in their places, then the others by name."""
+    policies = {name: POLICIES[name] for name in POLICIES}
+
+    def place(name: str) -> tuple[bool, int, str]:
+        where = policies[name].search_place
+        return (where is None, where or 0, name)
+
+    return {name: policies[name] for name in sorted(policies, key=place)}
+
+
+def settings_classes() -> list[type]:
+    """The `Settings` of all policies that have some, in the order of `policies_in_order`."""
+    modules = [POLICIES.module(name) for name in policies_in_order()]
+    return [module.Settings for module in modules if hasattr(module, "Settings")]
