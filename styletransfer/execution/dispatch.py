@@ -69,7 +69,7 @@ class PendingPair(_Interruptible):
         return self if has_killed else (self.pair.variant, self.inputs["content"].size_px)
 
     def notes(self) -> tuple[str, ...]:
-        """What its manifest entry says about interruptions for which no other pair is to blame."""
+        """What its manifest entry says about attempts that were interrupted."""
         causes: tuple[Cause, ...] = ("machine was lost", "worker died")
         return tuple(f"its {cause}: stylized again" for cause in causes if self.interruptions[cause])
 
@@ -218,7 +218,8 @@ class Dispatcher:
 
     def _put_back(self, task: PairTask, *, are_inputs_lost: bool) -> None:
         if are_inputs_lost:
-            for each in (each for pending in task for each in pending.inputs.values()):
-                each.handle, each.is_assigned = None, False
+            for pending in task:
+                for each in pending.inputs.values():
+                    each.handle, each.is_assigned = None, False
         self._window.extendleft(reversed(task))
         self._drop_failed()

@@ -19,7 +19,7 @@ class Placement:
     cpus: int
     gpu: bool
     is_short_of_memory: bool = False
-    """Whether more memory would mean more workers, or those asked for may need more than there is."""
+    """Whether memory may not suffice for the workers that were asked for, or that CPUs alone would allow."""
 
     def __str__(self) -> str:
         each = "a GPU" if self.gpu else counted(self.cpus, "CPU")
@@ -50,18 +50,11 @@ def choose_placement(
             f"--workers {wanted} needs a {kind} each, and there are {sum(slots)}; "
             f"try --workers {max(1, sum(slots))}",
         )
-        short = bytes_each > 0 and not with_gpu and _fitting(nodes, slots, bytes_each) < wanted
-        return Placement(
-            workers=wanted, cpus=_cpus(nodes, wanted, with_gpu), gpu=with_gpu, is_short_of_memory=short
-        )
-    workers = max(1, min(sum(slots), most))
-    fitting = workers if with_gpu else max(1, min(workers, _fitting(nodes, slots, bytes_each)))
-    return Placement(
-        workers=fitting,
-        cpus=_cpus(nodes, fitting, with_gpu),
-        gpu=with_gpu,
-        is_short_of_memory=fitting < workers,
-    )
+    best = max(1, min(sum(slots), most)) if wanted is None else wanted
+    fitting = best if with_gpu else min(best, _fitting(nodes, slots, bytes_each))
+    workers = max(1, fitting) if wanted is None else wanted
+    cpus = _cpus(nodes, workers, with_gpu)
+    return Placement(workers=workers, cpus=cpus, gpu=with_gpu, is_short_of_memory=fitting < best)
 
 
 def free_memory_bytes() -> int:

@@ -17,7 +17,7 @@ from styletransfer.planning.output_names import heading_thumb
 from styletransfer.planning.pairs import Need
 from styletransfer.planning.staleness import NetworkKey, network_key
 from styletransfer.transfer.features import Network
-from styletransfer.transfer.stylize import Stylized, stylize_together
+from styletransfer.transfer.stylize import stylize_together
 
 # what PyTorch's CPU allocator, oneDNN and C++ say; none of them raises MemoryError
 _OUT_OF_MEMORY = (
@@ -87,18 +87,15 @@ class Renderer:
         count = len(PairInputs._fields)
         inputs = [PairInputs(*pictures[each * count :][:count]) for each in range(len(entries))]
         if len(entries) > 1:
-            config = self._variants[entries[0].variant]
             try:
-                stylized = self._stylize(inputs, config)
-                pairs = zip(entries, inputs, stylized, strict=True)
-                return [self._writer.finish(*each, config) for each in pairs]
+                return self._stylize_together(entries, inputs, self._variants[entries[0].variant])
             except Exception as error:  # of one of the pairs; alone it shows of which
                 if is_out_of_memory(error):
                     note = f"out of memory with {len(entries)} pairs together: stylized alone"
                     entries = [_with_note(entry, note) for entry in entries]
             self._free_memory()
-        pairs_alone = zip(entries, inputs, strict=True)
-        return [self._stylize_alone(entry, each, is_repeat) for entry, each in pairs_alone]
+        pairs = zip(entries, inputs, strict=True)
+        return [self._stylize_alone(entry, each, is_repeat) for entry, each in pairs]
 
     def _stylize_alone(self, entry: Entry, inputs: PairInputs, is_repeat: bool) -> Finished:
         """Stylize one pair, in smaller and smaller tiles where memory is short: the result is the same."""
@@ -109,11 +106,10 @@ class Renderer:
             tiles = [side for side in tiles if 0 < side <= _REPEAT_TILE_PX < config.size] or tiles
 
         def attempt(tiled: StyleConfig) -> Finished:
-            [stylized] = self._stylize([inputs], tiled)
             why = "its worker died" if is_repeat and tiled.tile == tiles[0] else "out of memory"
             note = f"{why}: stylized in tiles of {tiled.tile} pixels"
             noted = entry if tiled == config else _with_note(entry, note)
-            return self._writer.finish(noted, inputs, stylized, config)
+            return self._stylize_together([noted], [inputs], tiled)[0]
 
         try:
             return self._in_tiles(config, tiles, attempt)
@@ -138,10 +134,16 @@ class Renderer:
             self._free_memory()
         return attempt(dataclasses.replace(config, tile=tiles[-1]))
 
-    def _stylize(self, inputs: Sequence[PairInputs], config: StyleConfig) -> list[Stylized]:
+    def _stylize_together(
+        self, entries: Sequence[Entry], inputs: Sequence[PairInputs], config: StyleConfig
+    ) -> list[Finished]:
+        """Stylize and write pairs; `config`: that of their variant, perhaps with smaller tiles."""
         network = self._networks[network_key(config)]
         requests = [each.request() for each in inputs]
-        return stylize_together(requests, config, network=network, device=self._device)
+        stylized = stylize_together(requests, config, network=network, device=self._device)
+        settings = self._variants[entries[0].variant]
+        pairs = zip(entries, inputs, stylized, strict=True)
+        return [self._writer.finish(*each, settings) for each in pairs]
 
     def _free_memory(self) -> None:
         """Give back what a failed attempt has left."""

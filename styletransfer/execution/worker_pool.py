@@ -158,10 +158,10 @@ class WorkerPool:
         task, answer, handle = worker.awaited[0]
         try:
             value = ray.get(answer)
-        except _DEATHS as error:
-            self._replace(worker, error, dispatcher)
-            return
-        except Exception as error:  # whatever a task raised
+        except Exception as error:  # the worker died, or whatever a task raised
+            if task is None or isinstance(error, _DEATHS):
+                self._replace(worker, error, dispatcher)
+                return
             value = error
         worker.awaited.popleft()
         worker.last_answer_at = time.monotonic()

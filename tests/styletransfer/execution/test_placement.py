@@ -60,5 +60,7 @@ def test_a_lack_of_memory_is_reported() -> None:
     short = placement([{"CPU": 4, "memory": 2.5 * GIB}])
     assert short.is_short_of_memory and str(short) == "2 workers, 2 CPUs each (memory is short)"
     assert placement([{"CPU": 4, "memory": 2.5 * GIB}], wanted=4).is_short_of_memory
+    assert placement([{"CPU": 1, "memory": 0.5 * GIB}]).is_short_of_memory
+    assert placement([{"CPU": 1, "memory": 0.5 * GIB}], wanted=1).is_short_of_memory
     assert not placement([{"CPU": 4, "memory": 9 * GIB}]).is_short_of_memory
     assert 2**26 < free_memory_bytes() < 2**50
