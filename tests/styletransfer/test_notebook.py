@@ -25,13 +25,13 @@ def shrunk(picture: np.ndarray) -> np.ndarray:
 PHOTO, PAINTING, OTHER = shrunk(data.astronaut()), shrunk(data.coffee()), shrunk(data.chelsea())
 
 
-def test_files_images_and_arrays_give_the_pixels_that_the_optimizer_draws(tmp_path: Path) -> None:
+def test_files_images_and_arrays_give_the_pixels_of_the_optimizer(tmp_path: Path) -> None:
     for name, picture in (("photo", PHOTO), ("painting", PAINTING)):
         Image.fromarray(picture).save(tmp_path / f"{name}.png")
     config = StyleConfig().with_values(QUICK)
     network = load_network(config.features, pooling=config.pooling, last_tap=config.last_tap())
-    drawn = optimize.stylize(PHOTO, [PAINTING], config, network=network)
-    wanted = np.rint(drawn.picture * 255).astype(np.uint8)
+    expected = optimize.stylize(PHOTO, [PAINTING], config, network=network)
+    wanted = np.rint(expected.picture * 255).astype(np.uint8)
     for content, style in (
         (tmp_path / "photo.png", str(tmp_path / "painting.png")),
         (Image.fromarray(PHOTO), Image.fromarray(PAINTING)),

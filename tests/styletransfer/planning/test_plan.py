@@ -1,4 +1,4 @@
-"""What a batch decides before it begins: inputs, variants, order, what is up to date, crews, estimates."""
+"""What a batch decides before it begins: inputs, variants, order, what is up to date, estimates."""
 
 import itertools
 import os
@@ -89,7 +89,7 @@ def test_a_rerun_does_only_what_is_missing_changed_or_failed(tmp_path: Path) -> 
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
-def test_what_changes_no_file_is_no_reason_to_draw_again(
+def test_what_changes_no_file_is_no_reason_to_stylize_again(
     flags: list[str], reason: str | None, tmp_path: Path
 ) -> None:
     places = make_folders(tmp_path, 1, 1)
@@ -106,7 +106,7 @@ def test_a_file_that_was_not_made_here_is_not_overwritten(tmp_path: Path) -> Non
         plan_of(*places, "--redo")
 
 
-def test_a_picture_that_a_killed_batch_left_without_its_line_is_drawn_again(tmp_path: Path) -> None:
+def test_a_picture_that_a_killed_batch_left_without_its_line_is_stylized_again(tmp_path: Path) -> None:
     places = make_folders(tmp_path, 1, 1)
     pixels = np.zeros((8, 8, 3), dtype=np.uint8)
     write_picture(Folder(str(tmp_path / "out")), "c0__s0.png", pixels, None, {"size": 8})
@@ -152,7 +152,7 @@ def test_a_table_of_pairs_replaces_the_product_and_needs_no_folders(tmp_path: Pa
 
 
 @pytest.mark.parametrize("flag", ["--mask", "--start"])
-def test_a_mask_or_start_for_all_that_is_no_picture_is_seen_before_anything_is_drawn(
+def test_a_mask_or_start_for_all_that_is_no_picture_is_seen_before_anything_is_stylized(
     tmp_path: Path, flag: str
 ) -> None:
     places = make_folders(tmp_path, 1, 1)

@@ -1,6 +1,8 @@
 """The objective whole against tiled, against finite differences, and what its weights and masks mean."""
 
 import dataclasses
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,12 +12,14 @@ from torch import Tensor
 
 from perceptual.network import CompactNetwork
 from styletransfer.config import StyleConfig
-from styletransfer.transfer.features import Reader
+from styletransfer.transfer.features import Features, Reader
+from styletransfer.transfer.losses import LossTerm, loss_terms
 from styletransfer.transfer.moments import Moments, moments
 from styletransfer.transfer.objective import Objective
 from styletransfer.transfer.request import TransferRequest, targets_of
 from styletransfer.transfer.scales import as_tensor, resized
 from styletransfer.transfer.targets import ScaleTargets
+from styletransfer.transfer.tiles import Tile
 from tests.styletransfer.tiny import picture, tiny_config, tiny_network
 
 NETWORK = tiny_network()
@@ -58,6 +62,45 @@ def test_tiles_give_the_loss_and_the_gradient_of_the_whole(statistics: str, heig
         objective_for(dataclasses.replace(config, tile=tile), content, [style])(as_tensor(canvas))
         for tile in (0, 64)
     )
+    torch.testing.assert_close(tiled.terms, whole.terms, rtol=1e-4, atol=1e-7)
+    scale = float(whole.gradient.abs().max())
+    torch.testing.assert_close(tiled.gradient / scale, whole.gradient / scale, rtol=0, atol=1e-4)
+
+
+def test_a_term_that_is_added_to_the_list_counts_with_and_without_tiles(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class Contrast(LossTerm):
+        name, weight = "contrast", 3.0
+
+        def pixel_sums(self, pictures: Tensor) -> list[Tensor]:
+            return [pictures.square().mean(dim=(1, 2, 3))]
+
+        def tile_sums(self, features: Features, tile: Tile) -> list[Tensor]:
+            return [features["relu1_1"].sum(dim=(1, 2, 3)) / (140 * 90)]
+
+        def value(self, sums: Sequence[Tensor]) -> Tensor:
+            of_pixels, of_features = sums
+            return of_pixels + of_features.square()
+
+    def more_terms(*args: Any, **options: Any) -> list[LossTerm]:
+        return [*loss_terms(*args, **options), Contrast()]
+
+    config, canvas = tiny_config(tv_weight=2.0), as_tensor(picture(140, 90, seed=2))
+    plain = objective_for(config, picture(140, 90), [picture(60, 60, seed=1)])(canvas)
+    monkeypatch.setattr("styletransfer.transfer.objective.loss_terms", more_terms)
+    whole, tiled = (
+        objective_for(dataclasses.replace(config, tile=tile), picture(140, 90), [picture(60, 60, seed=1)])(
+            canvas
+        )
+        for tile in (0, 64)
+    )
+    [losses] = whole.losses()
+    assert list(losses) == ["content", "style", "variation", "contrast", "total"]
+    activations = NETWORK(canvas, ["relu1_1"])["relu1_1"]
+    expected = float(canvas.square().mean() + (activations.sum() / (140 * 90)).square())
+    assert losses["contrast"] == pytest.approx(expected, rel=1e-4)
+    assert losses["total"] == pytest.approx(plain.losses()[0]["total"] + 3 * expected, rel=1e-4)
     torch.testing.assert_close(tiled.terms, whole.terms, rtol=1e-4, atol=1e-7)
     scale = float(whole.gradient.abs().max())
     torch.testing.assert_close(tiled.gradient / scale, whole.gradient / scale, rtol=0, atol=1e-4)

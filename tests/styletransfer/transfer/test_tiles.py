@@ -1,4 +1,4 @@
-"""Where tiles lie, and how far a network looks, against pixels that are changed one at a time."""
+"""Tiles cover a picture once, and a network's reach against pixels that are changed one at a time."""
 
 import numpy as np
 import pytest
