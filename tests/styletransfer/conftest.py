@@ -1,4 +1,4 @@
-"""What tests of batches share: one Ray, and a cache of digests that is thrown away."""
+"""Fixtures of tests of batches: one Ray, and a temporary cache of digests."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,7 +12,7 @@ from tests.styletransfer import sabotage
 
 @pytest.fixture(scope="session")
 def shared_ray() -> Iterator[None]:
-    """One Ray with two CPUs for all tests of a session that need one."""
+    """One Ray with two CPUs, started once per session."""
     ray.cloudpickle.register_pickle_by_value(sabotage)
     start_ray(None, num_cpus=2)
     yield
@@ -21,5 +21,5 @@ def shared_ray() -> Iterator[None]:
 
 @pytest.fixture
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Digests are remembered in the test's own folder."""
+    """The cache of digests is in the test's own folder."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))

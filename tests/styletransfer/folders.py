@@ -1,4 +1,4 @@
-"""What the tests of batches share: small pictures in folders, quick settings, a plan made from flags."""
+"""Shared by tests of batches: small pictures in folders, quick settings, a plan made from flags."""
 
 import time
 from collections.abc import Callable
@@ -42,7 +42,7 @@ def make_folders(root: Path, contents: int = 3, styles: int = 2) -> list[str]:
 
 
 def quick(*flags: str) -> list[str]:
-    """These flags, and such that make a pair take a moment."""
+    """These flags, and others with which a pair takes only a moment."""
     return [*flags, *(word for flag, value in _QUICK.items() if flag not in flags for word in (flag, value))]
 
 
@@ -52,7 +52,7 @@ def plan_of(*flags: str) -> BatchPlan:
 
 
 def wait_for(is_so: Callable[[], bool], timeout_s: float = 120) -> None:
-    """Return when something has come true."""
+    """Wait until a condition is true; fails after `timeout_s`."""
     deadline = time.monotonic() + timeout_s
     while not is_so():
         assert time.monotonic() < deadline
@@ -60,17 +60,17 @@ def wait_for(is_so: Callable[[], bool], timeout_s: float = 120) -> None:
 
 
 def entries(root: Path) -> dict[Pair, Entry]:
-    """What the manifest in `out` below root tells."""
+    """The entries of the manifest in `out` below root."""
     return read_manifest(Folder(str(root / "out")))
 
 
 def pixels(path: Path) -> np.ndarray:
-    """What a picture's file holds."""
+    """The pixels of a picture's file."""
     return np.asarray(Image.open(path))
 
 
 def stylized_alone(plan: BatchPlan, root: Path, content: str, style: str) -> np.ndarray:
-    """What a single call makes of the same files."""
+    """The picture that a single call makes of the same files, uint8 (H, W, 3)."""
     [config] = plan.request.variants.values()
     photo = read_picture(root / "photos" / content, long_side_px=config.size, enlarge=True).rgb
     painting = read_picture(root / "paintings" / style, long_side_px=config.size).rgb

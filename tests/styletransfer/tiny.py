@@ -1,4 +1,4 @@
-"""What several test files of this folder share: a network of a few channels and smooth random pictures."""
+"""Shared by several test files of this folder: a network of a few channels and smooth random pictures."""
 
 import numpy as np
 import torch
@@ -12,7 +12,7 @@ LAYERS = ("relu1_1", "relu2_1", "relu3_1")
 
 
 def tiny_network(seed: int = 0, widths: tuple[int, ...] = (6, 8, 10)) -> CompactNetwork:
-    """Random weights, every channel with mean 1 over smooth pictures."""
+    """A network of random weights; every channel has mean 1 over smooth pictures."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         network = CompactNetwork(widths)
@@ -22,7 +22,7 @@ def tiny_network(seed: int = 0, widths: tuple[int, ...] = (6, 8, 10)) -> Compact
 
 
 def tiny_config(**settings: object) -> StyleConfig:
-    """A few iterations at 32 pixels on the layers of the tiny network."""
+    """A configuration of a few iterations at 32 pixels with the layers of the tiny network."""
     values = {
         "size": 32,
         "iterations": 6,
