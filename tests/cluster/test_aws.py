@@ -87,7 +87,7 @@ def test_a_submitted_sweep_of_pictures_that_travel_with_it_trains_each_trial_on_
     assert f"images: each of the {1 + WORKERS} nodes decodes" in said
     check_sweep(collect(read_events(cloud.fetch(BUCKET, "sweeps/job", tmp_path))), TICKS)
     hosts = cluster.hosts_of_actors("RayTrainWorker")
-    assert len(hosts) == WORKERS == len(set(hosts)), "one gang, its workers on two machines"
+    assert len(hosts) == WORKERS == len(set(hosts)), "one worker group, its workers on two machines"
 
 
 def test_a_submitted_batch_whose_pictures_travel_with_it_is_drawn_by_two_machines_into_the_bucket(

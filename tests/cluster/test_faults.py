@@ -140,5 +140,5 @@ def test_a_job_that_is_stopped_saves_everything_and_says_how_to_go_on(
     said = cluster.head.run(f"{logs} stopped")
     assert (
         "stopped by SIGTERM; everything is saved: "
-        "go on with python -m tune resume /shared/stopped --address auto"
+        "resume with python -m tune resume /shared/stopped --address auto"
     ) in said

@@ -83,7 +83,7 @@ def test_a_submitted_sweep_trains_each_trial_on_two_hosts_and_strangers_are_told
     assert submitted.returncode == 0, output
     check_sweep(collect(read_events(folder)), LONG)
     hosts = cluster.hosts_of_actors("RayTrainWorker")[before:]
-    assert len(hosts) == WORKERS == len(set(hosts)), "one gang, its workers on two hosts"
+    assert len(hosts) == WORKERS == len(set(hosts)), "one worker group, its workers on two hosts"
 
 
 def check_ports(cluster: Cluster) -> None:
@@ -118,7 +118,7 @@ def test_a_sweep_of_the_heads_own_pictures_trains_trials_side_by_side_on_several
         assert stores.count(f"{NUM_IMAGES * 4 // 5},") == 1, "kept once; a fifth is held out"
     check_sweep(collect(read_events(cluster.shared / "here")), SHORT)
     hosts = cluster.hosts_of_actors("RayTrainWorker")[before:]
-    assert len(hosts) == 4 and len(set(hosts)) == WORKERS, "two gangs, all CPUs of two hosts"
+    assert len(hosts) == 4 and len(set(hosts)) == WORKERS, "two worker groups, all CPUs of two hosts"
 
 
 def test_a_submitted_batch_draws_on_several_hosts_into_the_shared_folder(

@@ -63,7 +63,7 @@ def test_the_printed_space_loads_back_to_the_same(tmp_path: Path, capsys: Captur
         (["--time-budget", "soon"], "--time-budget must be a time such as 90s"),
         (["--name", "../up"], "--name may have"),
         (["--batch", "100", "--workers-per-trial", "3"], "--batch must be a multiple of the 3 workers"),
-        (["--min-workers", "2"], "--min-workers must lie between 1 and the --workers-per-trial 1, not 2"),
+        (["--min-workers", "2"], "--min-workers must be between 1 and the --workers-per-trial 1, not 2"),
         (["--batch", "32", "--workers-per-trial", "4", "--min-workers", "2"], "multiple of the 3 workers"),
         (["--generator-lr", "-1"], "--generator-lr must be above 0"),
         (["--workers-per-trial", "1000", "--batch", "2000"], "a trial needs 1000 workers of 1 CPU"),

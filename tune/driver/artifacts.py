@@ -58,20 +58,18 @@ class ArtifactStore:
             self._remove_surplus(self._trials, needed=set(map(self._plan.folder.relative, needed)))
         else:
             self._remove_surplus(self._that_have_saved())
-        self._write_tables_if_due()
+        self._write_tables()
 
     def tidy(self) -> None:
         """Write tables that are due, and on a disk remove surplus states at once."""
         # on a disk the log already names the newer states
         if self._plan.folder.files.is_local and not isinstance(self._scheduler, Population):
             self._remove_surplus(self._that_have_saved())
-        self._write_tables_if_due()
+        self._write_tables()
 
-    def _write_tables_if_due(self) -> None:
-        if self._are_tables_old and self._throttle.is_due():
-            self._write_tables()
-
-    def _write_tables(self) -> None:
+    def _write_tables(self, *, at_once: bool = False) -> None:
+        if not self._are_tables_old or not (at_once or self._throttle.is_due()):
+            return
         self._are_tables_old = False
         space, metric = self._plan.space, self._plan.config.gan.evaluation.key()
         with self._throttle.timed():
@@ -92,6 +90,5 @@ class ArtifactStore:
         """Write everything that is needed to read and to resume the sweep, and export the best state."""
         self._study.flush()
         self.write()
-        if self._are_tables_old:
-            self._write_tables()
+        self._write_tables(at_once=True)
         export_best(self._plan.folder, self._trials)

@@ -11,7 +11,7 @@ from common.storage.atomic import WriteError
 from common.throttle import Throttle
 from tune.driver.running import RunningSweep
 from tune.records.events import CheckpointSaved, SweepEvent, Tick, TrialEnded, TrialStarted
-from tune.records.trial_records import end_of
+from tune.records.trial_records import apply, end_of
 from tune.trial_keys import FAILURE_KEY, METRICS_KEY
 from tune.worker_groups.messages import WorkerGroupLostError
 
@@ -33,7 +33,7 @@ class EventCallback(Callback):  # type: ignore[misc]  # ray is untyped here
     # --- called by Tune
 
     def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        number = self._sweep.number_of(trial)
+        number = self._number(trial)
         if number in self._running:  # a paused member of a population continues
             return
         self._running.add(number)
@@ -52,7 +52,7 @@ class EventCallback(Callback):  # type: ignore[misc]  # ray is untyped here
             return
         self._write(
             Tick(
-                number=self._sweep.number_of(trial),
+                number=self._number(trial),
                 trial_id=trial.trial_id,
                 images_seen=int(result["images_seen"]),
                 metrics=dict(result[METRICS_KEY]),
@@ -63,7 +63,7 @@ class EventCallback(Callback):  # type: ignore[misc]  # ray is untyped here
     def on_checkpoint(
         self, iteration: int, trials: list[Any], trial: Any, checkpoint: Any, **info: Any
     ) -> None:
-        plan, number = self._sweep.plan, self._sweep.number_of(trial)
+        plan, number = self._sweep.plan, self._number(trial)
         self._write(
             CheckpointSaved(
                 number=number,
@@ -78,14 +78,14 @@ class EventCallback(Callback):  # type: ignore[misc]  # ray is untyped here
 
     def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         state, reason = end_of(trial.last_result or {})
-        self._end(trial, TrialEnded(number=self._sweep.number_of(trial), state=state, reason=reason))
+        self._end(trial, TrialEnded(number=self._number(trial), state=state, reason=reason))
 
     def on_trial_recover(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        self._running.discard(self._sweep.number_of(trial))  # its next start is a new attempt
+        self._running.discard(self._number(trial))  # its next start is a new attempt
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         reason = _error_line(trial)
-        self._end(trial, TrialEnded(number=self._sweep.number_of(trial), state="failed", reason=reason))
+        self._end(trial, TrialEnded(number=self._number(trial), state="failed", reason=reason))
 
     def on_step_begin(self, iteration: int, trials: list[Any], **info: Any) -> None:
         self._sweep.between_steps()
@@ -117,11 +117,17 @@ class EventCallback(Callback):  # type: ignore[misc]  # ray is untyped here
 
     def _write(self, event: SweepEvent) -> None:
         try:
-            self._sweep.record(event)
+            self._sweep.log.record(event)
         except WriteError as error:
             self.broken = error
             raise
+        apply(self._sweep.trials, event)
         self._has_changed = True
+
+    def _number(self, trial: Any) -> int:
+        number = self._sweep.searcher.number_of(trial.trial_id)
+        assert number is not None, "Tune runs a trial that the searcher did not propose"
+        return number
 
     def _values(self, config: dict[str, Any]) -> dict[str, Any]:
         return {path: config[path] for path in self._sweep.plan.space if path in config}

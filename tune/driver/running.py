@@ -1,14 +1,13 @@
-"""RAY: the parts of a running sweep, and what they do between the steps of Tune's loop."""
+"""The parts of a running sweep, and what they do between the steps of Tune's loop."""
 
 import dataclasses
-from typing import Any
 
 from tune.display.view import SweepView
 from tune.driver.artifacts import ArtifactStore
 from tune.driver.plan import SweepPlan
 from tune.driver.stopping import Scaling, StopConditions
-from tune.records.events import EventLog, SweepEvent
-from tune.records.trial_records import Trial, apply
+from tune.records.events import EventLog
+from tune.records.trial_records import Trial
 from tune.search.searcher import OptunaSearcher
 
 
@@ -24,20 +23,6 @@ class RunningSweep:
     stop_conditions: StopConditions
     scaling: Scaling
     view: SweepView
-
-    def record(self, event: SweepEvent) -> None:
-        """Append an event to the log and apply it to the trials.
-
-        Raises: WriteError when the log cannot be written.
-        """
-        self.log.record(event)
-        apply(self.trials, event)
-
-    def number_of(self, tune_trial: Any) -> int:
-        """The number of one of Tune's trials."""
-        number = self.searcher.number_of(tune_trial.trial_id)
-        assert number is not None, "Tune runs a trial that the searcher did not propose"
-        return number
 
     def between_steps(self) -> None:
         """Check the stop conditions, scale, and update files and terminal; several times a second.

@@ -131,7 +131,7 @@ def _open_study(plan: SweepPlan, known: dict[int, Trial] | None) -> SweepStudy:
         search="random" if config.scheduler == "pbt" else config.search,
         seed=config.gan.seed,
         storage_url=config.study,
-        points_to_evaluate=[baseline(plan.space, config.gan)],
+        first=baseline(plan.space, config.gan),
         known=known,
     )
 

@@ -2,7 +2,7 @@
 
 import dataclasses
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -67,10 +67,10 @@ class SweepStudy:
     """The study of one sweep, named after it, in the sweep's folder or at any storage URL of Optuna.
 
     Args:
+        first: settings of the first trial, within the space; None lets the sampler propose them as well.
         known: the trials of the event log when the sweep is resumed, None for a new sweep.
 
-    Raises: ConfigError when a new sweep's study already exists or a resumed one's does not, or when one of
-    the first trials is outside the space.
+    Raises: ConfigError when a new sweep's study already exists or a resumed one's does not.
     """
 
     def __init__(
@@ -84,7 +84,7 @@ class SweepStudy:
         search: Search = "tpe",
         seed: int = 0,
         storage_url: str | None = None,
-        points_to_evaluate: Sequence[Mapping[str, Any]] = (),
+        first: Mapping[str, Value] | None = None,
         known: Mapping[int, Trial] | None = None,
     ) -> None:
         optuna.logging.set_verbosity(optuna.logging.WARNING)
@@ -97,11 +97,10 @@ class SweepStudy:
         """Trials that a resumed sweep continues before it asks for new ones."""
         self.unlogged: list[TrialEnded] = []
         """Ends of trials that are missing in a resumed sweep's event log, since the driver died too early."""
-        if known is None:
-            for point in points_to_evaluate:
-                self._study.enqueue_trial(_checked(space, point))
-        else:
+        if known is not None:
             self._take_back(known)
+        elif first is not None:
+            self._study.enqueue_trial(dict(first))
         self._num_asked = sum(map(_counts, self._study.get_trials(deepcopy=False)))
         self._study.sampler = _sampler(search, seed, num_trials, self._num_asked)
         self.flush()
@@ -205,17 +204,6 @@ def _open(storage: Any, name: str, *, is_new: bool) -> optuna.Study:
         f"the study {name} is to {found} its objective, not to {STUDY_DIRECTION}; start a new sweep",
     )
     return study
-
-
-def _checked(space: Space, point: Mapping[str, Any]) -> dict[str, Any]:
-    for path, value in point.items():
-        require(path in space, f"the first trial sets {path}, which is not searched; leave it out")
-        nearest = space[path].nearest(value)
-        require(
-            nearest == value or math.isclose(float(nearest), float(value), rel_tol=1e-9),
-            f"the first trial sets {path} = {value}, outside the search space; the nearest is {nearest}",
-        )
-    return dict(point)
 
 
 def _counts(trial: FrozenTrial) -> bool:

@@ -8,6 +8,7 @@ and compiled step warm.
 import collections
 import contextlib
 import dataclasses
+import functools
 import threading
 import time
 import uuid
@@ -193,14 +194,15 @@ def work(setup: dict[str, Any]) -> None:
     images = setup["images"].load(setup["data"])
     session = WorkerSession(images, get_device(), rank, world_size)
 
-    def report_and_wait(result: CommandResult | None) -> WorkerCommand:
-        command: WorkerCommand = ray.get(
-            setup["pool"].report_and_wait.remote(setup["group"], incarnation, rank, world_size, result)
-        )
-        return command
+    report_and_wait = functools.partial(
+        setup["pool"].report_and_wait.remote, setup["group"], incarnation, rank, world_size
+    )
 
-    command = report_and_wait(None)
-    while command.kind != "stop":
+    result: CommandResult | None = None
+    while True:
+        command: WorkerCommand = ray.get(report_and_wait(result))
+        if command.kind == "stop":
+            return
         try:
             result = CommandResult(value=session.execute(command))
         except (ConfigError, Diverged, checkpoint.CheckpointError) as error:
@@ -211,7 +213,6 @@ def work(setup: dict[str, Any]) -> None:
                 error=type_and_last_line(error), fatal=not is_alone, is_peer_lost=is_loss_of_a_peer(error)
             )
             if not is_alone:  # the peers may hang in a collective: only a restart frees them
-                report_and_wait(result)
+                ray.get(report_and_wait(result))
                 raise
             session.clear()
-        command = report_and_wait(result)

@@ -86,7 +86,7 @@ def test_the_study_is_told_the_truth_about_every_end(tmp_path: Path) -> None:
 
 
 def test_suggestions_are_flat_numbered_and_end_after_the_trials_asked_for(tmp_path: Path) -> None:
-    searcher = searcher_of(study_of(tmp_path, points_to_evaluate=[baseline(SPACE, BASE)]))
+    searcher = searcher_of(study_of(tmp_path, first=baseline(SPACE, BASE)))
     first = searcher.suggest("a")
     assert first == {**baseline(SPACE, BASE), "number": 0}
     for expected, name in enumerate("bcd", start=1):
@@ -154,17 +154,6 @@ def test_two_sweeps_never_share_a_study(tmp_path: Path) -> None:
     optuna.create_study(storage=storage, study_name="largest", direction="maximize")
     with pytest.raises(ConfigError, match="is to maximize its objective, not to minimize"):
         study_of(tmp_path, name="largest", known={})
-
-
-@pytest.mark.parametrize(
-    ("point", "words"),
-    [({"batch": 3}, "which is not searched"), ({"optimizer.beta1": 0.95}, "the nearest is 0.9")],
-)
-def test_a_first_trial_outside_of_the_space_is_refused(
-    point: dict[str, Any], words: str, tmp_path: Path
-) -> None:
-    with pytest.raises(ConfigError, match=words):
-        study_of(tmp_path, points_to_evaluate=[point])
 
 
 def test_interrupted_trials_go_on_first_with_number_values_and_checkpoint(tmp_path: Path) -> None:
