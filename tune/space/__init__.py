@@ -1,1 +1,1 @@
-"""The search space as data."""
+"""The search space of a sweep: domains, conditions, TOML."""

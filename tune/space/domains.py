@@ -1,7 +1,4 @@
-"""Where one searched setting may lie: a range or a list of values, and the rules it must keep.
-
-How settings depend on each other is in `space.py`.
-"""
+"""The domain of one searched setting: a range or a list of values, and its rules."""
 
 import dataclasses
 import math
@@ -19,13 +16,13 @@ from gan.config import GanConfig
 Value = float | int | str | bool
 Condition = Mapping[str, tuple[Value, ...]]
 
-# They decide what is compared and for how long, so that trials that differ in them have no common ranking.
+# Settings that decide what is compared and for how long: trials that differ in them cannot be ranked.
 _COMPARED = ("data.", "evaluation.", "images", "images_per_tick")
 
 
 @dataclasses.dataclass(frozen=True)
 class Float:
-    """Numbers from `low` to `high`, both included; in multiples of `step` above `low` when there is one."""
+    """Numbers from `low` to `high`, both included; with a `step`, only multiples of it above `low`."""
 
     low: float
     high: float
@@ -38,18 +35,18 @@ class Float:
         return float(trial.suggest_float(path, self.low, self.high, log=self.log, step=self.step))
 
     def extremes(self) -> tuple[Value, ...]:
-        """Values that the setting must accept for every value to be acceptable."""
+        """Values such that the setting accepts the whole domain if it accepts them."""
         return (self.low, self.high)
 
     def nearest(self, value: Value) -> Value:
-        """The value of the domain that lies nearest to any number."""
+        """The value of the domain that is nearest to a number."""
         clamped = min(max(float(value), self.low), self.high)
         if self.step is not None:
             clamped = min(self.low + round((clamped - self.low) / self.step) * self.step, self.high)
         return clamped
 
     def sample(self) -> Value:
-        """A random value, from Python's own generator: population based training draws from that one too."""
+        """A random value from Python's own generator, from which population based training draws as well."""
         if self.log:
             drawn = math.exp(random.uniform(math.log(self.low), math.log(self.high)))
         else:
@@ -72,16 +69,16 @@ class Int:
         return int(trial.suggest_int(path, self.low, self.high, log=self.log, step=self.step))
 
     def extremes(self) -> tuple[Value, ...]:
-        """Values that the setting must accept for every value to be acceptable, divisors included."""
+        """Values such that the setting accepts the whole domain if it accepts them, divisibility included."""
         return (self.low, self.low + self.step, self.high)
 
     def nearest(self, value: Value) -> Value:
-        """The value of the domain that lies nearest to any number."""
+        """The value of the domain that is nearest to a number."""
         steps = round((min(max(float(value), self.low), self.high) - self.low) / self.step)
         return self.low + steps * self.step
 
     def sample(self) -> Value:
-        """A random value, from Python's own generator: population based training draws from that one too."""
+        """A random value from Python's own generator, from which population based training draws as well."""
         if self.log:
             return self.nearest(math.exp(random.uniform(math.log(self.low), math.log(self.high))))
         return random.randrange(self.low, self.high + 1, self.step)
@@ -89,7 +86,7 @@ class Int:
 
 @dataclasses.dataclass(frozen=True)
 class Choice:
-    """One of some values."""
+    """One of a list of values."""
 
     values: tuple[Value, ...]
     when: Condition = dataclasses.field(default_factory=dict)
@@ -103,13 +100,13 @@ class Choice:
         return self.values
 
     def nearest(self, value: Value) -> Value:
-        """The value itself when it is one of the choices, else the nearest number or the first choice."""
+        """The value itself if it is one of the choices, else the nearest number or the first choice."""
         if value in self.values or not self.is_numeric() or not _is_number(value):
             return value if value in self.values else self.values[0]
         return min(self.values, key=lambda choice: abs(float(choice) - float(value)))
 
     def is_numeric(self) -> bool:
-        """Whether the choices have an order in which a neighbour means something."""
+        """Whether all choices are numbers, so that neighbours are similar."""
         return all(_is_number(value) for value in self.values)
 
 
@@ -183,7 +180,7 @@ def _check_range(path: str, domain: Float | Int, kind: Any) -> None:
 
 
 def is_value_of(domain: Domain, value: Value) -> bool:
-    """Whether a list or a range of whole numbers has this very value."""
+    """Whether a list or a range of whole numbers contains this value."""
     if isinstance(domain, Choice):
         return value in domain.values
     return type(value) is int and domain.nearest(value) == value
@@ -194,7 +191,7 @@ def _is_number(value: Any) -> bool:
 
 
 def is_among(path: str, prefixes: tuple[str, ...]) -> bool:
-    """Whether a path is one of the names, or lies under one that ends in a dot."""
+    """Whether a path is one of the names, or begins with one that ends in a dot."""
     return any(path == prefix or (prefix.endswith(".") and path.startswith(prefix)) for prefix in prefixes)
 
 

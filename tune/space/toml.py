@@ -1,4 +1,4 @@
-"""A search space as a small TOML file: one table a setting, read with every mistake named in one line."""
+"""Reads and writes a search space as TOML, one table per setting; reports any mistake in one line."""
 
 import difflib
 import json
@@ -23,9 +23,9 @@ _HEADER = """\
 
 
 def load_space(path: Path | str, base: GanConfig | None = None) -> Space:
-    """Read a search space; every value of it must suit the base configuration.
+    """Read a search space; the base configuration must accept every value of it.
 
-    Raises: ConfigError in one line: no such file, or what `parse_space` refuses.
+    Raises: ConfigError in one line: the file cannot be read, or `parse_space` refuses it.
     """
     try:
         text = Path(path).read_text(encoding="utf-8")
@@ -37,9 +37,9 @@ def load_space(path: Path | str, base: GanConfig | None = None) -> Space:
 
 
 def parse_space(text: str, source: str, base: GanConfig | None = None) -> Space:
-    """Read a search space from TOML; `source` stands for the text in errors.
+    """Read a search space from TOML; errors name it `source`.
 
-    Raises: ConfigError in one line: no TOML (with the line), an unknown setting or key, a range that is none,
+    Raises: ConfigError in one line: not TOML (with the line), an unknown setting or key, an invalid range,
     a value that the setting refuses, a wrong `when`.
     """
     try:
@@ -55,12 +55,12 @@ def parse_space(text: str, source: str, base: GanConfig | None = None) -> Space:
 
 
 def to_toml(space: Space) -> str:
-    """The space as a file that `load_space` reads back to an equal one."""
+    """The space as TOML, from which `parse_space` reads an equal one."""
     return "\n".join([_HEADER, *(f"[{path}]\n{_table(domain)}" for path, domain in space.items())])
 
 
 def _settings(tables: Mapping[str, Any], prefix: str = "") -> dict[str, dict[str, Any]]:
-    """The tables by the dotted path of their setting, whether nested or with quoted dots."""
+    """The tables by dotted path of their setting, whether they are nested or have quoted dots."""
     known = setting_paths(GanConfig)
     found: dict[str, dict[str, Any]] = {}
     for key, table in tables.items():
@@ -70,7 +70,7 @@ def _settings(tables: Mapping[str, Any], prefix: str = "") -> dict[str, dict[str
         holds_tables = bool(table) and all(isinstance(inner, dict) for inner in table.values())
         goes_on = path not in known and (is_group or holds_tables)
         for setting, its_table in (_settings(table, f"{path}.") if goes_on else {path: table}).items():
-            require(setting not in found, f"{setting} stands there twice; remove one")
+            require(setting not in found, f"{setting} appears twice; remove one")
             found[setting] = its_table
     return found
 
@@ -113,12 +113,12 @@ def _condition(path: str, when: Any) -> dict[str, tuple[Value, ...]]:
 
 def _plain(path: str, values: list[Any]) -> list[Value]:
     wrong = [value for value in values if not isinstance(value, float | int | str | bool)]
-    require(not wrong, f"{path} has a value {wrong[:1]} that is no number, text or true/false; correct it")
+    require(not wrong, f"{path} has a value {wrong[:1]} that is not a number, text or true/false; correct it")
     return values
 
 
 def _number(value: Any, kind: Any) -> Any:
-    # TOML writes 1 for a float as well
+    # in TOML, 1 may stand for a float
     return float(value) if kind is float and type(value) is int else value
 
 
@@ -137,5 +137,5 @@ def _table(domain: Domain) -> str:
 
 
 def _toml(value: Any) -> str:
-    # JSON's numbers, strings, lists and booleans are TOML's as well
+    # numbers, strings, lists and booleans are written in JSON as in TOML
     return json.dumps(value)
