@@ -1,11 +1,10 @@
 """A run's state, and a generator alone, as safetensors blobs.
 
-One blob holds the tensors and, as JSON in its `__metadata__`, everything else. Nothing is ever unpickled.
+A blob holds the tensors and, as JSON in its `__metadata__`, everything else. Nothing is ever unpickled.
 """
 
 import dataclasses
 import json
-from pathlib import Path
 from typing import Any
 
 import safetensors
@@ -13,15 +12,14 @@ import safetensors.torch
 import torch
 
 from common.errors import ConfigError
-from common.storage.atomic import replace_file
-from common.text import one_line, os_reason
+from common.text import one_line
 
 FORMAT_VERSION = 1
 _LENGTH_BYTES = 8  # a safetensors blob begins with the length of its JSON header, little-endian
 
 
 class CheckpointError(ConfigError):
-    """The bytes are not a checkpoint that can be read; the message is one line."""
+    """The bytes are not a readable checkpoint; the message is one line."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,7 +36,7 @@ class RunState:
 
 @dataclasses.dataclass(frozen=True)
 class GeneratorState:
-    """A generator alone, enough to draw from."""
+    """A generator alone, enough to sample from."""
 
     tensors: dict[str, torch.Tensor]
     """The generator's own `state_dict` names."""
@@ -49,7 +47,7 @@ class GeneratorState:
 
 
 def to_bytes(state: RunState) -> bytes:
-    """The whole state as one blob. Tensors may lie on any device and in any memory layout."""
+    """The whole state as one blob. Tensors may be on any device and in any memory layout."""
     return _pack("run", state.tensors, {"meta": state.meta, "config": state.config})
 
 
@@ -64,24 +62,8 @@ def from_bytes(data: bytes, *, name: str = "the checkpoint") -> RunState:
     return RunState(tensors, values["meta"], values["config"])
 
 
-def save(state: RunState, path: Path) -> None:
-    """Write the state to `path`, whole or not at all.
-
-    Raises: WriteError when it cannot be written; an earlier file at `path` is then intact.
-    """
-    replace_file(path, to_bytes(state))
-
-
-def load(path: Path) -> RunState:
-    """Read what `save` wrote.
-
-    Raises: CheckpointError for a missing, truncated or foreign file or another format version.
-    """
-    return from_bytes(_read(path), name=str(path))
-
-
 def generator_of(state: RunState) -> GeneratorState:
-    """The averaged generator of a run; what is not averaged there is taken from the trained generator."""
+    """The averaged generator of a run; tensors that are not averaged come from the trained generator."""
     tensors = _below(state.tensors, "generator.") | _below(state.tensors, "ema.")
     return GeneratorState(tensors, int(state.meta["channels"]), state.config)
 
@@ -93,7 +75,7 @@ def generator_to_bytes(generator: GeneratorState) -> bytes:
 
 
 def generator_from_bytes(data: bytes, *, name: str = "the generator") -> GeneratorState:
-    """Undo `generator_to_bytes`; the blob of a whole run is taken too and gives its averaged generator.
+    """Undo `generator_to_bytes`; from the blob of a whole run, its averaged generator.
 
     Raises: CheckpointError for truncated or foreign bytes or another format version.
     """
@@ -103,23 +85,9 @@ def generator_from_bytes(data: bytes, *, name: str = "the generator") -> Generat
             return generator_of(RunState(tensors, values["meta"], values["config"]))
         return GeneratorState(tensors, int(values["channels"]), values["config"])
     except (KeyError, TypeError, ValueError):
-        raise CheckpointError(f"{name} does not say its channels; it is no checkpoint of a run") from None
-
-
-def save_generator(generator: GeneratorState, path: Path) -> None:
-    """Write the generator to `path`, whole or not at all.
-
-    Raises: WriteError when it cannot be written; an earlier file at `path` is then intact.
-    """
-    replace_file(path, generator_to_bytes(generator))
-
-
-def load_generator(path: Path) -> GeneratorState:
-    """Read a generator from what `save_generator` or `save` wrote.
-
-    Raises: CheckpointError for a missing, truncated or foreign file or another format version.
-    """
-    return generator_from_bytes(_read(path), name=str(path))
+        raise CheckpointError(
+            f"{name} does not say its channels; it is not the checkpoint of a run"
+        ) from None
 
 
 def _pack(kind: str, tensors: dict[str, torch.Tensor], values: dict[str, Any]) -> bytes:
@@ -142,7 +110,7 @@ def _storable(tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
 
 
 def _unpack(data: bytes, name: str) -> tuple[str, dict[str, torch.Tensor], dict[str, Any]]:
-    # a safetensors file may begin with 0x80 as well: it begins with the length of its header, which is JSON
+    # a safetensors file may begin with 0x80 too: it begins with the length of its header, which is JSON
     if data.startswith((b"PK\x03\x04", b"\x80")) and data[8:9] != b"{":
         raise CheckpointError(
             f"{name} is a pickle or torch.save file, which is never loaded; give a .safetensors file"
@@ -151,7 +119,7 @@ def _unpack(data: bytes, name: str) -> tuple[str, dict[str, torch.Tensor], dict[
         tensors = safetensors.torch.load(data)
     except (safetensors.SafetensorError, KeyError) as error:
         raise CheckpointError(
-            f"{name} is truncated or no safetensors file ({one_line(error)}); give another checkpoint"
+            f"{name} is truncated or not a safetensors file ({one_line(error)}); give another checkpoint"
         ) from None
     metadata = _metadata(data)
     kind, version = metadata.pop("artsweep_kind", None), metadata.pop("artsweep_version", None)
@@ -185,12 +153,3 @@ def _metadata(data: bytes) -> dict[str, str]:
 
 def _below(tensors: dict[str, torch.Tensor], prefix: str) -> dict[str, torch.Tensor]:
     return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
-
-
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise CheckpointError(
-            f"{path} cannot be read: {os_reason(error)}; give the path of a checkpoint"
-        ) from None

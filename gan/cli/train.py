@@ -26,10 +26,12 @@ from gan.config_file import CONFIG_FILE, with_absolute_paths
 from gan.data.images import Images
 from gan.data.loading import load_images
 from gan.metrics.preparation import prepare_metric
+from gan.networks import describe
 from gan.raytrain import worker
 from gan.raytrain.broadcast import broadcast_images
 from gan.raytrain.events import Ended
 from gan.run_folder import LAST, RunFolder, best_row
+from gan.training.losses import LOSSES
 
 # What may differ when a run is resumed: how long it is, where the data are, and how fast it is computed.
 CHANGEABLE = {"images", "data.source", "data.root", "data.cache", "data.download", "precision", "compile"}
@@ -155,6 +157,8 @@ def _read_data(config: GanConfig, console: Console) -> Images:
         images = load_images(config.data, on_progress=move)
     say_skipped(console, images)
     images.check_batch(config.batch)
+    norm, resolution = LOSSES[config.loss.name].critic_norm, config.data.resolution
+    say(console, describe(config.network, resolution=resolution, channels=images.channels, norm=norm))
     with console.status("preparing the metric"):
         prepare_metric(config, images)
     return images

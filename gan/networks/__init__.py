@@ -21,7 +21,7 @@ def build_generator(config: "NetworkConfig", *, resolution: int, channels: int, 
 
     Raises: ConfigError for a resolution that the family does not support.
     """
-    family = _family(config, resolution)
+    family = family_of(config, resolution)
     return family.build_generator(config, resolution=resolution, channels=channels, seed=seed)
 
 
@@ -34,7 +34,7 @@ def build_discriminator(
 
     Raises: ConfigError for a resolution that the family does not support.
     """
-    family = _family(config, resolution)
+    family = family_of(config, resolution)
     return family.build_discriminator(config, resolution=resolution, channels=channels, seed=seed, norm=norm)
 
 
@@ -43,10 +43,14 @@ def describe(config: "NetworkConfig", *, resolution: int, channels: int, norm: C
 
     Raises: ConfigError for a resolution that the family does not support.
     """
-    return _family(config, resolution).describe(config, resolution=resolution, channels=channels, norm=norm)
+    return family_of(config, resolution).describe(config, resolution=resolution, channels=channels, norm=norm)
 
 
-def _family(config: "NetworkConfig", resolution: int) -> Family:
+def family_of(config: "NetworkConfig", resolution: int) -> Family:
+    """The family that the configuration names.
+
+    Raises: ConfigError when it does not support the resolution.
+    """
     family = FAMILIES[config.family]
     require(
         resolution in family.resolutions,

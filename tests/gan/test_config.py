@@ -245,8 +245,8 @@ assert space["balance.rest_every"] == Int(2, 9, when={"balance.policy": ("every-
 print(describe(config.network, resolution=16, channels=1))
 pixels = np.random.default_rng(0).integers(0, 256, (60, 16, 16, 1), dtype=np.uint8)
 images = Images(
-    train=pixels[:40], held_out=pixels[40:], train_labels=None, held_out_labels=None, class_names=(), skipped=(),
-    fingerprint="0",
+    train=pixels[:40], held_out=pixels[40:], fingerprint="0",
+    train_labels=None, held_out_labels=None, class_names=(), skipped=(),
 )
 run = GanRun(config, images)
 print(run.tick()["discriminator_skipped"])

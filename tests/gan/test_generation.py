@@ -1,4 +1,4 @@
-"""Latents and walks between them, against closed forms; loading refuses what is no generator."""
+"""Latents and walks between them, against closed forms; loading refuses what is not a generator."""
 
 import math
 from pathlib import Path
@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from common.errors import ConfigError
-from gan.checkpoint import GeneratorState, save_generator
+from gan.checkpoint import GeneratorState, generator_to_bytes
 from gan.config import GanConfig, NetworkConfig
 from gan.generation import load_trained, random_latents, sample, walk
 from gan.networks import build_generator
@@ -17,7 +17,7 @@ CONFIG = GanConfig(network=NetworkConfig(width=4, latent_size=6), precision="fp3
 
 def save_untrained(path: Path, config: GanConfig = CONFIG) -> None:
     generator = build_generator(CONFIG.network, resolution=32, channels=3, seed=1)
-    save_generator(GeneratorState(generator.state_dict(), 3, config.to_dict()), path)
+    path.write_bytes(generator_to_bytes(GeneratorState(generator.state_dict(), 3, config.to_dict())))
 
 
 def test_a_walk_from_one_axis_to_another_goes_along_the_circle() -> None:
@@ -52,7 +52,7 @@ def test_samples_come_from_the_saved_weights(tmp_path: Path) -> None:
     assert (samples - expected).abs().max() <= 0.5 + 1e-3
 
 
-def test_what_is_no_generator_is_refused_in_one_line(tmp_path: Path) -> None:
+def test_what_is_not_a_generator_is_refused_in_one_line(tmp_path: Path) -> None:
     save_untrained(tmp_path / "other.safetensors", CONFIG.with_values({"network.width": 8}))
     (tmp_path / "text.safetensors").write_text("hello")
     for location in (tmp_path, tmp_path / "other.safetensors", tmp_path / "text.safetensors"):
