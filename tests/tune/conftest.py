@@ -1,4 +1,4 @@
-"""What the tests of the sweep share: one Ray, a cache of images, sabotage."""
+"""Fixtures of the sweep's tests: one Ray, a cache of images, trials that fail."""
 
 import functools
 from collections.abc import Iterator

@@ -31,7 +31,7 @@ def shown(known: dict[int, Trial], *, refresh: bool = False) -> str:
     return out.getvalue()
 
 
-def test_elsewhere_each_trial_that_ends_is_told_once_with_its_best_and_its_reason() -> None:
+def test_without_a_terminal_each_trial_that_ends_is_reported_once_with_its_best_and_its_reason() -> None:
     known = trials(
         tick(0, 64, 9.0),
         tick(0, 128, 7.0),
@@ -51,7 +51,7 @@ def test_the_summary_counts_states_and_names_the_noise_floor() -> None:
     assert "noise floor of swd (real against real) 5" in last and "left" in last
 
 
-def test_elsewhere_a_line_a_minute_tells_how_far_the_sweep_is_when_something_has_been_trained() -> None:
+def test_without_a_terminal_a_line_a_minute_reports_progress_if_something_was_trained() -> None:
     out, now_s = io.StringIO(), 0.0
     view = SweepView(Console(file=out, width=100), rates(), "swd", num_trials=4, clock=lambda: now_s)
     known = trials(tick(0, 64, 9.0))

@@ -1,4 +1,4 @@
-"""A sweep on a cluster whose machines come and go while it runs; on one machine, with several raylets."""
+"""A sweep on a cluster whose nodes join and leave while it runs; on one machine, with several raylets."""
 
 import subprocess
 import sys
@@ -12,7 +12,7 @@ from tests.tune.driver.test_trouble import TICK, seen, start, sweep_command, tic
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("cache"), pytest.mark.timeout(300)]
 
 Order = Callable[[str], int]
-TICKS = 300  # of a trial: it must outlast the start of a machine's workers
+TICKS = 300  # per trial: it must outlast the start of a node's workers
 
 # in a process of its own: Ray 2.60's test cluster leaves sockets open
 CLUSTER = """
@@ -37,7 +37,7 @@ cluster.shutdown()
 
 @pytest.fixture
 def cluster() -> Iterator[tuple[str, Order]]:
-    """Address of a cluster of one machine with a CPU, and what lets others join and leave.
+    """Address of a cluster of one node with a CPU, and a way to let others join and leave.
 
     An order returns how many workers there are after it.
     """
@@ -45,18 +45,18 @@ def cluster() -> Iterator[tuple[str, Order]]:
         [sys.executable, "-c", CLUSTER], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as process:
         assert process.stdin is not None and process.stdout is not None
-        tell, told = process.stdin, process.stdout
-        address = next(line.split()[1] for line in told if line.startswith("address "))
+        requests, replies = process.stdin, process.stdout
+        address = next(line.split()[1] for line in replies if line.startswith("address "))
 
         def order(what: str) -> int:
-            tell.write(f"{what}\n")
-            tell.flush()
-            return int(next(line for line in told if line.strip().isdigit()))
+            requests.write(f"{what}\n")
+            requests.flush()
+            return int(next(line for line in replies if line.strip().isdigit()))
 
         yield address, order
 
 
-def test_machines_that_join_get_trials_and_those_that_leave_lose_none(
+def test_nodes_that_join_get_trials_and_those_that_leave_lose_none(
     tmp_path: Path, cluster: tuple[str, Order]
 ) -> None:
     address, order = cluster
@@ -83,7 +83,7 @@ def test_machines_that_join_get_trials_and_those_that_leave_lose_none(
         assert len(trial.ticks) - len(trial.valid_ticks()) <= trial.attempt, "one tick for each death"
 
 
-def test_a_trial_whose_machine_left_goes_on_with_fewer_workers_where_that_was_asked(
+def test_a_trial_whose_node_left_continues_with_fewer_workers_if_that_was_asked_for(
     tmp_path: Path, cluster: tuple[str, Order]
 ) -> None:
     address, order = cluster

@@ -1,4 +1,4 @@
-"""What a sweep loses when the machine fails it: a full disk, a clock that jumps, a death at a bad moment."""
+"""What a sweep loses when the machine fails: a full disk, a clock that jumps, a kill at a bad moment."""
 
 import contextlib
 import itertools

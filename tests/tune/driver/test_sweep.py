@@ -1,4 +1,4 @@
-"""Whole sweeps on a real Ray: what ends how, what is left on the disk, what goes on after a stop."""
+"""Complete sweeps on a real Ray: how trials end, which files are left, and what a resumed sweep continues."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The best of all trials, exported from what is still there."""
+"""The export of the best trial, from the states that still exist."""
 
 import json
 from pathlib import Path

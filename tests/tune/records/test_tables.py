@@ -1,4 +1,4 @@
-"""The tables: complete for every trial, true to the events, and fit for the terminal."""
+"""The tables: complete for every trial, equal to the events, and at most 100 columns wide in the terminal."""
 
 import io
 import math
@@ -114,7 +114,7 @@ def test_where_attempts_overlap_the_last_one_counts_and_the_history_keeps_both()
     ]
 
 
-def test_values_that_change_within_a_trial_stand_at_their_tick_and_the_row_has_the_last() -> None:
+def test_values_that_change_within_a_trial_are_in_their_ticks_and_the_last_is_in_the_row() -> None:
     events: list[SweepEvent] = [started(0), tick(0, 10, 5.0), tick(0, 20, 4.0, values={RATE: 3e-4})]
     assert trials_table(collect(events), SPACE, "swd")[RATE].tolist() == [3e-4]
     assert history_table(collect(events), SPACE)[RATE].tolist() == [1e-4, 3e-4]
@@ -130,7 +130,7 @@ def test_values_that_are_missing_or_not_finite_are_never_the_best() -> None:
     assert row["best"] == 7.0 and math.isnan(row["last"]) and row["images_seen"] == 40
 
 
-def test_what_runs_or_was_interrupted_goes_on_from_its_last_checkpoint() -> None:
+def test_running_and_interrupted_trials_continue_from_their_last_checkpoint() -> None:
     two, four = (trial for trial in collect(EVENTS).values() if trial.is_unfinished())
     assert (two.number, two.last_checkpoint()) == (2, Checkpoint(path="c2-10", images_seen=10, value=2.0))
     assert (four.number, four.last_checkpoint()) == (4, None)

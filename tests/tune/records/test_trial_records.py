@@ -1,4 +1,4 @@
-"""What the event log says of trials."""
+"""Trials as the event log describes them."""
 
 from tune.records.trial_records import Checkpoint, Trial, surplus_checkpoints
 

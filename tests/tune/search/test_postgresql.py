@@ -1,4 +1,4 @@
-"""A sweep whose study lies in PostgreSQL: the real server, of Debian's packages, on a socket of its own."""
+"""A sweep whose study is in PostgreSQL: a real server, from Debian's packages, on a socket of its own."""
 
 import gc
 import os
@@ -49,7 +49,7 @@ def study_url() -> Iterator[str]:
     shutil.rmtree(folder)
 
 
-def test_a_study_in_postgresql_is_written_and_gone_on_with(tmp_path: Path, study_url: str) -> None:
+def test_a_study_in_postgresql_is_written_and_resumed(tmp_path: Path, study_url: str) -> None:
     first = sweep(tmp_path, rates(), trials=3, study=study_url)
     assert len(first) == 3
     both = sweep(tmp_path, rates(), trials=5, study=study_url, resume=True)

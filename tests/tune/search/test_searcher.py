@@ -1,4 +1,4 @@
-"""The searcher and its study: what Optuna is told, across stops, failures, kills and resumes."""
+"""The searcher and its study: what is reported to Optuna, across stops, failures, kills and resumes."""
 
 import errno
 import os
@@ -62,7 +62,7 @@ def test_the_images_of_a_run_are_whole_ticks_of_whole_batches() -> None:
     assert BASE.total_images() == BUDGET
 
 
-def test_the_study_is_told_the_truth_about_every_end(tmp_path: Path) -> None:
+def test_the_study_gets_the_true_end_of_every_trial(tmp_path: Path) -> None:
     searcher = searcher_of(study_of(tmp_path, num_trials=6))
     for name in "abcdef":
         searcher.suggest(name)
@@ -108,7 +108,7 @@ def test_the_trial_after_a_finished_one_still_has_its_number(tmp_path: Path) -> 
     assert stored(tmp_path)[0].intermediate_values == {BUDGET: 1.0}
 
 
-def test_what_a_retried_trial_reports_again_is_left_out(tmp_path: Path) -> None:
+def test_values_that_a_retried_trial_repeats_are_ignored(tmp_path: Path) -> None:
     searcher = searcher_of(study_of(tmp_path))
     searcher.suggest("a")
     for images, value in ((12, 5.0), (24, 4.0), (12, 5.5), (24, 4.5), (36, 3.0)):
@@ -116,12 +116,12 @@ def test_what_a_retried_trial_reports_again_is_left_out(tmp_path: Path) -> None:
     assert stored(tmp_path)[0].intermediate_values == {12: 5.0, 24: 4.0, 36: 3.0}
 
 
-def test_no_more_trials_are_under_way_than_there_is_room_for_now(tmp_path: Path) -> None:
+def test_no_more_trials_run_than_there_is_room_for_now(tmp_path: Path) -> None:
     room = [1]
     study = study_of(tmp_path)
     searcher = OptunaSearcher(study, metric="swd", max_running=lambda: room[0])
     assert searcher.suggest("a") is not None and searcher.suggest("b") is None
-    room[0] = 2  # a machine has joined
+    room[0] = 2  # a node has joined
     assert searcher.suggest("b") is not None and searcher.suggest("c") is None
     searcher.on_trial_complete("a", result(BUDGET, 1.0))
     assert searcher.suggest("c") is not None
@@ -156,7 +156,7 @@ def test_two_sweeps_never_share_a_study(tmp_path: Path) -> None:
         study_of(tmp_path, name="largest", known={})
 
 
-def test_interrupted_trials_go_on_first_with_number_values_and_checkpoint(tmp_path: Path) -> None:
+def test_interrupted_trials_continue_first_with_number_values_and_checkpoint(tmp_path: Path) -> None:
     searcher = searcher_of(study_of(tmp_path))
     suggested = {name: searcher.suggest(name) or {} for name in "abc"}
     events: list[SweepEvent] = []
@@ -198,7 +198,7 @@ def test_log_and_study_agree_again_whichever_the_driver_did_not_reach(tmp_path: 
         searcher.suggest(name)
     storage = optuna.storages.JournalStorage(FileJournal(tmp_path / JOURNAL_NAME))
     optuna.load_study(study_name="sweep", storage=storage).ask()  # killed while its settings were drawn
-    searcher.on_trial_complete("d", result(BUDGET, 2.5))  # told, not logged
+    searcher.on_trial_complete("d", result(BUDGET, 2.5))  # in the study, not in the log
     events: list[SweepEvent] = [TrialStarted(number=number, trial_id="x") for number in (0, 1, 2, 3)]
     events += [
         Tick(number=0, trial_id="a", images_seen=12, metrics={"swd": 3.0}),
@@ -231,7 +231,7 @@ def test_log_and_study_agree_again_whichever_the_driver_did_not_reach(tmp_path: 
     assert resumed.suggest("g") == Searcher.FINISHED
 
 
-def test_the_values_that_a_population_changed_go_on_not_those_of_the_study(tmp_path: Path) -> None:
+def test_values_that_a_population_changed_are_resumed_and_not_those_of_the_study(tmp_path: Path) -> None:
     study_of(tmp_path).ask()
     events: list[SweepEvent] = [
         TrialStarted(number=0, trial_id="a", values={"optimizer.generator_lr": 1e-4}),

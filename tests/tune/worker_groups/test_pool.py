@@ -1,4 +1,4 @@
-"""The pool's bookkeeping, driven by make-believe workers whose runs just count their ticks."""
+"""The pool, with simulated workers whose runs only count their ticks."""
 
 import asyncio
 import random
@@ -239,7 +239,7 @@ def test_a_rank_that_has_lost_its_peer_fails_the_group_and_not_the_trial() -> No
     run(scenario)
 
 
-def test_when_the_last_group_is_lost_everyone_is_told_why() -> None:
+def test_when_the_last_group_is_lost_all_waiting_trials_fail_with_the_reason() -> None:
     async def scenario() -> None:
         pool = Pool(["a", "b"])
         waiting = asyncio.create_task(ticks(pool, "x", 1))

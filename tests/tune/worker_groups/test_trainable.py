@@ -1,4 +1,4 @@
-"""What Tune does to a trial's actor, and what becomes of the trial's state meanwhile."""
+"""The trial's state while Tune creates, reuses and discards the trial's actors."""
 
 from pathlib import Path
 from types import SimpleNamespace
@@ -66,7 +66,7 @@ def test_an_actor_that_becomes_another_trial_leaves_the_first_one_behind(tmp_pat
     assert saved_by(other, tmp_path / "other") == b"elsewhere"
 
 
-def test_the_state_that_a_trial_goes_on_from_is_read_from_the_sweeps_folder(
+def test_the_state_that_a_trial_continues_from_is_read_from_the_sweeps_folder(
     tmp_path: Path, pool: Any
 ) -> None:
     folder_with(b"kept", tmp_path / "checkpoint")
@@ -74,9 +74,7 @@ def test_the_state_that_a_trial_goes_on_from_is_read_from_the_sweeps_folder(
     assert saved_by(trial, tmp_path / "after") == b"kept"
 
 
-def test_a_later_checkpoint_counts_more_than_the_one_that_a_trial_went_on_from(
-    tmp_path: Path, pool: Any
-) -> None:
+def test_a_later_checkpoint_replaces_the_one_that_a_trial_continued_from(tmp_path: Path, pool: Any) -> None:
     folder_with(b"old", tmp_path / "checkpoint")
     trial = trial_of(pool, "a", location=tmp_path, restore="checkpoint")
     trial.load_checkpoint(folder_with(b"new", tmp_path / "later"))
