@@ -1,0 +1,1 @@
+"""Tunes GANs: many trials on one machine or a Ray cluster."""
