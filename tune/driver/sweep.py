@@ -21,6 +21,7 @@ from gan.config import GanConfig
 from gan.data.images import Images
 from gan.data.loading import load_images
 from gan.metrics.preparation import prepare_metric
+from gan.networks import family_of
 from gan.raytrain.broadcast import broadcast_images
 from tune.display.view import SweepView
 from tune.driver.artifacts import ArtifactStore
@@ -174,4 +175,5 @@ def _ray(address: str | None) -> Iterator[None]:
 def _check_images(images: Images, config: GanConfig, space: Space) -> None:
     batches = space["batch"].extremes() if "batch" in space else [config.batch]
     images.check_batch(int(max(batches)))
+    family_of(config.network, config.data.resolution)  # refuses a resolution that it does not support
     prepare_metric(config, images)
