@@ -1,7 +1,7 @@
 """Images/s of our training step against the commonly written one and this device's convolutions alone.
 
-All candidates take turns, so that a drifting machine slows all alike; the best of each is compared. The
-ceiling is the time of the step's convolutions and nothing else: each layer's forward, input-gradient and
+All candidates take turns, so that a machine whose speed drifts slows all alike; the best of each is compared.
+The ceiling is the time of the step's convolutions and nothing else: each layer's forward, input-gradient and
 weight-gradient kernel of PyTorch timed alone, in the type and memory format that our step uses, times how
 often the step needs it. The last line is one JSON object.
 """
@@ -131,7 +131,7 @@ def common_step(config: GanConfig, device: torch.device) -> Callable[[], None]:
 
 
 def _example_networks(config: GanConfig) -> tuple[nn.Module, nn.Module]:
-    # the last layer's sigmoid lies in the loss, which is faster than the example's
+    # the last layer's sigmoid is part of the loss, which is faster than in the example
     depth = (config.data.resolution // 4).bit_length() - 1
     widths = [config.network.width * 2**level for level in range(depth)]
     up: list[nn.Module] = [nn.ConvTranspose2d(config.network.latent_size, widths[-1], 4, 1, 0, bias=False)]
@@ -255,7 +255,7 @@ def _worker(rank: int, config: GanConfig, rounds: int, folder: str) -> None:
             alone_s.append(_seconds_a_step(alone))
     dist.barrier()
     if rank == 0:
-        # medians: the luckiest of many steps alone would stand against the luckiest pair of steps
+        # medians: minima would compare the luckiest of many steps alone with the luckiest pair of steps
         medians = [statistics.median(together_s), statistics.median(alone_s)]
         (Path(folder) / "seconds.json").write_text(json.dumps(medians))
     dist.destroy_process_group()

@@ -60,26 +60,26 @@ def count_name(count: int) -> str:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class DataConfig:
-    """Where the images come from and what becomes of them before training."""
+    """Where the images come from and how they are prepared for training."""
 
     source: Annotated[str, tyro.conf.arg(name="data")] = "shapes"
-    """shapes (drawn, no download), mnist, fashion-mnist, cifar10, celeba, or a folder or zip of pictures."""
+    """shapes (rendered, no download), mnist, fashion-mnist, cifar10, celeba, or a folder or zip of pictures."""
     root: Annotated[str | None, tyro.conf.arg(name="data-root")] = None
-    """Folder in which torchvision's data sets lie or are put; default: the cache folder."""
+    """Folder of torchvision's data sets, also for downloads; default: the cache folder."""
     download: bool = False
     """Allow torchvision to download a data set that is not in the data root."""
     resolution: Resolution = 32
     """Side of the square training images in pixels: shorter side resized, then cropped at the centre."""
     colour: Literal["auto", "grey", "rgb"] = "auto"
-    """Channels to train on; auto is grey when every picture is grey."""
+    """Channels to train on; auto: grey when every picture is grey."""
     max_images: int | None = None
-    """Use only so many images, taken evenly from all; for shapes, how many to draw (default 12,000)."""
+    """Use only so many images, spread evenly over all; for shapes, how many to render (default 12,000)."""
     held_out: int = 2000
-    """Images kept from training to measure quality against; at most a fifth of all are taken."""
+    """Images kept from training to measure quality against; at most a fifth of all."""
     max_broken: float = 0.05
     """Share of unreadable files above which the data are refused, 0 to 1."""
     data_seed: int = 0
-    """Seed of the drawn shapes and of the choice of held-out images; not varied by a sweep."""
+    """Seed of the rendered shapes and of the choice of held-out images; not varied by a sweep."""
     cache: Annotated[str | None, tyro.conf.arg(name="cache-dir")] = None
     """Folder of the decoded arrays; default: $XDG_CACHE_HOME/artsweep or ~/.cache/artsweep."""
 
@@ -231,7 +231,7 @@ class GanConfig(Settings):
     balance: BalanceConfig = dataclasses.field(default_factory=BalanceConfig)
     evaluation: EvaluationConfig = dataclasses.field(default_factory=EvaluationConfig)
     batch: int = 64
-    """Images of one step over all workers."""
+    """Images of one step, over all workers."""
     images: Annotated[int, tyro.conf.arg(aliases=["--images-per-trial"])] = 200_000
     """Real images shown before the run is finished."""
     images_per_tick: int = 20_000

@@ -1,8 +1,8 @@
-"""Layers that keep activations or weights in scale where PyTorch's own do not serve; not where they stand.
+"""Normalization layers where PyTorch's own cannot be used.
 
 `SyncBatchNorm2d` because `torch.nn.SyncBatchNorm` refuses CPU tensors (torch 2.14); the spectral layers
-because `torch.nn.utils.parametrizations` makes a new class for every layer, which `torch.compile` meets as
-new code.
+because `torch.nn.utils.parametrizations` makes a new class for every layer, which `torch.compile` compiles
+anew.
 """
 
 from typing import Any

@@ -1,4 +1,4 @@
-"""A strided 4x4 convolution as matrix products over unfolded patches where that is faster; not who uses it.
+"""Strided 4x4 convolutions as matrix products over unfolded patches, where that is faster.
 
 On a CPU oneDNN rearranges a convolution's weights in every call, a third of the time where weights are many
 and pixels few. In channels-last order a matrix product needs no rearranging, and the unfolded patches serve

@@ -37,7 +37,7 @@ GRID_ROWS, GRID_COLUMNS = 8, 8
 
 
 class Diverged(Exception):  # noqa: N818 - an outcome of training, not a fault of the program
-    """A loss or a weight is no longer finite; every rank raises it in the same step with the same reason."""
+    """A loss or a weight is not finite any more; all ranks raise it in the same step with the same reason."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)

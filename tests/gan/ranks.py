@@ -1,4 +1,4 @@
-"""Runs a function in two processes that share a gloo process group; no test itself."""
+"""Runs a function in two processes that share a gloo process group; not a test itself."""
 
 from collections.abc import Callable
 from pathlib import Path

@@ -28,7 +28,7 @@ def test_a_walk_from_one_axis_to_another_goes_along_the_circle() -> None:
     assert torch.allclose(frames[4:], quarter.flip(1), atol=1e-6)
 
 
-def test_a_walk_between_equal_latents_stands_still() -> None:
+def test_a_walk_between_equal_latents_does_not_move() -> None:
     assert torch.allclose(walk(torch.ones(2, 3), frames_between=3), torch.ones(6, 3))
 
 

@@ -108,7 +108,7 @@ def build_discriminator(
 
 
 def describe(config: NetworkConfig, *, resolution: int, channels: int, norm: CriticNorm) -> str:
-    """The settings and the number of parameters in one sentence; no memory is taken for them."""
+    """The settings and the number of parameters in one sentence, without memory for weights."""
     with torch.device("meta"):
         networks = (
             Generator(config, resolution, channels),
