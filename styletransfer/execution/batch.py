@@ -16,7 +16,7 @@ from common.storage.folder import Folder
 from common.text import first_line
 from styletransfer.execution.coordinator import Coordinator
 from styletransfer.execution.output_writer import OutputWriter
-from styletransfer.execution.placement import Placement, choose_placement, free_memory_bytes
+from styletransfer.execution.placement import Placement, choose_placement
 from styletransfer.execution.result_log import BatchError, ResultLog
 from styletransfer.execution.worker_pool import WorkerPool
 from styletransfer.planning.estimate import worker_bytes

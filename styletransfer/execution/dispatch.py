@@ -96,7 +96,7 @@ class Dispatcher:
 
     def __init__(
         self,
-        todo: Sequence[Pair],
+        pairs: Sequence[Pair],
         needs: Callable[[Pair], Sequence[Need]],
         *,
         ahead: int,
@@ -104,7 +104,7 @@ class Dispatcher:
         workers: int,
         kept: Mapping[Kind, int],
     ) -> None:
-        self._todo, self._needs, self._next = todo, needs, 0
+        self._pairs, self._needs, self._next = pairs, needs, 0
         self._ahead, self._together, self._workers, self._kept = ahead, together, workers, kept
         self._window: collections.deque[PendingPair] = collections.deque()
         self._inputs: dict[Kind, collections.OrderedDict[Need, Input]] = {}
@@ -116,7 +116,7 @@ class Dispatcher:
         """What a worker should do next, None if nothing; `is_idle`: whether it has nothing else to do."""
         self._fill_window()
         task: Task | None = self._next_input()
-        left = len(self._window) + len(self._todo) - self._next
+        left = len(self._window) + len(self._pairs) - self._next
         if task is None and (is_idle or left > self._workers):
             task = self._next_pairs()
         self._assigned += task is not None
@@ -130,7 +130,7 @@ class Dispatcher:
 
     def is_finished(self) -> bool:
         """Whether every pair is done, or has failed and was returned by `failures`."""
-        is_empty = not self._window and self._next == len(self._todo)
+        is_empty = not self._window and self._next == len(self._pairs)
         return is_empty and not self._assigned and not self._failures
 
     # --- how a task ended
@@ -169,8 +169,8 @@ class Dispatcher:
     # --- what comes next
 
     def _fill_window(self) -> None:
-        while len(self._window) < self._ahead and self._next < len(self._todo):
-            pair = self._todo[self._next]
+        while len(self._window) < self._ahead and self._next < len(self._pairs):
+            pair = self._pairs[self._next]
             self._next += 1
             inputs = {need.kind: self._input(need, pair.variant) for need in self._needs(pair)}
             self._window.append(PendingPair(pair=pair, inputs=inputs))

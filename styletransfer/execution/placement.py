@@ -1,14 +1,14 @@
 """How many workers stylize at the same time, and how many CPUs and GPUs each gets; pure."""
 
 import dataclasses
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+import math
+from collections.abc import Sequence
 
+from common.cluster.placement import Node, most_cpus_per_worker, workers_that_fit
 from common.errors import ConfigError, require
 from common.text import counted
 
 _SHARE_OF_MEMORY = 0.9
-_MEMORY_FILES = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"))
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -28,7 +28,7 @@ class Placement:
 
 
 def choose_placement(
-    nodes: Sequence[Mapping[str, float]], *, wanted: int | None, gpu: bool | None, most: int, bytes_each: int
+    nodes: Sequence[Node], *, wanted: int | None, gpu: bool | None, most: int, bytes_each: int
 ) -> Placement:
     """The placement on `nodes`, each a table of its CPU, GPU and memory in bytes.
 
@@ -51,48 +51,23 @@ def choose_placement(
             f"try --workers {max(1, sum(slots))}",
         )
     best = max(1, min(sum(slots), most)) if wanted is None else wanted
-    fitting = best if with_gpu else min(best, _fitting(nodes, slots, bytes_each))
+    fitting = best if with_gpu else min(best, _fitting(nodes, kind, bytes_each))
     workers = max(1, fitting) if wanted is None else wanted
     cpus = _cpus(nodes, workers, with_gpu)
     return Placement(workers=workers, cpus=cpus, gpu=with_gpu, is_short_of_memory=fitting < best)
 
 
-def free_memory_bytes() -> int:
-    """Memory that new processes on this machine can have, within a container's limit; 0 where unknown."""
-    found = 0
-    try:
-        for line in Path("/proc/meminfo").read_text().splitlines():
-            if line.startswith("MemAvailable:"):
-                found = int(line.split()[1]) * 1024
-    except OSError:
-        return 0
-    for file in _MEMORY_FILES:
-        if file.is_file():
-            limit = file.read_text().strip()
-            if limit.isdigit():
-                found = min(found, int(limit))
-    return found
-
-
-def _fitting(nodes: Sequence[Mapping[str, float]], slots: Sequence[int], bytes_each: int) -> int:
-    """For how many workers there is enough memory."""
-    count = 0
-    for node, most in zip(nodes, slots, strict=True):
-        memory = node.get("memory", 0)
-        count += min(most, int(memory * _SHARE_OF_MEMORY // max(1, bytes_each))) if memory else most
-    return count
-
-
-def _cpus(nodes: Sequence[Mapping[str, float]], workers: int, with_gpu: bool) -> int:
-    """The most CPUs per worker with which all of them can be placed."""
-    cpus = [int(node.get("CPU", 0)) for node in nodes]
-    for share in range(sum(cpus) // workers, 0, -1):
-        fitting = sum(
-            min(have // share, int(node.get("GPU", 0)) if with_gpu else have)
-            for node, have in zip(nodes, cpus, strict=True)
+def _cpus(nodes: Sequence[Node], workers: int, with_gpu: bool) -> int:
+    cpus = most_cpus_per_worker(nodes, workers, gpus=float(with_gpu))
+    if cpus < 1:
+        total = sum(int(node.get("CPU", 0)) for node in nodes)
+        raise ConfigError(
+            f"{workers} workers need a CPU each, and there are {total}; try --workers {max(1, total)}"
         )
-        if fitting >= workers:
-            return share
-    raise ConfigError(
-        f"{workers} workers need a CPU each, and there are {sum(cpus)}; try --workers {max(1, sum(cpus))}"
-    )
+    return cpus
+
+
+def _fitting(nodes: Sequence[Node], kind: str, bytes_each: int) -> int:
+    """For how many workers, one per core or GPU, there is enough memory; unknown memory is enough."""
+    per_worker = {kind: 1, "memory": bytes_each / _SHARE_OF_MEMORY}
+    return workers_that_fit([{**node, "memory": node.get("memory") or math.inf} for node in nodes], per_worker)
