@@ -63,7 +63,7 @@ class DataConfig:
     """Where the images come from and how they are prepared for training."""
 
     source: Annotated[str, tyro.conf.arg(name="data")] = "shapes"
-    """shapes (rendered, no download), mnist, fashion-mnist, cifar10, celeba, or a folder or zip of pictures."""
+    """shapes (rendered, no download), mnist, fashion-mnist, cifar10, celeba, or a folder or zip of images."""
     root: Annotated[str | None, tyro.conf.arg(name="data-root")] = None
     """Folder of torchvision's data sets, also for downloads; default: the cache folder."""
     download: bool = False

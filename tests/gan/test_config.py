@@ -12,6 +12,7 @@ import pytest
 from common.errors import ConfigError
 from common.registry import Registry
 from common.settings import setting_paths
+from gan.cli.flags import Train, parse_command
 from gan.config import BalanceConfig, GanConfig, LossConfig, NetworkConfig
 from gan.networks.families import FAMILIES
 from gan.training.balance import POLICIES, policies_in_order
@@ -75,6 +76,15 @@ def test_the_choices_are_the_registry_s_names_and_help_lists_each(
     for name in choices:
         assert registry.summary(name)
         assert unwrapped(f"{name}: {registry.summary(name)}") in train_help
+
+
+def test_the_earlier_name_of_the_plateau_schedule_is_still_a_flag_but_help_lists_only_the_new_one(
+    train_help: str,
+) -> None:
+    command = parse_command(["train", "--lr-schedule", "stall"])
+    assert isinstance(command, Train) and command.gan.optimizer.schedule == "plateau"
+    assert "{constant,linear,cosine,step,plateau}" in train_help
+    assert "stall" not in train_help
 
 
 def test_settings_of_policies_keep_their_paths_and_order() -> None:
