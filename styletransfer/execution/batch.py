@@ -10,6 +10,7 @@ import ray
 import ray.exceptions
 
 from common.cli.signals import deferred
+from common.cluster.placement import free_memory_bytes
 from common.cluster.session import cluster_nodes, local_nodes, start_ray, stop_ray
 from common.storage.atomic import WriteError
 from common.storage.folder import Folder

@@ -51,13 +51,14 @@ def choose_placement(
             f"try --workers {max(1, sum(slots))}",
         )
     best = max(1, min(sum(slots), most)) if wanted is None else wanted
-    fitting = best if with_gpu else min(best, _fitting(nodes, kind, bytes_each))
+    fitting = best if with_gpu else min(best, _fit_into_memory(nodes, bytes_each))
     workers = max(1, fitting) if wanted is None else wanted
     cpus = _cpus(nodes, workers, with_gpu)
     return Placement(workers=workers, cpus=cpus, gpu=with_gpu, is_short_of_memory=fitting < best)
 
 
 def _cpus(nodes: Sequence[Node], workers: int, with_gpu: bool) -> int:
+    """The most CPUs per worker; a ConfigError where there is none for each."""
     cpus = most_cpus_per_worker(nodes, workers, gpus=float(with_gpu))
     if cpus < 1:
         total = sum(int(node.get("CPU", 0)) for node in nodes)
@@ -67,7 +68,7 @@ def _cpus(nodes: Sequence[Node], workers: int, with_gpu: bool) -> int:
     return cpus
 
 
-def _fitting(nodes: Sequence[Node], kind: str, bytes_each: int) -> int:
-    """For how many workers, one per core or GPU, there is enough memory; unknown memory is enough."""
-    per_worker = {kind: 1, "memory": bytes_each / _SHARE_OF_MEMORY}
-    return workers_that_fit([{**node, "memory": node.get("memory") or math.inf} for node in nodes], per_worker)
+def _fit_into_memory(nodes: Sequence[Node], bytes_each: int) -> int:
+    """How many workers fit, one per core; memory does not limit a node where it is unknown."""
+    known = [{**node, "memory": node.get("memory") or math.inf} for node in nodes]
+    return workers_that_fit(known, {"CPU": 1, "memory": bytes_each / _SHARE_OF_MEMORY})

@@ -2,6 +2,7 @@
 
 import dataclasses
 
+from common.cluster.placement import most_cpus_per_worker, workers_that_fit
 from common.errors import ConfigError, require
 from tune.config import SweepConfig
 
@@ -29,10 +30,7 @@ def count_groups(nodes: list[dict[str, float]], per_worker: dict[str, float], nu
 
     `nodes`: the resources of each node; a worker fits on one node, a group may span several.
     """
-    fitting = sum(
-        min(int(node.get(kind, 0.0) / amount + 1e-9) for kind, amount in per_worker.items()) for node in nodes
-    )
-    return fitting // num_workers
+    return workers_that_fit(nodes, per_worker) // num_workers
 
 
 def groups_now(config: SweepConfig, capacity: Capacity, nodes: list[dict[str, float]]) -> int:
@@ -54,7 +52,7 @@ def plan(config: SweepConfig, nodes: list[dict[str, float]]) -> Capacity:
     workers = config.workers_per_trial
     wanted = config.concurrent
 
-    cpus = config.cpus_per_worker or _cpu_share(config, nodes, gpus, total_cpus)
+    cpus = config.cpus_per_worker or _cpu_share(config, nodes, gpus)
     per_worker = {"CPU": cpus, "GPU": gpus} if gpus else {"CPU": float(cpus)}
     fitting = count_groups(nodes, per_worker, workers)
     needs = f"{workers} worker{'s' * (workers > 1)} of {cpus} CPU{'s' * (cpus > 1)}" + (
@@ -76,12 +74,13 @@ def plan(config: SweepConfig, nodes: list[dict[str, float]]) -> Capacity:
     )
 
 
-def _cpu_share(config: SweepConfig, nodes: list[dict[str, float]], gpus: float, total_cpus: int) -> int:
-    """CPUs per worker when the user sets none: an even share, at least one."""
+def _cpu_share(config: SweepConfig, nodes: list[dict[str, float]], gpus: float) -> int:
+    """CPUs per worker when the user sets none: the most with which all workers fit, at least one."""
     if config.concurrent is not None:
-        return max(1, total_cpus // (config.concurrent * config.workers_per_trial))
-    if gpus:
-        slots = [(node.get("CPU", 0), int(node.get("GPU", 0) / gpus + 1e-9)) for node in nodes]
-        return max(1, min((int(cpu // slot) for cpu, slot in slots if slot), default=1))
-    # a GAN of this size gains more from a second trial than from a second thread
-    return 1
+        workers = config.concurrent * config.workers_per_trial
+    elif gpus:
+        workers = workers_that_fit(nodes, {"GPU": gpus})
+    else:
+        # a GAN of this size gains more from a second trial than from a second thread
+        return 1
+    return max(1, most_cpus_per_worker(nodes, workers, gpus=gpus))

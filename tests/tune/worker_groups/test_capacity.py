@@ -30,6 +30,7 @@ def test_groups_are_the_workers_that_fit_over_those_of_a_trial(
 
 def test_cpus_are_shared_evenly_when_the_user_says_how_many_trials() -> None:
     assert plan(SweepConfig(concurrent=1), [{"CPU": 8.0}]).cpus == 8
+    assert plan(SweepConfig(concurrent=2), [{"CPU": 2.0}] * 3).cpus == 2, "not 6 // 2: no node has 3"
     capacity = plan(SweepConfig(concurrent=2, workers_per_trial=2), [{"CPU": 8.0}])
     assert (capacity.groups, capacity.cpus) == (2, 2)
 
