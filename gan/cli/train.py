@@ -158,9 +158,10 @@ def _read_data(config: GanConfig, console: Console) -> Images:
     say_skipped(console, images)
     images.check_batch(config.batch)
     norm, resolution = LOSSES[config.loss.name].critic_norm, config.data.resolution
-    say(console, describe(config.network, resolution=resolution, channels=images.channels, norm=norm))
+    networks = describe(config.network, resolution=resolution, channels=images.channels, norm=norm)
     with console.status("preparing the metric"):
         prepare_metric(config, images)
+    say(console, networks)
     return images
 
 
