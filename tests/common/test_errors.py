@@ -1,4 +1,4 @@
-"""Secrets in URLs are refused without being repeated."""
+"""URLs with a password are refused, and the message does not repeat the password."""
 
 import pytest
 
@@ -35,5 +35,5 @@ def test_a_url_with_a_password_is_refused_in_one_line_that_does_not_repeat_it(ur
         "file:///a:b@c",
     ],
 )
-def test_a_url_without_one_is_taken(url: str) -> None:
+def test_a_url_without_a_password_is_accepted(url: str) -> None:
     require_no_password("--study", url, "remedy")

@@ -1,4 +1,4 @@
-"""What a command takes from where it is run."""
+"""The default of --address, within a Ray job and elsewhere."""
 
 import pytest
 
@@ -9,7 +9,7 @@ from tune.commands import parse_command as parse_tune
 
 
 @pytest.mark.parametrize("given, address", [((), "auto"), (("--address", "head:6379"), "head:6379")])
-def test_a_job_runs_on_its_cluster_unless_told_otherwise(
+def test_a_job_runs_on_its_cluster_unless_address_says_otherwise(
     given: tuple[str, ...], address: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("RAY_JOB_CONFIG_JSON_ENV_VAR", "{}")  # as Ray's job manager does

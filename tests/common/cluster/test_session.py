@@ -1,4 +1,4 @@
-"""What a user is told when Ray does not come up, and who may read its token."""
+"""The message when Ray does not start, and who may read its token."""
 
 import os
 from pathlib import Path
@@ -10,7 +10,7 @@ from common.cluster.session import hide_token, start_ray
 from common.errors import ConfigError
 
 
-def test_a_ray_that_does_not_come_up_is_one_line_and_leaves_nothing_behind(
+def test_a_ray_that_does_not_start_is_one_line_and_leaves_nothing_behind(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     def fail(**settings: object) -> None:
@@ -30,7 +30,7 @@ def test_a_ray_that_does_not_come_up_is_one_line_and_leaves_nothing_behind(
     assert ended == [True] and "RAY_GCS_SERVER_PORT" not in os.environ
 
 
-def test_the_token_is_left_to_its_user_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_its_user_may_read_the_token(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
     hide_token()  # there is none
     token = tmp_path / ".ray" / "auth_token"

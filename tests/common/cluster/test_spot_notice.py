@@ -1,4 +1,4 @@
-"""AWS's notice, read from a metadata service on loopback, and passed on to Ray."""
+"""AWS's notice, read from a simulated metadata service, drains the node."""
 
 import threading
 import time
@@ -38,7 +38,7 @@ def test_a_notice_says_when_the_machine_ends(endpoint: str, file: Path) -> None:
 
 
 @pytest.mark.parametrize("text", ["soon", "[1]", "{}", '{"time": 5}', '{"time": "tomorrow"}'])
-def test_a_notice_of_another_form_is_no_notice(endpoint: str, file: Path, text: str) -> None:
+def test_a_notice_of_another_form_is_not_accepted(endpoint: str, file: Path, text: str) -> None:
     file.write_text(text)
     with pytest.raises(ValueError):
         spot_notice.end_of_machine(endpoint)

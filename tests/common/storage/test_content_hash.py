@@ -1,4 +1,4 @@
-"""Digests of files, on a disk and elsewhere, against hashlib on their bytes."""
+"""Digests of files, on a disk and behind a URL, against hashlib on their bytes."""
 
 import hashlib
 import os
@@ -25,7 +25,7 @@ def test_every_file_has_the_digest_of_its_bytes_or_its_reason(tmp_path: Path) ->
     assert digest_bytes(b"one") == of(b"one")
 
 
-def test_files_elsewhere_have_digests_too(tmp_path: Path) -> None:
+def test_files_behind_a_url_have_digests_too(tmp_path: Path) -> None:
     for location in (f"memory://bucket-{uuid.uuid4().hex}", str(tmp_path / "disk")):
         folder = Folder(location)
         folder.write("a/x", b"one")
@@ -36,13 +36,13 @@ def test_files_elsewhere_have_digests_too(tmp_path: Path) -> None:
         assert digest_remote(folder, ["a/x"], tmp_path / "index.json", max_bytes=4) == {"a/x": of(b"two")}
 
 
-def test_what_has_not_changed_elsewhere_is_not_read_again(
+def test_unchanged_files_of_a_store_are_not_read_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
         content_hash, "_SETTLED_S", -60.0
     )  # these files are new, which is otherwise not trusted
-    folder = Folder(str(tmp_path / "disk"))  # stands for a store that tells times
+    folder = Folder(str(tmp_path / "disk"))  # like a store that reports times
     folder.write("x", b"one")
     first = digest_remote(folder, ["x"], tmp_path / "index.json", max_bytes=9)
     monkeypatch.setattr(Folder, "read", lambda *_: pytest.fail("read what has not changed"))

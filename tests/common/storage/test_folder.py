@@ -1,4 +1,4 @@
-"""One behaviour, whether a folder is a path or a URL."""
+"""Folders behave alike as a path and as a URL."""
 
 import os
 import uuid
@@ -56,7 +56,7 @@ def test_a_listing_follows_no_link_to_a_folder_and_waits_for_no_pipe(tmp_path: P
     assert folder.list_files()[0].modified_ns == modified and folder.status("pipe") is None
 
 
-def test_the_flag_names_a_place_that_cannot_be() -> None:
+def test_the_flag_is_named_for_an_unknown_kind_of_url() -> None:
     with pytest.raises(ConfigError, match=r"^CONTENTS nosuch://x cannot be used"):
         Folder("nosuch://x", flag="CONTENTS")
 
@@ -67,14 +67,14 @@ def test_a_path_becomes_absolute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
 
 @pytest.mark.parametrize("location", ["", "  ", "nosuch://bucket/path"])
-def test_a_place_that_cannot_be_is_refused_in_one_line(location: str) -> None:
+def test_a_location_that_cannot_be_used_is_refused_in_one_line(location: str) -> None:
     with pytest.raises(ConfigError) as caught:
         Folder(location)
     assert "\n" not in str(caught.value) and "--storage" in str(caught.value)
 
 
 @pytest.mark.parametrize("data", [b"", b"{", b"[1, 2]", b"\xff\xfe"])
-def test_a_file_that_is_no_json_table_is_refused_in_one_line(data: bytes) -> None:
+def test_a_file_that_is_not_a_json_table_is_refused_in_one_line(data: bytes) -> None:
     with pytest.raises(ConfigError) as caught:
         parse_json(data, "c.json")
     assert "\n" not in str(caught.value) and "c.json" in str(caught.value)
@@ -97,6 +97,6 @@ def test_a_name_that_leads_out_of_the_folder_is_refused_and_nothing_is_touched(
     assert (tmp_path / "x").is_dir()
 
 
-def test_a_url_with_one_slash_is_no_folder() -> None:
+def test_a_url_with_one_slash_is_refused() -> None:
     with pytest.raises(ConfigError, match="a URL has two slashes: s3://bucket/x"):
         Folder("s3:/bucket/x")
