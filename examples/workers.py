@@ -1,6 +1,6 @@
 """RAY: request GPUs from a cluster's autoscaler and wait until they have joined.
 
-    ray submit cluster.yaml examples/workers.py 4    # before a sweep, which is planned for the machines that are present
+    ray submit cluster.yaml examples/workers.py 4    # before a sweep: it plans for the machines present
     ray submit cluster.yaml examples/workers.py 0    # after it: idle machines may be released
 
 The request stays in force, also for idle machines, until another request replaces it.
