@@ -2,6 +2,8 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+# for the tests, installed where they run as root: package=program
+DEBIAN := openssh-server=sshd rsync=rsync iproute2=ip curl=curl chromium=chromium
 
 .PHONY: help env sweep check test test-slow check-pythons cluster-check test-cluster clean
 
@@ -29,9 +31,11 @@ check: $(VENV)/.test  ## lint and types
 	$(BIN)/mypy
 
 test: check  ## everything a change must pass; as root also on a cluster of network namespaces
-	$(BIN)/python -m pytest -m 'not slow'
+	@tests/debian.sh $(DEBIAN)
+	tests/run.sh $(BIN)/python -m pytest
 
 test-slow: $(VENV)/.test  ## tests that kill processes or train for long
+	@tests/debian.sh $(DEBIAN) postgresql=pg_ctlcluster
 	$(BIN)/python -m pytest -m slow
 
 check-pythons:  ## lints, types and a smoke run on each Python 3.11 to 3.14 that is installed
@@ -41,6 +45,7 @@ cluster-check: $(VENV)/.test  ## rehearse cluster.yaml and examples/onprem.yaml 
 	$(BIN)/python -m pytest tests/cluster/test_files.py
 
 test-cluster: $(VENV)/.test  ## the same with a real `ray up`, on hosts made of network namespaces; needs root
+	@tests/debian.sh $(DEBIAN)
 	$(BIN)/python -m pytest -m 'cluster and not slow' tests/cluster
 
 clean:  ## remove environments and caches, keep results

@@ -1,18 +1,49 @@
-"""What all tests share: the figures that some of them leave."""
+"""What all tests share: which of them start Ray, and the figures that some of them print."""
 
 from collections.abc import Callable
+from pathlib import Path
 
+import hypothesis
 import pytest
 
 Figure = Callable[[str, float], None]
 
+# `make test` runs them in a process of their own, beside the other tests
+STARTS_RAY = (
+    "cluster",
+    "common/cluster",
+    "gan/raytrain",
+    "gan/test_main.py",
+    "styletransfer/execution/test_batch.py",
+    "styletransfer/execution/test_trouble.py",
+    "styletransfer/test_main.py",
+    "tune/driver",
+    "tune/search/test_postgresql.py",
+    "tune/test_main.py",
+    "tune/worker_groups/test_trainable.py",
+)
+
+# a machine that is busy with other tests may take longer than 200 ms for an example
+hypothesis.settings.register_profile("busy", deadline=None)
+hypothesis.settings.load_profile("busy")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests that start Ray."""
+    here = Path(__file__).parent
+    folders = [here / name for name in STARTS_RAY]
+    assert all(folder.exists() for folder in folders), "a folder or file of STARTS_RAY has moved"
+    for item in items:
+        if any(item.path.is_relative_to(folder) for folder in folders):
+            item.add_marker("ray")
+
 
 @pytest.fixture
 def figure(capsys: pytest.CaptureFixture[str]) -> Figure:
-    """Prints what happened and after how many seconds it went on, also where the test passes."""
+    """Prints what happened and after how many seconds work continued, also where the test passes."""
 
     def show(what: str, seconds: float) -> None:
         with capsys.disabled():
-            print(f"\n{what}: went on after {seconds:.1f} s", flush=True)
+            print(f"\n{what}: continued after {seconds:.1f} s", flush=True)
 
     return show

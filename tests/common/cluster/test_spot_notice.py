@@ -21,7 +21,7 @@ def file(tmp_path: Path) -> Path:
 def endpoint(file: Path) -> Iterator[str]:
     """A metadata service."""
     with server_at("127.0.0.1", 0, file) as server:
-        thread = threading.Thread(target=server.serve_forever)
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
         thread.start()
         yield f"http://127.0.0.1:{server.server_port}"
         server.shutdown()
