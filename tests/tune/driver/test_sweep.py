@@ -35,7 +35,15 @@ def alone(**settings: float) -> list[tuple[int, float]]:
 
 
 def test_a_trial_has_the_same_numbers_first_or_last_in_a_worker_group_and_alone(tmp_path: Path) -> None:
-    trials = sweep(tmp_path, rates(2e-4, 1e-3), trials=6, scheduler="none", search="random")
+    trials = sweep(
+        tmp_path,
+        rates(2e-4, 1e-3),
+        trials=6,
+        concurrent=1,
+        cpus_per_worker=1,
+        scheduler="none",
+        search="random",
+    )
     assert [trial.state for trial in trials.values()] == ["completed"] * 6
     for rate in (2e-4, 1e-3):
         expected = alone(optimizer__generator_lr=rate)
@@ -107,10 +115,10 @@ def test_a_population_larger_than_its_worker_groups_trains_on_and_exploits(tmp_p
         concurrent=2,
         scheduler="pbt",
         perturb_ticks=1,
-        gan=tiny_gan(images=960),
+        gan=tiny_gan(images=512),
     )
     assert [trial.state for trial in trials.values()] == ["completed"] * 4
-    assert all(trial.valid_ticks()[-1].images_seen == 960 for trial in trials.values())
+    assert all(trial.valid_ticks()[-1].images_seen == 512 for trial in trials.values())
     history = pd.read_parquet(tmp_path / "sweep" / "history.parquet")
     changed = history.groupby("number")[RATE].nunique()
     assert changed.max() > 1, "some trial took over another's settings"
@@ -125,8 +133,8 @@ def test_two_workers_share_a_trial_and_agree_with_two_ranks_elsewhere(tmp_path: 
 
 
 def test_a_finished_sweep_takes_more_trials_and_keeps_the_earlier_ones(tmp_path: Path) -> None:
-    before = sweep(tmp_path, rates(), trials=2, scheduler="none")
-    after = sweep(tmp_path, rates(), trials=4, scheduler="none", resume=True)
+    before = sweep(tmp_path, rates(), trials=2, concurrent=1, scheduler="none")
+    after = sweep(tmp_path, rates(), trials=4, concurrent=1, scheduler="none", resume=True)
     assert list(after) == [0, 1, 2, 3]
     for number, trial in before.items():
         assert after[number].trial_id == trial.trial_id

@@ -27,7 +27,7 @@ from tune.records.trial_records import Trial, collect
 pytestmark = [pytest.mark.usefixtures("cache"), pytest.mark.timeout(300)]
 
 TICK = 64
-TICKS = 200  # of a trial that is hit in its middle: some ten seconds
+TICKS = 120  # of a trial that is hit in its middle: some six seconds
 FLAGS = ["--resolution", "16", "--max-images", "300", "--held-out", "60", "--width", "4"]
 FLAGS += ["--latent-size", "8", "--batch", "16", "--images-per-tick", str(TICK), "--compile", "off"]
 FLAGS += ["--scheduler", "none", "--metric", "swd"]
