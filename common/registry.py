@@ -48,9 +48,15 @@ class Registry(Generic[Entry]):
     def __getitem__(self, name: str) -> Entry:
         """The entry; its module is imported.
 
-        Raises: ConfigError for a name that is not one of `names`.
+        Raises: ConfigError for a name that is not one of `names`; AttributeError when the module lacks the
+        constant.
         """
-        entry: Entry = getattr(self.module(name), self._constant)
+        module = self.module(name)
+        if not hasattr(module, self._constant):
+            raise AttributeError(
+                f"{module.__file__} needs the constant {self._constant}: see docs/extending.md"
+            )
+        entry: Entry = getattr(module, self._constant)
         return entry
 
     def module(self, name: str) -> Any:

@@ -3,7 +3,7 @@
 import dataclasses
 import functools
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Annotated, Any, Literal, Self
 
 import pydantic
@@ -116,3 +116,13 @@ def _part(field: dataclasses.Field[Any]) -> type | None:
     """The dataclass that a field holds, None for a plain setting."""
     kind = typing.get_args(field.type)[0] if typing.get_origin(field.type) is Annotated else field.type
     return kind if isinstance(kind, type) and dataclasses.is_dataclass(kind) else None
+
+
+def check_distinct(settings_classes: Iterable[type]) -> None:
+    """Raise `TypeError` when two dataclasses have a setting of the same name: one would replace the other."""
+    owners: dict[str, str] = {}
+    for settings in settings_classes:
+        for field in dataclasses.fields(settings):
+            first = owners.setdefault(field.name, settings.__module__)
+            if first != settings.__module__:
+                raise TypeError(f"{first} and {settings.__module__} both have {field.name}; rename one")

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import tyro
 
 from common.errors import require, require_between
-from common.settings import Precision, Settings
+from common.settings import Precision, Settings, check_distinct
 from gan.metrics.named import METRICS
 from gan.networks import families
 from gan.networks.families import FAMILIES
@@ -38,6 +38,7 @@ else:
     MetricName = Literal[*METRICS.names]
     PolicyName = Literal[*POLICIES.names]
     # fields are taken from the last base class to the first
+    check_distinct((*families.settings_classes(), *balance.settings_classes()))
     _FamilySettings = type("_FamilySettings", tuple(reversed(families.settings_classes())), {})
     _PolicySettings = type("_PolicySettings", tuple(reversed(balance.settings_classes())), {})
 

@@ -4,6 +4,7 @@ import contextlib
 import functools
 import logging
 import os
+import re
 import signal
 import socket
 import threading
@@ -108,6 +109,10 @@ def _join(address: str) -> None:
     require(
         "://" not in address,
         f"--address must be host:port or auto, not {address!r}; run the command on a machine of the cluster",
+    )
+    require(
+        address == "auto" or re.fullmatch(r"\S+:\d{1,5}", address) is not None,
+        f"--address must be host:port or auto, not {address!r}; see `ray status` for the head's address",
     )
     known = os.environ.get(ADDRESS_VARIABLE) if address == "auto" else address
     try:

@@ -82,7 +82,7 @@ class Folder:
             # an object store shows a file only after its stream was closed without an error
             with self._files.open_output_stream(f"{self._root}/{name}") as stream:
                 stream.write(data)
-        except OSError as error:
+        except (OSError, NotImplementedError) as error:  # such as a web server, which only reads
             raise WriteError(
                 f"{self.path(name)} cannot be written: {one_line(error)}; check the URL and access rights"
             ) from error
@@ -207,7 +207,7 @@ def _resolve(url: str, flag: str) -> tuple[pyarrow.fs.FileSystem, str]:
     except (pyarrow.ArrowInvalid, pyarrow.ArrowNotImplementedError):
         try:
             handler, root = fsspec.core.url_to_fs(url)
-        except (ValueError, ImportError) as error:
+        except (ValueError, ImportError, OSError, NotImplementedError) as error:
             raise ConfigError(
                 f"{flag} {url} cannot be used: {one_line(error)}; give a folder or an s3:// URL"
             ) from None

@@ -16,6 +16,14 @@ from gan.data.array_store import open_store
 from gan.data.images import Images
 
 # decoding may take hours; a process that died no longer holds its lock
+_OF_PATHS_AND_RIGHTS = (
+    errno.EACCES,
+    errno.EPERM,
+    errno.EROFS,
+    errno.ENOTDIR,
+    errno.EEXIST,
+    errno.ENOENT,
+)
 _LOCK_TIMEOUT_S = 24 * 3600.0
 
 
@@ -82,7 +90,7 @@ def _clear_errors(config: DataConfig, cache: Path) -> Iterator[None]:
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise ConfigError(f"--cache-dir {cache} is full; make room or choose another folder") from None
-        if error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST):
+        if error.errno not in _OF_PATHS_AND_RIGHTS:
             raise
         path = Path(os.fsdecode(error.filename or cache))
         if path.is_relative_to(cache) or cache.is_relative_to(path):

@@ -8,7 +8,7 @@ import pytest
 import tyro
 
 from common.errors import ConfigError, require
-from common.settings import Settings, setting_paths
+from common.settings import Settings, check_distinct, setting_paths
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -116,3 +116,12 @@ def test_a_path_that_is_not_a_setting_is_refused(path: str) -> None:
 def test_a_broken_rule_is_found_when_values_are_replaced() -> None:
     with pytest.raises(ConfigError, match="--width must be even, not 3"):
         Config().with_values({"width": 3})
+
+
+def test_two_classes_with_a_setting_of_one_name_are_refused() -> None:
+    first = dataclasses.make_dataclass("First", [("gap", float, 0.1), ("one", int, 1)])
+    second = dataclasses.make_dataclass("Second", [("gap", float, 0.2)])
+    first.__module__, second.__module__ = "entries.first", "entries.second"
+    check_distinct([first])
+    with pytest.raises(TypeError, match=r"entries.first and entries.second both have gap; rename one"):
+        check_distinct([first, second])

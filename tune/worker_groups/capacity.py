@@ -62,7 +62,7 @@ def plan(config: SweepConfig, nodes: list[dict[str, float]]) -> Capacity:
     if fitting < 1:
         raise ConfigError(
             f"a trial needs {needs}, and there are {has} on {len(nodes)} node{'s' * (len(nodes) != 1)}; "
-            "lower --workers-per-trial or --cpus-per-worker"
+            "lower --workers-per-trial, --cpus-per-worker or --gpus-per-worker"
         )
     require(
         wanted is None or wanted <= fitting or config.scheduler == "pbt",

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from common.errors import ConfigError
+from common.storage.atomic import WriteError
 from common.storage.folder import Folder, parse_json
 
 
@@ -66,11 +67,16 @@ def test_a_path_becomes_absolute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert Folder("runs").location == str(tmp_path / "runs")
 
 
-@pytest.mark.parametrize("location", ["", "  ", "nosuch://bucket/path"])
+@pytest.mark.parametrize("location", ["", "  ", "nosuch://bucket/path", "ftp://127.0.0.1:1/path"])
 def test_a_location_that_cannot_be_used_is_refused_in_one_line(location: str) -> None:
     with pytest.raises(ConfigError) as caught:
         Folder(location)
     assert "\n" not in str(caught.value) and "--storage" in str(caught.value)
+
+
+def test_a_url_that_can_only_be_read_is_refused_when_written(tmp_path: Path) -> None:
+    with pytest.raises(WriteError, match=r"^http://127.0.0.1:1/sweeps/x cannot be written"):
+        Folder("http://127.0.0.1:1/sweeps").write("x", b"data")
 
 
 @pytest.mark.parametrize("data", [b"", b"{", b"[1, 2]", b"\xff\xfe"])
