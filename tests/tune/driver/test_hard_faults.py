@@ -75,7 +75,9 @@ def test_a_driver_killed_in_the_middle_of_a_checkpoint_loses_no_trial(tmp_path: 
         kill(driver)
         logged = {state.path for trial in trials_of(folder).values() for state in trial.checkpoints}
         hits += bool(saved(folder) - logged)
-        assert all((folder / trial.checkpoints[-1].path).is_dir() for trial in trials_of(folder).values())
+        # a trial whose worker group came up late may not have saved yet
+        newest = [trial.checkpoints[-1] for trial in trials_of(folder).values() if trial.checkpoints]
+        assert newest and all((folder / state.path).is_dir() for state in newest)
         driver = start(["resume", str(folder)])
     code, _, err = finish(driver)
     assert code == 0, err
