@@ -71,7 +71,7 @@ class EmptyWorkers:
                 value = {"images_seen": float(images), self._metric: 1000.0 / images, "tick_s": 0.001}
             else:
                 value = np.array([images], dtype=np.int64).view(np.uint8)
-            result = CommandResult(value=value)
+            result = CommandResult(command.number, value=value)
 
 
 class EmptyWorkerGroups(WorkerGroups):

@@ -1,9 +1,19 @@
 """The pool's record of one worker group: its registered ranks, its loaded run, and whether it is busy."""
 
 import asyncio
+import dataclasses
 from typing import Any, Literal
 
-from tune.worker_groups.messages import WorkerCommand, WorkerGroupStatus
+from tune.worker_groups.messages import CommandResult, WorkerCommand, WorkerGroupStatus
+
+
+@dataclasses.dataclass(frozen=True)
+class PendingCommand:
+    """The command that a group executes now: who waits for its answer, and which ranks have answered."""
+
+    number: int
+    answer: asyncio.Future[Any]
+    results: dict[int, CommandResult] = dataclasses.field(default_factory=dict)
 
 
 class WorkerGroup:
@@ -16,7 +26,8 @@ class WorkerGroup:
         self.mailboxes: dict[int, asyncio.Queue[WorkerCommand]] = {}
         self.loaded_run: str | None = None
         self.is_busy = False
-        self.pending: asyncio.Future[Any] | None = None
+        self.num_commands = 0
+        self.pending: PendingCommand | None = None
         self.restarts = -1
         self.lost_reason: str | None = None
 

@@ -203,13 +203,14 @@ def work(setup: dict[str, Any]) -> None:
         command: WorkerCommand = ray.get(report_and_wait(result))
         if command.kind == "stop":
             return
+        answer = functools.partial(CommandResult, command.number)
         try:
-            result = CommandResult(value=session.execute(command))
+            result = answer(value=session.execute(command))
         except (ConfigError, Diverged, checkpoint.CheckpointError) as error:
-            result = CommandResult(error=str(error))  # raised by all ranks alike: the group is intact
+            result = answer(error=str(error))  # raised by all ranks alike: the group is intact
         except Exception as error:
             is_alone = world_size == 1
-            result = CommandResult(
+            result = answer(
                 error=type_and_last_line(error), fatal=not is_alone, is_peer_lost=is_loss_of_a_peer(error)
             )
             if not is_alone:  # the peers may hang in a collective: only a restart frees them

@@ -25,6 +25,8 @@ class WorkerCommand:
     """
 
     kind: Literal["begin", "tick", "dump", "stop"]
+    number: int = 0
+    """Which command of its group it is; a result names the command that it answers."""
     config: Any = None
     """The run's GanConfig; the pool only passes it on."""
     state: Any = None
@@ -32,12 +34,13 @@ class WorkerCommand:
 
 @dataclasses.dataclass(frozen=True)
 class CommandResult:
-    """The result of a rank's last command.
+    """The result of a rank's last command, the one with this number.
 
     `error` is the trial's fault; with `fatal` the rank exits, because its peers may wait in a collective.
     With `is_peer_lost` neither the trial nor this rank is at fault: another rank died, and the group with it.
     """
 
+    number: int
     value: Any = None
     error: str | None = None
     fatal: bool = False

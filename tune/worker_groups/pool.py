@@ -11,7 +11,7 @@ import uuid
 from collections.abc import AsyncIterator
 from typing import Any
 
-from tune.worker_groups.group import WorkerGroup
+from tune.worker_groups.group import PendingCommand, WorkerGroup
 from tune.worker_groups.messages import (
     CommandResult,
     NoWorkerGroupLeftError,
@@ -75,23 +75,37 @@ class Pool:
         return await mailbox.get()
 
     def _settle(self, group: WorkerGroup, rank: int, result: CommandResult) -> None:
+        """Note a rank's result; a command ends when all ranks have answered it, or with a fatal result.
+
+        Ranks answer at different times. If the first one's error ended the command, the next trial would get
+        the group, and the second rank's error would be taken for that trial's.
+        """
         if result.fatal:
             reason = f"{group.name} restarts"
             error = WorkerGroupLostError(reason) if result.is_peer_lost else TrialFailedError(result.error)
             self._remove_workers(group, reason, error=error)
-        elif group.pending is not None and not group.pending.done():
-            if result.error is not None:
-                group.pending.set_exception(TrialFailedError(result.error))
-            elif rank == 0:  # rank 0 answers for all; the others are only heard when they fail
-                group.pending.set_result(result.value)
+            return
+        pending = group.pending
+        if pending is None or result.number != pending.number:
+            return  # nobody waits for it any more
+        pending.results[rank] = result
+        if len(pending.results) < group.world_size:
+            return
+        group.pending = None
+        errors = [result.error for _, result in sorted(pending.results.items()) if result.error is not None]
+        if errors:
+            _fail(pending.answer, TrialFailedError(errors[0]))
+        elif not pending.answer.done():
+            pending.answer.set_result(pending.results[0].value)  # rank 0 answers for all
 
     def _remove_workers(self, group: WorkerGroup, reason: str, error: Exception | None = None) -> None:
         """Forget the dead workers of a group; fails the tick that waits for them and loses their run."""
         self._unload(group, lost_reason=reason)
         group.incarnation, group.world_size = "", 0
         group.mailboxes = {}
-        if group.pending is not None and not group.pending.done():
-            group.pending.set_exception(error or WorkerGroupLostError(reason))
+        if group.pending is not None:
+            _fail(group.pending.answer, error or WorkerGroupLostError(reason))
+            group.pending = None
 
     # --- called by trials
 
@@ -182,10 +196,12 @@ class Pool:
     async def _ask(self, group: WorkerGroup, command: WorkerCommand) -> Any:
         if not group.is_ready:
             raise WorkerGroupLostError(f"{group.name} is gone")
-        group.pending = asyncio.get_running_loop().create_future()
+        group.num_commands += 1
+        answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        group.pending = PendingCommand(group.num_commands, answer)
         for mailbox in group.mailboxes.values():
-            mailbox.put_nowait(command)
-        return await group.pending
+            mailbox.put_nowait(dataclasses.replace(command, number=group.num_commands))
+        return await answer
 
     @contextlib.asynccontextmanager
     async def _borrowed(self, run_id: str) -> AsyncIterator[WorkerGroup]:
@@ -269,3 +285,8 @@ class Pool:
         for group in self._groups.values():
             for mailbox in group.mailboxes.values():
                 mailbox.put_nowait(WorkerCommand("stop"))
+
+
+def _fail(answer: asyncio.Future[Any], error: Exception) -> None:
+    if not answer.done():  # its trial may have been cancelled
+        answer.set_exception(error)

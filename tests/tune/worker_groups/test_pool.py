@@ -46,21 +46,21 @@ class FakeWorkerGroup:
                 self.log.append(command.kind)
             if command.kind == "stop":
                 return
-            result = CommandResult()
+            result = CommandResult(command.number)
             if command.kind == "begin":
                 assert command.config is not None
                 trial, count = command.config["name"], command.state or 0
             elif command.kind == "tick":
                 if trial == "broken":
-                    result = CommandResult(error="loss is NaN")
+                    result = CommandResult(command.number, error="loss is NaN")
                 elif trial in ("crash", "orphan"):
                     is_orphan = trial == "orphan"
-                    result = CommandResult(error="boom", fatal=True, is_peer_lost=is_orphan)
+                    result = CommandResult(command.number, error="boom", fatal=True, is_peer_lost=is_orphan)
                 else:
                     count += 1
-                    result = CommandResult(value=(trial, count))
+                    result = CommandResult(command.number, value=(trial, count))
             elif command.kind == "dump":
-                result = CommandResult(value=count)
+                result = CommandResult(command.number, value=count)
 
 
 def run(scenario: Callable[[], Coroutine[Any, Any, None]]) -> None:
