@@ -3,9 +3,8 @@
 import sys
 from collections.abc import Sequence
 
-from rich.console import Console
-
 from common.cli.parsing import run_command
+from common.cli.terminal import Terminal
 from gan.cli.flags import PROG, GanCommand, Sample, Train, parse_command
 
 
@@ -15,10 +14,10 @@ def main(args: Sequence[str] | None = None) -> int:
     0 done, 1 the run diverged or failed, 2 the command is wrong, 130 and 143 stopped by a signal.
     """
     words = sys.argv[1:] if args is None else args
-    return run_command(PROG, lambda: _run(parse_command(words), Console()))
+    return run_command(PROG, lambda: _run(parse_command(words), Terminal()))
 
 
-def _run(command: GanCommand, console: Console) -> int:
+def _run(command: GanCommand, console: Terminal) -> int:
     # imported here: torch and Ray take seconds to import, and a wrong flag is reported before
     if isinstance(command, Train):
         from gan.cli.train import run_train

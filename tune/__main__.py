@@ -2,6 +2,7 @@
 
 import dataclasses
 import re
+import shlex
 import sys
 import time
 from collections.abc import Sequence
@@ -13,6 +14,7 @@ from rich.console import Console
 from common.cli.parsing import address_flag, run_command
 from common.cli.progress import say
 from common.cli.signals import Interrupted
+from common.cli.terminal import Terminal, complain
 from common.errors import require
 from common.storage.atomic import WriteError
 from gan.config_file import with_absolute_paths
@@ -30,7 +32,7 @@ def main(args: Sequence[str] | None = None) -> int:
     0 done, 1 the sweep could not continue, 2 the command is wrong, 130 and 143 stopped by a signal.
     """
     words = sys.argv[1:] if args is None else args
-    return run_command(PROG, lambda: _execute(parse_command(words), Console()))
+    return run_command(PROG, lambda: _execute(parse_command(words), Terminal()))
 
 
 def _execute(command: TuneCommand, console: Console) -> int:
@@ -101,7 +103,7 @@ def _run(plan: "SweepPlan", console: Console) -> int:
         )
         return interrupted.exit_code
     except (SweepError, WriteError) as error:
-        print(f"{PROG}: {error}; resume with {_resume_command(plan.folder, plan.config)}", file=sys.stderr)
+        complain(PROG, f"{error}; resume with {_resume_command(plan.folder, plan.config)}")
         return 1
     view.finish(trials)
     say(console, f"results: {plan.folder.location}")
@@ -119,7 +121,8 @@ def _best(command: Best, console: Console) -> int:
 
     config = best_config(SweepFolder.at(command.directory))
     replace_file(Path(command.out), (json.dumps(config.to_dict(), indent=2) + "\n").encode())
-    say(console, f"wrote {command.out}; train it with python -m gan train --config {command.out}")
+    train = f"python -m gan train --config {shlex.quote(command.out)}"
+    say(console, f"wrote {command.out}; train it with {train}")
     return 0
 
 
@@ -129,7 +132,7 @@ def _default_name(source: str) -> str:
 
 
 def _resume_command(folder: "SweepFolder", config: SweepConfig) -> str:
-    return f"{PROG} resume {folder.location}{address_flag(config.address)}"
+    return f"{PROG} resume {shlex.quote(folder.location)}{address_flag(config.address)}"
 
 
 if __name__ == "__main__":

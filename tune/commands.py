@@ -11,7 +11,7 @@ from typing import Annotated
 
 import tyro
 
-from common.cli.parsing import cluster_of_this_job, parse
+from common.cli.parsing import cluster_of_this_job, parse, with_home
 from common.errors import require
 from gan.config import GanConfig
 from gan.config_file import read_config
@@ -107,5 +107,5 @@ def parse_command(args: Sequence[str]) -> TuneCommand:
 def _base_config(args: Sequence[str]) -> GanConfig:
     reader = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     reader.add_argument("--config", nargs="?")  # a missing value is reported with the other flags' errors
-    known, _ = reader.parse_known_args(args)
+    known, _ = reader.parse_known_args(with_home(args))
     return read_config(known.config, "--config") if known.config else GanConfig()

@@ -2,16 +2,18 @@
 
 import contextlib
 import io
+import itertools
 import os
 import re
-import sys
+import shlex
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import tyro
 
 from common.cli.signals import Interrupted, interruptible
-from common.errors import ConfigError
+from common.cli.terminal import complain
+from common.errors import ConfigError, require
 
 # the frame around tyro's messages, in Unicode and in ASCII
 _SIDES, _RULE = "│|", set("╭╮╰╯─+-")
@@ -34,10 +36,10 @@ def run_command(prog: str, run: Callable[[], int]) -> int:
         with interruptible():
             return run()
     except ConfigError as error:
-        print(f"{prog}: {error}", file=sys.stderr)
+        complain(prog, error)
         return 2
     except Interrupted as interrupted:
-        print(f"{prog}: {interrupted}", file=sys.stderr)
+        complain(prog, interrupted)
         return interrupted.exit_code
 
 
@@ -51,16 +53,43 @@ def cluster_of_this_job() -> str | None:
 
 def address_flag(address: str | None) -> str:
     """The flag, with a leading space, that makes a command which continues this one use the same cluster."""
-    return "" if address is None else f" --address {address}"
+    return "" if address is None else f" --address {shlex.quote(address)}"
+
+
+def with_home(args: Sequence[str]) -> list[str]:
+    """The words of a command line with `~` expanded, also within a word such as `--out=~/x`.
+
+    A shell expands only a `~` at the beginning of a word; after it Python's rules are the same.
+    """
+    parts = [re.fullmatch(r"(--[a-z0-9-]+=)?(~.*)", word, re.DOTALL) for word in args]
+    return [
+        # unlike Path's, it leaves the name of an unknown user as it is
+        word if part is None else (part[1] or "") + os.path.expanduser(part[2])  # noqa: PTH111
+        for word, part in zip(args, parts, strict=True)
+    ]
+
+
+def _refuse_numbered_gpus(args: Sequence[str]) -> None:
+    # --gpu takes no value: its number would become a place or a subcommand
+    for word, following in itertools.pairwise([*args, ""]):
+        name, equals, own = word.partition("=")
+        number = (own if equals else following) if name == "--gpu" else ""
+        require(
+            re.fullmatch(r"\d+(,\d+)*", number) is None,
+            f"--gpu takes no number such as {number}; to choose GPUs, put CUDA_VISIBLE_DEVICES={number} "
+            "before the command",
+        )
 
 
 def parse(commands: Any, args: Sequence[str], *, prog: str, description: str) -> Any:
-    """Parse `args` into `commands`, a dataclass or a union of subcommands.
+    """Parse `args` into `commands`, a dataclass or a union of subcommands; `~` is expanded in every value.
 
     `--help` prints tyro's help and raises SystemExit(0).
 
     Raises: ConfigError, one line, for an unknown flag, a missing or wrong value, or a broken rule.
     """
+    args = with_home(args)
+    _refuse_numbered_gpus(args)
     complaint = io.StringIO()
     try:
         with contextlib.redirect_stderr(complaint):

@@ -6,6 +6,8 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from common.text import printable
+
 
 def progress_bar(console: Console) -> Progress:
     """A bar with a count and a text field; invisible when the output is not a terminal."""
@@ -32,5 +34,5 @@ def counted(console: Console, what: str) -> tuple[Progress, Callable[[Any], None
 
 
 def say(console: Console, line: str) -> None:
-    """Print one line as it is: not wrapped, not coloured, brackets left alone."""
-    console.print(line, soft_wrap=True, highlight=False, markup=False)
+    """Print one line as it is: not wrapped, not coloured, brackets left alone, control characters escaped."""
+    console.print(printable(line), soft_wrap=True, highlight=False, markup=False)

@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 
 import tyro
 
-from common.cli.parsing import cluster_of_this_job, parse
+from common.cli.parsing import cluster_of_this_job, parse, with_home
 from common.errors import require
 from gan.config import GanConfig
 from gan.config_file import CONFIG_FILE, read_config
@@ -157,7 +157,7 @@ def _base_config(args: Sequence[str]) -> GanConfig:
     reader = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     for flag in ("--resume", "--config"):
         reader.add_argument(flag, nargs="?")  # a missing value is reported with the other flags' errors
-    known, _ = reader.parse_known_args(args)
+    known, _ = reader.parse_known_args(with_home(args))
     if known.resume:
         return read_config(f"{known.resume.rstrip('/')}/{CONFIG_FILE}", "--resume")
     if known.config:

@@ -3,7 +3,7 @@
 import dataclasses
 import importlib.metadata
 import re
-import sys
+import shlex
 import time
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from rich.console import Console
 from common.cli.parsing import address_flag
 from common.cli.progress import counted, say
 from common.cli.signals import Interrupted
+from common.cli.terminal import complain
 from common.cluster.placement import share_resources
 from common.cluster.session import cluster_nodes, local_nodes, start_ray, stop_ray
 from common.cluster.shared_storage import check_seen_by_all
@@ -134,7 +135,8 @@ def _conclude(ended: Ended, plan: PlannedRun, command: Train, console: Console) 
     if ended.outcome == "finished":
         best = best_row(history, metric)
         say(console, f"finished: best {objective(best, metric)} at {best['images_seen']:,.0f} images")
-        say(console, f"samples: python -m gan sample {location} --out {location}/pictures")
+        run, pictures = shlex.quote(location), shlex.quote(f"{location}/pictures")
+        say(console, f"samples: python -m gan sample {run} --out {pictures}")
         return 0
     if ended.outcome == "diverged":
         kept = (
@@ -142,11 +144,11 @@ def _conclude(ended: Ended, plan: PlannedRun, command: Train, console: Console) 
             if history
             else "no tick was finished"
         )
-        settings = results.folder.path(CONFIG_FILE)
+        settings = shlex.quote(results.folder.path(CONFIG_FILE))
         remedy = f"try lower rates: python -m gan train --config {settings} --generator-lr ..."
-        print(f"diverged: {ended.reason}; {kept}; {remedy}", file=sys.stderr)
+        complain("diverged", f"{ended.reason}; {kept}; {remedy}")
         return 1
-    print(f"failed: {ended.reason}; resume with {_resume_command(results, command)}", file=sys.stderr)
+    complain("failed", f"{ended.reason}; resume with {_resume_command(results, command)}")
     return 1
 
 
@@ -171,4 +173,6 @@ def _default_name(config: GanConfig) -> str:
 
 
 def _resume_command(results: RunFolder, command: Train) -> str:
-    return f"python -m gan train --resume {results.folder.location}{address_flag(command.address)}"
+    return (
+        f"python -m gan train --resume {shlex.quote(results.folder.location)}{address_flag(command.address)}"
+    )

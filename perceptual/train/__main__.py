@@ -28,11 +28,10 @@ def _run(words: Sequence[str]) -> int:
     description = "Train the compact network on a folder of classes."
     config: TrainConfig = parse(TrainConfig, words, prog=PROG, description=description)
     # imported late: torch takes seconds, and wrong flags should be reported before that
-    from rich.console import Console
-
+    from common.cli.terminal import Terminal
     from perceptual.train.run import run_train
 
-    return run_train(config, Console())
+    return run_train(config, Terminal())
 
 
 if __name__ == "__main__":
