@@ -5,11 +5,14 @@ before any pixel is decoded.
 """
 
 import contextlib
+import functools
+import importlib
+import importlib.util
 import io
 import threading
 import warnings
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Iterator, Mapping
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 import numpy.typing as npt
@@ -18,14 +21,27 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from common.errors import ConfigError
 from common.text import one_line
 
+_HEIF_SUFFIXES = frozenset({".heic", ".heif", ".hif"})
+# part of Pillow since 11.3, where it was built with libavif
+_HAS_AVIF = importlib.util.find_spec("PIL._avif") is not None
+_HAS_HEIF = importlib.util.find_spec("pillow_heif") is not None
 SUFFIXES = frozenset(
     {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".gif", ".bmp", ".dib", ".tif", ".tiff"}
+    | ({".avif"} if _HAS_AVIF else set())
+    | (_HEIF_SUFFIXES if _HAS_HEIF else set())
 )
 # other decoders start programs (EPS) or were not written for untrusted files
-_FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "DIB", "TIFF")
+_FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "DIB", "TIFF", *["AVIF"] * _HAS_AVIF, *["HEIF"] * _HAS_HEIF)
+# folders that systems add: macOS in zips, Synology's and QNAP's thumbnails, bins
+_SYSTEM_FOLDERS = frozenset(
+    {"__macosx", "@eadir", "#recycle", "@recycle", "@recently-snapshot", "$recycle.bin", "recycler"}
+    | {"system volume information", "lost+found"}
+)
+_SYSTEM_FILES = frozenset({"thumbs.db", "desktop.ini", "icon\r"})
 MAX_PIXELS = 120_000_000  # more than a 108-megapixel phone takes; 360 MB as RGB, in each thread that decodes
 LARGEST_MAX_PIXELS = 178_956_970  # Pillow itself refuses to open larger files
 MAX_BYTES = 512 * 2**20
+_PLANAR_CONFIGURATION, _SEPARATE_PLANES, _BITS_PER_SAMPLE = 284, 2, 258  # TIFF 6.0, section 8
 DEEP_GREY = ("I", "F", "I;16", "I;16B", "I;16L", "I;16N")
 """Pillow's modes for grey with more than 8 bits."""
 
@@ -38,6 +54,36 @@ class UnreadableError(ValueError):
     """A file is not a readable image; the message says why in a few words, without the file's name."""
 
 
+def is_passed_over(part: str) -> bool:
+    """Whether a file or folder of this name is not the user's: hidden, or made by a system."""
+    return part.startswith(".") or part.lower() in _SYSTEM_FOLDERS or part.lower() in _SYSTEM_FILES
+
+
+def is_picture(name: str) -> bool:
+    """Whether a name has the ending of a picture that can be read here."""
+    return PurePosixPath(name).suffix.lower() in SUFFIXES
+
+
+def kind_of(name: str) -> str:
+    """The ending of a name in lower case, by which files that are not read are counted."""
+    return PurePosixPath(name).suffix.lower() or "without an ending"
+
+
+def other_files(kinds: Mapping[str, int], most: int = 6) -> str:
+    """`skipped 5 files of other kinds: 4 .heic, 1 .mov`, the most frequent first; '' for none.
+
+    kinds: number of files by `kind_of`.
+    """
+    total = sum(kinds.values())
+    if not total:
+        return ""
+    ordered = sorted(kinds.items(), key=lambda each: (-each[1], each[0]))
+    listed = ", ".join(f"{count:,} {kind}" for kind, count in ordered[:most])
+    rest = f", {sum(count for _, count in ordered[most:]):,} others" if len(ordered) > most else ""
+    remedy = "" if _HAS_HEIF or not _HEIF_SUFFIXES & set(kinds) else "; `pip install pillow-heif` reads .heic"
+    return f"skipped {total:,} file{'s' * (total != 1)} of other kinds: {listed}{rest}{remedy}"
+
+
 @contextlib.contextmanager
 def opened(source: Path | bytes, max_pixels: int = MAX_PIXELS) -> Iterator[Image.Image]:
     """Open an image and check its header; any error within the block becomes an UnreadableError.
@@ -45,6 +91,7 @@ def opened(source: Path | bytes, max_pixels: int = MAX_PIXELS) -> Iterator[Image
     Raises: UnreadableError for a file that cannot be opened or decoded, is empty, or has more than
     `max_pixels`.
     """
+    _register_heif()
     try:
         with quiet_pillow(), Image.open(io.BytesIO(_bytes_of(source)), formats=_FORMATS) as image:
             width, height = image.size
@@ -52,6 +99,7 @@ def opened(source: Path | bytes, max_pixels: int = MAX_PIXELS) -> Iterator[Image
                 raise UnreadableError(f"{width} x {height} pixels, nothing to see")
             if width * height > max_pixels:
                 raise UnreadableError(f"{width} x {height} pixels, over the limit of {max_pixels:,}")
+            _refuse_deep_planes(image)
             yield image
     except (UnreadableError, ConfigError):
         raise
@@ -60,9 +108,42 @@ def opened(source: Path | bytes, max_pixels: int = MAX_PIXELS) -> Iterator[Image
     except Image.DecompressionBombError:
         raise UnreadableError(f"over the limit of {max_pixels:,} pixels") from None
     except UnidentifiedImageError:
-        raise UnreadableError("not a picture of a known kind") from None
+        raise UnreadableError(_unknown_kind(source)) from None
     except Exception as error:  # decoders of damaged files raise nearly anything, down to struct.error
         raise UnreadableError(one_line(error, 120)) from error
+
+
+def _refuse_deep_planes(image: Image.Image) -> None:
+    """Refuse TIFF with a plane per colour of more than 8 bits: Pillow 13 reads it as stripes."""
+    tags = getattr(image, "tag_v2", None)
+    if tags is None or tags.get(_PLANAR_CONFIGURATION) != _SEPARATE_PLANES:
+        return
+    bits = tags.get(_BITS_PER_SAMPLE, (1,))
+    if max(bits if isinstance(bits, tuple) else (bits,)) > 8:
+        raise UnreadableError(
+            "a TIFF of 16 bits with separate colour planes; save it interleaved or with 8 bits"
+        )
+
+
+def _unknown_kind(source: Path | bytes) -> str:
+    """Why a file that no decoder accepts is not read."""
+    start = source[:16] if isinstance(source, bytes) else _start_of(source)
+    is_heif = start[4:8] == b"ftyp" and start[8:12] in (b"heic", b"heix", b"mif1", b"msf1", b"hevc")
+    if is_heif and not _HAS_HEIF:
+        return "HEIC, which needs `pip install pillow-heif`"
+    return "not a picture of a known kind"
+
+
+def _start_of(path: Path) -> bytes:
+    with contextlib.suppress(OSError), path.open("rb") as file:
+        return file.read(16)
+    return b""
+
+
+@functools.cache
+def _register_heif() -> None:
+    if _HAS_HEIF:
+        importlib.import_module("pillow_heif").register_heif_opener()
 
 
 def upright(image: Image.Image) -> Image.Image:

@@ -5,10 +5,13 @@ import sys
 from rich.console import Console
 
 from common.cli.signals import Interrupted
+from common.image_files import other_files
 from common.text import printable
 from styletransfer.commands import PROG, Batch
 from styletransfer.execution.result_log import BatchError
+from styletransfer.pictures.listing import Listing
 from styletransfer.planning.batch_request import BatchRequest, make_request
+from styletransfer.planning.inputs import Inputs
 from styletransfer.planning.manifest import locked
 from styletransfer.planning.plan import BatchPlan, make_plan
 from styletransfer.report.contact_sheet import SHEET_NAME, write_contact_sheet
@@ -64,8 +67,16 @@ def _stylize(plan: BatchPlan, command: Batch, view: BatchView) -> int:
 
 
 def _say_skipped(request: BatchRequest, view: BatchView) -> None:
-    """Name the first file that was left out, if any was."""
-    skipped = [*request.inputs.contents.skipped, *request.inputs.styles.skipped]
+    """Say which files were left out: how many of other kinds, and the first that is a picture."""
+    for listing in _distinct(request.inputs):
+        if listing.others:
+            view.say(f"{listing.location}: {other_files(listing.others)}")
+    skipped = [each for listing in _distinct(request.inputs) for each in listing.skipped]
     if skipped:
         name, reason = skipped[0]
         view.say(f"skipped {len(skipped)}, first {printable(name)}: {reason}")
+
+
+def _distinct(inputs: Inputs) -> list[Listing]:
+    """The listings of contents and styles, once where both are of one folder."""
+    return [inputs.contents] if inputs.contents is inputs.styles else [inputs.contents, inputs.styles]

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 
 from common.cli.progress import progress_bar, say
+from common.image_files import other_files
 from gan.raytrain.events import Begun, RunEvent, Stepped, Ticked
 
 if TYPE_CHECKING:
@@ -72,7 +73,9 @@ def tick_line(row: dict[str, float], metric: str, total_images: int) -> str:
 
 
 def say_skipped(console: Console, images: "Images") -> None:
-    """Print how many files could not be read, with the first of them; nothing when all could."""
+    """Print which files were left out: those of other kinds, and those that could not be read."""
+    if images.others:
+        say(console, other_files(images.others))
     if images.skipped:
         name, reason = images.skipped[0]
         say(console, f"skipped {len(images.skipped)} unreadable files, first {name}: {reason}")

@@ -2,6 +2,7 @@
 
 import os
 import zipfile
+from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path, PurePosixPath
 
@@ -9,7 +10,15 @@ import numpy as np
 import numpy.typing as npt
 
 from common.errors import ConfigError, require
-from common.image_files import MAX_BYTES, SUFFIXES, UnreadableError
+from common.image_files import (
+    MAX_BYTES,
+    SUFFIXES,
+    UnreadableError,
+    is_passed_over,
+    is_picture,
+    kind_of,
+    other_files,
+)
 from common.text import one_line
 from gan.data.decode import read_picture
 from gan.data.picture_list import PictureList, Source, Square, even_indices
@@ -20,11 +29,13 @@ def folder_source(root: Path, limit: int | None) -> Source:
 
     Raises: ConfigError when it has no pictures or a folder cannot be read.
     """
-    found = sorted(_pictures_under(root))
+    listed = _files_under(root)
+    found = sorted(filter(is_picture, listed))
+    others = Counter(kind_of(name) for name in listed if not is_picture(name))
     require(
         bool(found),
-        f"--data {root} holds no pictures ({' '.join(sorted(SUFFIXES))}); "
-        "give a folder with pictures; hidden files are not read",
+        f"--data {root} holds no pictures ({' '.join(sorted(SUFFIXES))}){'; ' * bool(others)}"
+        f"{other_files(others)}; give a folder with pictures; hidden files are not read",
     )
     labels, class_names = classes_of(found)
     keep = even_indices(len(found), limit)
@@ -35,7 +46,7 @@ def folder_source(root: Path, limit: int | None) -> Source:
         return [_read_or_reason(files.__getitem__, name, resolution) for name in names[start:stop]]
 
     pictures = PictureList(names, read, None if labels is None else labels[keep], class_names)
-    return Source(identity="pictures", files=files, open=lambda: pictures)
+    return Source(identity="pictures", files=files, open=lambda: pictures, others=lambda: others)
 
 
 def zip_source(path: Path, limit: int | None) -> Source:
@@ -50,7 +61,11 @@ def zip_source(path: Path, limit: int | None) -> Source:
         except (zipfile.BadZipFile, OSError, NotImplementedError) as error:
             raise ConfigError(f"--data {path} is a damaged zip ({error}); make it again") from None
         # members are only read into memory: a name such as ../../x never reaches the disk
-        members = {m.filename: m for m in archive.infolist() if not m.is_dir() and _is_picture(m.filename)}
+        members = {
+            m.filename: m
+            for m in archive.infolist()
+            if not m.is_dir() and _is_shown(m.filename) and is_picture(m.filename)
+        }
         found = sorted(members)
         require(bool(found), f"--data {path} holds no pictures ({' '.join(sorted(SUFFIXES))}); add some")
         labels, class_names = classes_of(found)
@@ -67,7 +82,12 @@ def zip_source(path: Path, limit: int | None) -> Source:
 
         return PictureList(names, read, None if labels is None else labels[keep], class_names)
 
-    return Source(identity="zip", files={"": path}, open=open_archive)
+    def others() -> Counter[str]:
+        with zipfile.ZipFile(path) as archive:
+            names = [m.filename for m in archive.infolist() if not m.is_dir() and _is_shown(m.filename)]
+        return Counter(kind_of(name) for name in names if not is_picture(name))
+
+    return Source(identity="zip", files={"": path}, open=open_archive, others=others)
 
 
 def _read_or_reason(get: Callable[[str], Path | bytes], name: str, resolution: int) -> Square | str:
@@ -79,13 +99,11 @@ def _read_or_reason(get: Callable[[str], Path | bytes], name: str, resolution: i
         return one_line(error)
 
 
-def _is_picture(name: str) -> bool:
-    parts = PurePosixPath(name).parts
-    hidden = any(part.startswith(".") or part == "__MACOSX" for part in parts)
-    return not hidden and PurePosixPath(name).suffix.lower() in SUFFIXES
+def _is_shown(name: str) -> bool:
+    return not any(map(is_passed_over, PurePosixPath(name).parts))
 
 
-def _pictures_under(root: Path) -> list[str]:
+def _files_under(root: Path) -> list[str]:
     """Names relative to `root`, with slashes; links are followed, but never to a folder above themselves."""
     names: list[str] = []
     pending: list[tuple[str, frozenset[tuple[int, int]]]] = [("", frozenset())]
@@ -98,10 +116,12 @@ def _pictures_under(root: Path) -> list[str]:
                 continue
             with os.scandir(root / prefix) as entries:
                 for entry in entries:
-                    if entry.is_dir() and not entry.name.startswith(".") and entry.name != "__MACOSX":
+                    if is_passed_over(entry.name):
+                        continue
+                    if entry.is_dir():
                         inside = above | {(status.st_dev, status.st_ino)}
                         pending.append((f"{prefix}{entry.name}/", inside))
-                    elif not entry.is_dir() and _is_picture(entry.name):
+                    else:
                         names.append(prefix + entry.name)
         except OSError as error:
             raise ConfigError(

@@ -1,6 +1,7 @@
 """The decoded images of a run: arrays, labels and what identifies them."""
 
 import dataclasses
+from collections.abc import Mapping
 
 import numpy as np
 import numpy.typing as npt
@@ -22,6 +23,8 @@ class Images:
     """(file, reason) of each broken picture."""
     fingerprint: str
     """Hex; the same for the same pictures and settings, wherever the files are."""
+    others: Mapping[str, int] = dataclasses.field(default_factory=dict)
+    """How many files of other kinds were left out, by their endings."""
 
     @property
     def channels(self) -> int:

@@ -53,7 +53,7 @@ def load_images(config: DataConfig, *, on_progress: Callable[[DecodeProgress], N
                 write_store(folder, pictures, config, on_batch)
             images = open_new_store(target)
     _check_broken(config, images, target / "skipped.csv")
-    return images
+    return dataclasses.replace(images, others=source.others())
 
 
 def _fingerprint(config: DataConfig, identity: str, content: str) -> str:

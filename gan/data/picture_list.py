@@ -1,7 +1,8 @@
 """A source of pictures before decoding: what identifies it, and its pictures in order."""
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -30,6 +31,8 @@ class Source:
     files: dict[str, Path]
     """Name -> file whose content decides the pictures, together with the identity."""
     open: Callable[[], PictureList]
+    others: Callable[[], Mapping[str, int]] = Counter
+    """How many files of other kinds lie beside the pictures, by their endings."""
 
 
 def even_indices(count: int, limit: int | None) -> npt.NDArray[np.int64]:

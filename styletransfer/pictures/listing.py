@@ -3,15 +3,18 @@
 import dataclasses
 import os
 import stat
-from collections.abc import Iterable, Iterator
-from pathlib import Path, PurePosixPath
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
 
 from common.errors import ConfigError, require
-from common.image_files import MAX_BYTES, SUFFIXES
+from common.image_files import MAX_BYTES, SUFFIXES, is_passed_over, is_picture, kind_of, other_files
 from common.storage.content_hash import digest_each, digest_remote
-from common.storage.folder import FileStatus, Folder
+from common.storage.folder import Folder
 from common.text import printable
 from styletransfer.pictures.reading import PictureError
+
+_OTHER_KIND = "a file of another kind"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,6 +27,8 @@ class Listing:
     """Relative paths with slashes, sorted."""
     skipped: tuple[tuple[str, str], ...] = ()
     """(name, reason) of each picture or folder that was left out."""
+    others: Mapping[str, int] = dataclasses.field(default_factory=dict, compare=False)
+    """How many other files there are, by their endings."""
 
     def source(self, name: str) -> Path | bytes:
         """The picture as `read_picture` takes it: a path on a disk, bytes from an object store.
@@ -55,7 +60,8 @@ class Listing:
 def list_pictures(location: str, *, flag: str, leave_out: Iterable[str] = ()) -> Listing:
     """The pictures anywhere below a folder or URL, or the one picture that `location` is.
 
-    Hidden files and folders are ignored, and so are the locations in `leave_out`, such as an output folder
+    Hidden files and folders, those of systems and NAS boxes, and files of other kinds are left out; the last
+    are counted. So are the locations in `leave_out`, such as an output folder
     inside this one. Symbolic links that lead out of the folder, or to a folder inside it whose pictures are
     listed anyway, are skipped with a reason. `flag` names the location in messages.
 
@@ -69,6 +75,7 @@ def list_pictures(location: str, *, flag: str, leave_out: Iterable[str] = ()) ->
     )
     listed = _list_local(folder, flag, others) if folder.is_local else _list_url(folder, flag, others)
     reason = f", {listed.skipped[0][1]}: {printable(listed.skipped[0][0])}" if listed.skipped else ""
+    reason += f"; {other_files(listed.others)}" if listed.others else ""
     require(
         bool(listed.names),
         f"{flag} {printable(location)} holds no pictures ({' '.join(sorted(SUFFIXES))}){reason}; "
@@ -95,16 +102,19 @@ def _list_local(folder: Folder, flag: str, leave_out: list[Folder]) -> Listing:
     passed_over = {Path(other.location).resolve() for other in leave_out if other.is_local}
     names: list[str] = []
     skipped: list[tuple[str, str]] = []
+    others = Counter[str]()
     for name, reason in _walk(root, passed_over):
         if reason is None:
             names.append(name)
+        elif reason is _OTHER_KIND:
+            others[kind_of(name)] += 1
         else:
             skipped.append((name, reason))
-    return Listing(str(root), tuple(sorted(names)), tuple(sorted(skipped)))
+    return Listing(str(root), tuple(sorted(names)), tuple(sorted(skipped)), others)
 
 
 def _walk(root: Path, passed_over: set[Path]) -> Iterator[tuple[str, str | None]]:
-    """(name, None) for each picture below root, (name, reason) for each that is skipped."""
+    """(name, None) for each picture below root, (name, reason) for each file or folder that is not read."""
     real_root = root.resolve()
     pending = [""]
     while pending:
@@ -116,16 +126,18 @@ def _walk(root: Path, passed_over: set[Path]) -> Iterator[tuple[str, str | None]
             continue
         for entry in entries:
             name = prefix + entry.name
-            if _is_hidden(entry.name):
+            if is_passed_over(entry.name):
                 continue
             if entry.is_dir(follow_symlinks=False):
                 if not passed_over or (root / name).resolve() not in passed_over:
                     pending.append(f"{name}/")
             elif entry.is_symlink():
                 reason = _fault_of_link(root / name, real_root)
-                if reason is not None or _is_picture(name):
+                if reason is not None or is_picture(name):
                     yield name, reason
-            elif _is_picture(name):
+            elif not is_picture(name):
+                yield name, _OTHER_KIND
+            else:
                 yield name, None if entry.is_file() else "not a regular file"
 
 
@@ -151,17 +163,10 @@ def _list_url(folder: Folder, flag: str, leave_out: list[Folder]) -> Listing:
         if above.status(last) is not None:
             return Listing(above.location, (last,))
     below = [other.location.removeprefix(f"{folder.location}/") + "/" for other in leave_out]
-    files = [file for file in folder.list_files() if not file.name.startswith(tuple(below))]
-    return Listing(folder.location, tuple(file.name for file in files if _is_listed(file)))
-
-
-def _is_listed(file: FileStatus) -> bool:
-    return _is_picture(file.name) and not any(_is_hidden(part) for part in file.name.split("/"))
-
-
-def _is_picture(name: str) -> bool:
-    return PurePosixPath(name).suffix.lower() in SUFFIXES
-
-
-def _is_hidden(part: str) -> bool:
-    return part.startswith(".") or part == "__MACOSX"
+    names = [
+        file.name
+        for file in folder.list_files()
+        if not file.name.startswith(tuple(below)) and not any(map(is_passed_over, file.name.split("/")))
+    ]
+    others = Counter(kind_of(name) for name in names if not is_picture(name))
+    return Listing(folder.location, tuple(filter(is_picture, names)), others=others)

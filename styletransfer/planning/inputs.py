@@ -12,10 +12,12 @@ from common.storage.content_hash import digest_bytes
 from common.storage.folder import Folder
 from common.text import os_reason, printable
 from styletransfer.pictures.listing import Listing, list_pictures
-from styletransfer.pictures.reading import PictureError, read_size
+from styletransfer.pictures.reading import PictureError, read_picture
 from styletransfer.pictures.writing import SUFFIXES
 from styletransfer.planning.pairs import Kind, Pair, product
 from styletransfer.planning.pairs_csv import read_pairs
+
+_GLANCE_PX = 64  # to see whether a picture can be read
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -99,6 +101,12 @@ def find_inputs(places: Sequence[str], *, pairs: str | None, mask: str | None, s
     else:
         found_contents = list_pictures(places[0], flag="CONTENTS", leave_out=[out])
         found_styles = list_pictures(places[1], flag="STYLES", leave_out=[out])
+        for place, listing, flag in (
+            (places[0], found_contents, "CONTENTS"),
+            (places[1], found_styles, "STYLES"),
+        ):
+            if _is_single(listing, place, flag):
+                _require_readable(listing, flag)
     if pairs is None:
         wanted = product(found_contents.names, found_styles.names)
     else:
@@ -116,9 +124,9 @@ def find_inputs(places: Sequence[str], *, pairs: str | None, mask: str | None, s
 
 
 def _require_readable(listing: Listing, flag: str) -> None:
-    """Read the header of a picture that every pair needs, so that a bad one is refused before the batch."""
+    """Decode a picture that every pair needs, so that a bad one is refused before the batch."""
     try:
-        read_size(listing.source(listing.names[0]), name=listing.names[0])
+        read_picture(listing.source(listing.names[0]), name=listing.names[0], long_side_px=_GLANCE_PX)
     except PictureError as error:
         raise ConfigError(f"{flag} {error}") from None
 

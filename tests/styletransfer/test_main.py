@@ -131,9 +131,13 @@ def test_a_dry_run_says_what_would_be_done_and_writes_nothing(tmp_path: Path, ca
 @pytest.mark.usefixtures("no_ray")
 def test_skipped_files_are_reported(tmp_path: Path, capsys: Capture) -> None:
     places = make_folders(tmp_path, 1, 1)
+    for name in ("IMG_1.MOV", "IMG_2.mov", "IMG_3.dng"):
+        (tmp_path / "photos" / name).touch()
     (tmp_path / "photos" / "away.png").symlink_to("/nowhere.png")
     assert main([*quick(*places), "--dry-run"]) == 0
-    assert "skipped 1, first away.png: a broken link\n" in capsys.readouterr().out
+    shown = capsys.readouterr().out
+    assert "skipped 1, first away.png: a broken link\n" in shown
+    assert f"{tmp_path}/photos: skipped 3 files of other kinds: 2 .mov, 1 .dng\n" in shown
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1:1", "nonsense"])

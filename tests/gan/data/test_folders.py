@@ -124,3 +124,23 @@ def test_damaged_and_locked_zip_members_are_broken_pictures(tmp_path: Path, cach
     path.write_bytes(whole[:-30])
     with pytest.raises(ConfigError):
         load(path, cache)
+
+
+def test_files_of_other_kinds_are_counted_and_folders_of_systems_passed_over(
+    tmp_path: Path, cache: Path
+) -> None:
+    write_pictures(tmp_path / "root", ["a.png", "b.png", "@eaDir/c.png", "#recycle/d.png"])
+    for name in ("e.heic", "x/f.HEIC", "clip.mov", "@eaDir/g.mov", "Thumbs.db"):
+        (tmp_path / "root" / name).parent.mkdir(exist_ok=True)
+        (tmp_path / "root" / name).write_text("not a picture")
+    shutil.make_archive(str(tmp_path / "packed"), "zip", tmp_path, "root")
+    for place in ("root", "packed.zip", "root"):  # again, when the cache is used
+        images = load(tmp_path / place, cache)
+        assert len(images.train) + len(images.held_out) == 2 and images.skipped == ()
+        assert images.others == {".heic": 2, ".mov": 1}
+    (tmp_path / "none").mkdir()
+    (tmp_path / "none" / "e.mov").touch()
+    with pytest.raises(
+        ConfigError, match=r"holds no pictures .+; skipped 1 file of other kinds: 1 \.mov; give"
+    ):
+        load(tmp_path / "none", cache)

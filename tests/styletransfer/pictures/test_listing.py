@@ -41,6 +41,26 @@ def test_pictures_are_listed_sorted_with_their_relative_paths(tmp_path: Path) ->
     assert names(tmp_path) == sorted(["b.png", "a/z.JPG", "a/b/c/d.tiff", "ä #?%41'.png"])
 
 
+def test_files_of_other_kinds_are_counted_and_folders_of_systems_passed_over(tmp_path: Path) -> None:
+    url = f"memory://bucket-{uuid.uuid4().hex}/phone"
+    data, folder = put(tmp_path / "a.png").read_bytes(), Folder(url)
+    others = ("IMG_1.JXL", "b/IMG_2.jxl", "b/clip.MOV", "notes", ".hidden.mov")
+    passed_over = ("@eaDir/a.png", "#recycle/b.png", "$RECYCLE.BIN/c.png", "b/@eaDir/x/d.png", "Thumbs.db")
+    for name in ("a.png", *others, *passed_over):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(data)
+        folder.write(name, data)
+    for place in (str(tmp_path), url):
+        listing = list_pictures(place, flag="CONTENTS")
+        assert listing.names == ("a.png",)
+        assert listing.others == {".jxl": 2, ".mov": 1, "without an ending": 1}
+    (tmp_path / "a.png").unlink()
+    with pytest.raises(
+        ConfigError, match=r"holds no pictures .+skipped 4 files of other kinds: 2 \.jxl, 1 \.mov"
+    ):
+        list_pictures(str(tmp_path), flag="CONTENTS")
+
+
 def test_a_single_file_is_a_listing_of_one(tmp_path: Path) -> None:
     put(tmp_path / "b.png")
     listing = list_pictures(str(put(tmp_path / "a.png")), flag="STYLES")

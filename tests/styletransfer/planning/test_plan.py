@@ -151,6 +151,22 @@ def test_a_table_of_pairs_replaces_the_product_and_needs_no_folders(tmp_path: Pa
     assert plan.stale == [Pair("photos/c1.png", "paintings/s0.png")]
 
 
+def test_a_single_content_or_style_that_cannot_be_read_is_refused_before_anything_is_stylized(
+    tmp_path: Path,
+) -> None:
+    photos, paintings, out = make_folders(tmp_path, 1, 1)
+    whole = (tmp_path / "photos" / "c0.png").read_bytes()
+    (tmp_path / "torn.png").write_bytes(whole[: len(whole) // 2])
+    for places, name in (
+        ([str(tmp_path / "torn.png"), paintings, out], "CONTENTS"),
+        ([photos, str(tmp_path / "torn.png"), out], "STYLES"),
+    ):
+        with pytest.raises(ConfigError, match=f"^{name} torn.png cannot be read: "):
+            plan_of(*places)
+    (tmp_path / "photos" / "torn.png").write_bytes(whole[: len(whole) // 2])
+    assert len(plan_of(photos, paintings, out).stale) == 2, "in a folder it fails alone"
+
+
 @pytest.mark.parametrize("flag", ["--mask", "--start"])
 def test_a_mask_or_start_for_all_that_is_no_picture_is_seen_before_anything_is_stylized(
     tmp_path: Path, flag: str
