@@ -18,14 +18,27 @@ class Interrupted(BaseException):
 
 @contextlib.contextmanager
 def interruptible() -> Iterator[None]:
-    """Within the block the first SIGINT or SIGTERM raises `Interrupted`; further ones are ignored."""
+    """Within the block the first SIGINT or SIGTERM raises `Interrupted`; further ones are ignored.
+
+    Any other exception that ends the block after a signal becomes `Interrupted` as well: a library that the
+    signal hits in the middle of its C code may turn it into a SystemError or an ImportError.
+    """
+    received: list[int] = []
 
     def interrupt(signum: int, _: FrameType | None) -> None:
         _ignore_further_signals()
+        received.append(signum)
         raise Interrupted(signum)
 
     with _handled_by(interrupt):
-        yield
+        try:
+            yield
+        except Interrupted:
+            raise
+        except BaseException as error:
+            if received:
+                raise Interrupted(received[0]) from error
+            raise
 
 
 @contextlib.contextmanager

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import ray
+import ray._private.utils
 import torch
 from ray._private import services
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
@@ -134,16 +135,32 @@ def _check_port(address: str) -> None:
 
 
 def _init(address: str, known: str | None, num_cpus: int | None = None) -> None:
+    with _own_sigterm_handler():
+        ray.init(
+            address=address,
+            num_cpus=num_cpus,
+            runtime_env={"env_vars": {ADDRESS_VARIABLE: known}} if known else None,
+            log_to_driver=False,
+            logging_level=logging.ERROR,
+        )
+
+
+@contextlib.contextmanager
+def _own_sigterm_handler() -> Iterator[None]:
+    """Keep this process's handler of SIGTERM while Ray starts and afterwards, if it has one.
+
+    Ray 2.60's exits at once, even in the middle of its own start; ours says how to continue.
+    """
     handler = signal.getsignal(signal.SIGTERM)
-    ray.init(
-        address=address,
-        num_cpus=num_cpus,
-        runtime_env={"env_vars": {ADDRESS_VARIABLE: known}} if known else None,
-        log_to_driver=False,
-        logging_level=logging.ERROR,
-    )
-    # Ray's handler exits at once; ours, if there is one, says how to continue
-    if callable(handler) and threading.current_thread() is threading.main_thread():
+    if not callable(handler) or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = ray._private.utils.set_sigterm_handler
+    ray._private.utils.set_sigterm_handler = lambda _: None
+    try:
+        yield
+    finally:
+        ray._private.utils.set_sigterm_handler = before
         signal.signal(signal.SIGTERM, handler)
 
 

@@ -3,10 +3,11 @@
 import contextlib
 import os
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Self
 
-from common.storage.atomic import WriteError
+from common.storage.atomic import WriteError, remedy_for
 from common.storage.folder import Folder
 from common.text import os_reason
 
@@ -17,7 +18,7 @@ class AppendedLines:
     On a disk, a line is in the file when `append` returns, even if the process is killed, and with
     `is_durable` even after a power cut. An object store cannot append: there the complete file is written at
     most every `seconds_between_writes`, and at the end. An incomplete last line, left by a kill or a full
-    disk, gets a line break, so that the next line starts on its own. remedy: ends the error message.
+    disk, gets a line break, so that the next line starts on its own. remedy: what helps when the disk is full.
 
     Raises: WriteError in one line when the disk is full or the like; earlier lines are intact.
     """
@@ -41,6 +42,8 @@ class AppendedLines:
         self._interval_s = seconds_between_writes
         self._next_write_s = time.monotonic()  # the first line shows at once whether it can be written
         self._is_written = True
+        self.before_upload: Callable[[], None] = lambda: None
+        """Called before each upload to an object store: what the lines refer to must be there before them."""
 
     def append(self, line: bytes) -> None:
         """Add a line, which must end in a line break."""
@@ -55,6 +58,7 @@ class AppendedLines:
     def flush(self) -> None:
         """Write the lines that an object store does not have yet."""
         if self._file is None and not self._is_written:
+            self.before_upload()
             self._folder.write(self._name, bytes(self._lines))
             self._is_written = True
             self._next_write_s = time.monotonic() + self._interval_s
@@ -101,7 +105,8 @@ class _AppendedFile:
         os.close(self._descriptor)
 
     def _error(self, error: OSError) -> WriteError:
-        return WriteError(f"{self._path} cannot be written: {os_reason(error)}; {self._remedy}")
+        remedy = remedy_for(error, when_full=self._remedy)
+        return WriteError(f"{self._path} cannot be written: {os_reason(error)}; {remedy}")
 
 
 def _missing_newline(content: bytes) -> bytes:

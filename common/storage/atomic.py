@@ -1,6 +1,7 @@
 """Atomic file replacement: readers see the old or the new file, never half of one, even after a crash."""
 
 import contextlib
+import errno
 import os
 import secrets
 from pathlib import Path
@@ -32,9 +33,13 @@ def replace_file(path: Path, data: bytes | memoryview) -> None:
     except OSError as error:
         with contextlib.suppress(OSError):
             beside.unlink(missing_ok=True)
-        raise WriteError(
-            f"{path} cannot be written: {os_reason(error)}; free some space or choose another folder"
-        ) from error
+        raise WriteError(f"{path} cannot be written: {os_reason(error)}; {remedy_for(error)}") from error
+
+
+def remedy_for(error: OSError, *, when_full: str = "free some space or choose another folder") -> str:
+    """What helps when a file cannot be written: `when_full` on a full disk, else another folder."""
+    is_full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+    return when_full if is_full else "choose a folder where you may write"
 
 
 def _sync_folder(folder: Path) -> None:

@@ -2,8 +2,8 @@
 
 import contextlib
 import json
-import time
-from collections.abc import Generator
+import threading
+from collections.abc import Generator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +11,17 @@ import optuna
 from optuna.storages.journal import BaseJournalBackend, JournalFileBackend, JournalFileOpenLock
 
 from common.errors import ConfigError
-from common.storage.atomic import WriteError
+from common.storage.atomic import WriteError, remedy_for
 from common.storage.folder import Folder
 from common.text import one_line, os_reason
+from common.throttle import Throttle
+from tune.search.study_url import sqlite_file
 
 JOURNAL_NAME = "study.journal"
 # A lock is held for one write; an older one was left by a killed process.
 _LOCK_GRACE_S = 10
+_SHARE_OF_TIME = 0.05  # a long journal takes an object store longer, and is written there less often
+_OPEN_TIMEOUT_S = 20.0
 
 
 class FileJournal(JournalFileBackend):
@@ -57,19 +61,21 @@ class FileJournal(JournalFileBackend):
             self._lock.release()
 
     def _error(self, error: OSError) -> WriteError:
-        reason = os_reason(error)
-        return WriteError(
-            f"the study {self._file_path} cannot be written: {reason}; free some space, then resume"
-        )
+        remedy = remedy_for(error, when_full="free some space, then resume")
+        return WriteError(f"the study {self._file_path} cannot be written: {os_reason(error)}; {remedy}")
 
 
 class ObjectJournal(BaseJournalBackend):
-    """A journal at a URL: kept in memory, and written at most every few seconds and at `flush`."""
+    """A journal at a URL: kept in memory, and written as a whole, seldom enough that it costs little.
+
+    An object store cannot append. The sweep calls `flush` before its event log names a new trial there, and at
+    its end; in between the journal is written at most every `seconds_between_writes`.
+    """
 
     def __init__(self, folder: Folder, seconds_between_writes: float = 30.0) -> None:
-        self._folder, self._interval_s = folder, seconds_between_writes
+        self._folder = folder
         self._lines = [line.decode() for line in (folder.read(JOURNAL_NAME) or b"").splitlines()]
-        self._next_write_s = time.monotonic() + seconds_between_writes
+        self._throttle = Throttle(seconds_between_writes, _SHARE_OF_TIME, is_due_at_once=False)
         self._is_written = True
 
     def read_logs(self, log_number_from: int) -> Generator[dict[str, Any], None, None]:
@@ -81,15 +87,15 @@ class ObjectJournal(BaseJournalBackend):
         """Add entries."""
         self._lines += [json.dumps(log, separators=(",", ":")) for log in logs]
         self._is_written = False
-        if time.monotonic() >= self._next_write_s:
+        if self._throttle.is_due():
             self.flush()
 
     def flush(self) -> None:
         """Write the entries that are not yet at the URL."""
         if not self._is_written:
-            self._folder.write(JOURNAL_NAME, "".join(f"{line}\n" for line in self._lines).encode())
+            with self._throttle.timed():
+                self._folder.write(JOURNAL_NAME, "".join(f"{line}\n" for line in self._lines).encode())
             self._is_written = True
-            self._next_write_s = time.monotonic() + self._interval_s
 
 
 class StudyStorage:
@@ -115,10 +121,46 @@ class StudyStorage:
         if self._object_journal is not None:
             self._object_journal.flush()
 
+    def names(self) -> list[str]:
+        """The names of all studies in it."""
+        return list(optuna.get_all_study_names(self.storage))
+
+
+def name_of_study(storage: StudyStorage, candidates: Sequence[str], *, is_shared: bool) -> str:
+    """The name of a resumed sweep's study; sweeps of earlier versions did not save it.
+
+    candidates: names that it may have, the likeliest first; the first one if the study is not there at all.
+    is_shared: whether other sweeps may have studies in the same storage.
+    """
+    names = storage.names()
+    only = names if len(names) == 1 and not is_shared else []
+    return next((name for name in (*candidates, *only) if name in names), candidates[0])
+
+
+def remove_study(url: str, name: str) -> None:
+    """Remove a study whose sweep never began, and an SQLite file that holds no other; ignores failures."""
+    with contextlib.suppress(Exception):
+        storage = StudyStorage("", url)
+        optuna.delete_study(study_name=name, storage=storage.storage)
+        path = sqlite_file(url)
+        if path is not None and not storage.names():
+            path.unlink()
+
 
 def _open_url(url: str) -> Any:
-    try:
-        return optuna.storages.get_storage(url)
-    except Exception as error:  # each database driver raises its own types
-        problem = one_line(error)
-        raise ConfigError(f"the study's storage {url} cannot be opened: {problem}; check the URL") from None
+    """Optuna's storage at a URL; in a thread, since a server may accept a connection and never answer."""
+    opened: list[Any] = []
+
+    def open_it() -> None:
+        try:
+            opened.append(optuna.storages.get_storage(url))
+        except Exception as error:  # each database driver raises its own types
+            opened.append(error)
+
+    thread = threading.Thread(target=open_it, name="open-study", daemon=True)
+    thread.start()
+    thread.join(_OPEN_TIMEOUT_S)
+    problem = opened[0] if opened else TimeoutError(f"no answer within {_OPEN_TIMEOUT_S:.0f} s")
+    if isinstance(problem, Exception):
+        raise ConfigError(f"--study {url} cannot be opened: {one_line(problem)}; check the URL") from None
+    return problem
