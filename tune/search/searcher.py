@@ -50,7 +50,6 @@ class OptunaSearcher(Searcher):  # type: ignore[misc]  # ray is untyped here
         self._numbers[trial_id] = number
         self._running.add(trial_id)
         self._study.annotate(number, TRIAL_ID_ATTR, trial_id)
-        self._study.flush()
         return {**values, NUMBER_KEY: number, **extra}
 
     def number_of(self, trial_id: str) -> int | None:

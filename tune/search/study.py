@@ -15,6 +15,7 @@ from tune.config import Search
 from tune.records.events import EndState, TrialEnded
 from tune.records.trial_records import STUDY_DIRECTION, Trial
 from tune.search.journal import StudyStorage
+from tune.search.same_space import check_same_space
 from tune.search.samplers import SAMPLERS
 from tune.space.domains import Value
 from tune.space.space import Space, suggest
@@ -90,14 +91,16 @@ class SweepStudy:
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         self._space, self._metric, self._num_trials = space, metric, num_trials
         self._place = StudyStorage(location, storage_url)
-        self._study = _open(self._place.storage, name, is_new=known is None)
+        # a sweep that was stopped before it had a study has no trials either
+        is_new = known is None or not (known or self._place.names())
+        self._study = _open(self._place.storage, name, is_new=is_new)
         self._id = self._place.storage.get_study_id_from_name(name)
         self._steps: dict[int, set[int]] = {}
         self.returning: list[Trial] = []
         """Trials that a resumed sweep continues before it asks for new ones."""
         self.unlogged: list[TrialEnded] = []
         """Ends of trials that are missing in a resumed sweep's event log, since the driver died too early."""
-        if known is not None:
+        if known is not None and not is_new:
             self._take_back(known)
         elif first is not None:
             self._study.enqueue_trial(dict(first))
@@ -125,7 +128,6 @@ class SweepStudy:
         if outcome.reason is not None and not self.is_finished(number):
             self.annotate(number, REASON_ATTR, outcome.reason)
         self._study.tell(number, outcome.value, outcome.state, skip_if_finished=True)
-        self.flush()
 
     def annotate(self, number: int, name: str, value: str) -> None:
         """Set a user attribute, which optuna-dashboard shows."""
@@ -137,13 +139,14 @@ class SweepStudy:
         return bool(trial.state.is_finished())
 
     def flush(self) -> None:
-        """Write what an object store does not have yet."""
+        """Write what an object store does not have yet; before the event log there names a new trial."""
         self._place.flush()
 
     def _trial_id(self, number: int) -> int:
         return int(self._place.storage.get_trial_id_from_study_id_trial_number(self._id, number))
 
     def _take_back(self, known: Mapping[int, Trial]) -> None:
+        check_same_space(self._space, self._study.get_trials(deepcopy=False))
         for frozen in self._study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
             self._steps[frozen.number] = set(frozen.intermediate_values)
             trial = known.get(frozen.number)
