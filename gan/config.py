@@ -236,7 +236,7 @@ class GanConfig(Settings):
     images: Annotated[int, tyro.conf.arg(aliases=["--images-per-trial"])] = 200_000
     """Real images shown before the run is finished."""
     images_per_tick: int = 20_000
-    """Real images shown between two reports; rounded up to whole batches."""
+    """Real images shown between two reports, which are at whole batches."""
     ema_half_life: int = 2_000
     """Images after which half of the averaged generator is new; 0 turns averaging off."""
     precision: Precision = "auto"
@@ -259,17 +259,32 @@ class GanConfig(Settings):
         )
         require(0 <= self.seed < 2**63, f"--seed must lie between 0 and 2^63 - 1, not {self.seed}; try 0")
 
-    def steps_per_tick(self) -> int:
-        """Steps of one tick: `images_per_tick` rounded up to whole batches."""
-        return math.ceil(self.images_per_tick / self.batch)
-
     def total_ticks(self) -> int:
         """Ticks of the whole run: `images` rounded up to whole ticks."""
-        return math.ceil(self.images / (self.steps_per_tick() * self.batch))
+        return math.ceil(self.images / self.images_per_tick)
 
     def total_images(self) -> int:
-        """Real images that the whole run sees: `images` rounded up to whole ticks of whole batches."""
-        return self.total_ticks() * self.steps_per_tick() * self.batch
+        """Real images that the whole run sees: whole ticks, rounded up to whole batches."""
+        return self._whole_batches(self.total_ticks() * self.images_per_tick)
+
+    def nominal_images(self, images_seen: int) -> int:
+        """`images_seen` at the end of a tick, less what whole batches added.
+
+        A multiple of `images_per_tick`, at which runs of different batches are compared.
+        """
+        return images_seen // self.images_per_tick * self.images_per_tick
+
+    def steps_to_next_tick(self, images_seen: int) -> int:
+        """Steps until the tick after `images_seen` images ends, at least 1.
+
+        A tick ends with the batch that completes the next multiple of `images_per_tick`. If each tick were
+        rounded up by itself, large batches would see ever more images than small ones.
+        """
+        end = self.nominal_images(images_seen) + self.images_per_tick
+        return math.ceil((end - images_seen) / self.batch)
+
+    def _whole_batches(self, images: int) -> int:
+        return math.ceil(images / self.batch) * self.batch
 
     def check_workers(self, num_workers: int) -> None:
         """Raise `ConfigError` unless the batch divides over the workers with at least 2 images each."""

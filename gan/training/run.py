@@ -87,18 +87,20 @@ class GanRun:
         return self.images_seen >= self.total_images
 
     def tick(self) -> dict[str, float]:
-        """Train `config.steps_per_tick()` steps, then measure the averaged generator.
+        """Train until the batch that completes the next `config.images_per_tick` images, then measure the
+        averaged generator.
 
         Returns: finite floats, the same on every rank. Losses and accuracies are means over the steps in
         which they were measured; `*_skipped` are shares of the tick's steps, 0 to 1.
 
         Raises: Diverged.
         """
-        began = time.perf_counter()
+        began, images_before = time.perf_counter(), self.images_seen
         row = self._train(began)
         trained = time.perf_counter()
         row |= self._evaluate()
-        return row | self._timings(trained - began, time.perf_counter() - trained)
+        images = self.images_seen - images_before
+        return row | self._timings(images, trained - began, time.perf_counter() - trained)
 
     def state_dict(self) -> RunState:
         """All that a resume needs, copied to the CPU; valid on ranks of any number."""
@@ -149,7 +151,8 @@ class GanRun:
         return samples
 
     def _train(self, began: float) -> dict[str, float]:
-        config, steps = self.config, self.config.steps_per_tick()
+        config = self.config
+        steps = config.steps_to_next_tick(self.images_seen)
         skipped = {"discriminator": 0, "generator": 0}
         self._stats.start_tick()
         for index in range(steps):
@@ -238,11 +241,10 @@ class GanRun:
         self._plateau = lr_schedule.after_tick(self._plateau, row[self._metric.name], patience=patience)
         return row
 
-    def _timings(self, train_s: float, evaluate_s: float) -> dict[str, float]:
+    def _timings(self, images: int, train_s: float, evaluate_s: float) -> dict[str, float]:
         """Seconds of the slowest rank, so that every rank reports the same."""
         seconds = torch.tensor([train_s, evaluate_s], dtype=torch.float64, device=self.device)
         if self.world_size > 1:
             dist.all_reduce(seconds, op=dist.ReduceOp.MAX)
         train_s, evaluate_s = seconds.tolist()
-        images = self.config.steps_per_tick() * self.config.batch
         return {"train_s": train_s, "evaluate_s": evaluate_s, "images_per_s": images / train_s}

@@ -117,3 +117,16 @@ def test_rules_of_policies_are_checked_whatever_policy_is_chosen(
 ) -> None:
     with pytest.raises(ConfigError, match=message):
         GanConfig.from_dict({"balance": values})
+
+
+@pytest.mark.parametrize("batch", [2, 7, 32, 96, 128, 150])
+def test_ticks_end_with_the_batch_that_completes_them_whatever_the_batch(batch: int) -> None:
+    config = GanConfig(images=1000, images_per_tick=100, batch=batch)
+    images, ends = 0, []
+    while images < config.total_images():
+        images += config.steps_to_next_tick(images) * batch
+        ends.append(images)
+    # the first whole batch at or after each multiple of 100
+    expected = sorted({next(n for n in range(0, 2000, batch) if n >= 100 * tick) for tick in range(1, 11)})
+    assert ends == expected and ends[-1] - 1000 < batch
+    assert [config.nominal_images(end) for end in ends] == [end // 100 * 100 for end in ends]

@@ -94,8 +94,8 @@ def test_a_run_finishes_after_its_whole_ticks() -> None:
     while not run.is_finished:
         run.tick()
         ticks += 1
-    assert ticks == CONFIG.total_ticks() == 4  # 200 images in ticks of 64
-    assert run.images_seen == 256
+    assert ticks == CONFIG.total_ticks() == 4  # 200 images in ticks of 60
+    assert run.images_seen == CONFIG.total_images() == 240
 
 
 def test_a_tick_s_numbers_are_the_means_of_its_steps() -> None:
