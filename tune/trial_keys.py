@@ -4,8 +4,9 @@ STATE_FILE = "state.safetensors"
 # Keys of a trial's configuration that are not settings of the GAN.
 NUMBER_KEY = "number"
 RESTORE_KEY = "restore"
-# Keys of a result: the tick's metrics, as pairs; whether the trial has seen all its images; and the reason
-# when it failed by its own fault.
+# Keys of a result: the tick's metrics, as pairs; the step at which trials are compared
+# (`GanConfig.nominal_images`); whether the trial has seen all its images; and why it failed by its own fault.
 METRICS_KEY = "metrics"
+NOMINAL_KEY = "nominal_images"
 COMPLETE_KEY = "is_complete"
 FAILURE_KEY = "failure"

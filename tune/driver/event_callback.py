@@ -77,8 +77,8 @@ class EventCallback(Callback):  # type: ignore[misc]  # ray is untyped here
         trial.run_metadata.num_failures = 0
 
     def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        state, reason = end_of(trial.last_result or {})
-        self._end(trial, TrialEnded(number=self._number(trial), state=state, reason=reason))
+        ending = end_of(trial.last_result or {})
+        self._end(trial, TrialEnded(number=self._number(trial), **dataclasses.asdict(ending)))
 
     def on_trial_recover(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         self._running.discard(self._number(trial))  # its next start is a new attempt

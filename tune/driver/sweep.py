@@ -89,7 +89,7 @@ def _tune(
         # all members of a population run, and take turns in the worker groups
         max_running=groups.count if config.scheduler != "pbt" else lambda: math.inf,
     )
-    scheduler = build_scheduler(plan)
+    scheduler = build_scheduler(plan, trials)
     artifacts = ArtifactStore(plan, log, trials, study, scheduler)
     with deferred() as raise_if_interrupted:
         callback = EventCallback(
@@ -128,6 +128,7 @@ def _open_study(plan: SweepPlan, known: dict[int, Trial] | None) -> SweepStudy:
         name=plan.folder.name,
         location=plan.folder.location,
         num_trials=config.trials,
+        images_per_tick=config.gan.images_per_tick,
         # a population is proposed all at once, so that there is nothing to learn from
         search="random" if config.scheduler == "pbt" else config.search,
         seed=config.gan.seed,

@@ -2,15 +2,18 @@
 
 import logging
 import os
+from collections.abc import Mapping
 from typing import Any
 
 import ray.tune
 from ray.tune import Callback, CheckpointConfig, FailureConfig, RunConfig, TuneConfig, Tuner
-from ray.tune.schedulers import ASHAScheduler, FIFOScheduler, MedianStoppingRule, TrialScheduler
+from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 
 from tune.driver.plan import SweepPlan
-from tune.records.trial_records import TUNE_MODE
+from tune.records.trial_records import TUNE_MODE, Trial
+from tune.search.early_stopping import EarlyStoppingRule, MedianRule, SuccessiveHalving
 from tune.search.pbt import Population
+from tune.search.scheduler import EarlyStopping, replay
 from tune.search.searcher import OptunaSearcher
 from tune.worker_groups.trainable import GanTrial
 
@@ -58,24 +61,33 @@ def build_tuner(
     )
 
 
-def build_scheduler(plan: SweepPlan) -> TrialScheduler:
-    """The scheduler of the settings, which counts images."""
-    config = plan.config
-    tick = config.gan.steps_per_tick() * config.gan.batch
-    # images, not Tune's iterations: those start again when a trial is retried
-    time_attr = "images_seen"
-    if config.scheduler == "asha":
-        return ASHAScheduler(
-            time_attr=time_attr,
-            max_t=max(config.gan.total_images(), tick * config.grace_ticks),
-            grace_period=tick * config.grace_ticks,
-            reduction_factor=config.reduction,
-        )
-    if config.scheduler == "median":
-        return MedianStoppingRule(time_attr=time_attr, grace_period=tick * config.grace_ticks)
+def build_scheduler(plan: SweepPlan, trials: Mapping[int, Trial]) -> TrialScheduler:
+    """The scheduler of the settings, with what earlier sessions of the sweep have measured.
+
+    trials: those of the event log.
+    """
+    config, base = plan.config, plan.config.gan
+    tick = base.images_per_tick
     if config.scheduler == "pbt":
-        return Population(plan.space, interval=tick * config.perturb_ticks, seed=config.gan.seed)
-    return FIFOScheduler()
+        interval = tick * config.perturb_ticks
+        saved = {number: trial.last_checkpoint() for number, trial in trials.items()}
+        continued = {
+            number: base.nominal_images(state.images_seen) // interval * interval
+            for number, state in saved.items()
+            if state is not None
+        }
+        return Population(plan.space, interval=interval, seed=base.seed, continued=continued)
+    rule: EarlyStoppingRule
+    if config.scheduler == "asha":
+        rule = SuccessiveHalving(
+            first=tick * config.grace_ticks, end=tick * base.total_ticks(), reduction=config.reduction
+        )
+    elif config.scheduler == "median":
+        rule = MedianRule(grace=tick * config.grace_ticks)
+    else:
+        return FIFOScheduler()
+    replay(rule, trials, base)
+    return EarlyStopping(rule, base.evaluation.key())
 
 
 def prepare_environment() -> None:

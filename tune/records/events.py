@@ -75,6 +75,8 @@ class TrialEnded:
     number: int
     state: EndState
     reason: str | None = None
+    own_fault: bool = False
+    """Whether it failed by its settings, such as when a loss is not finite; otherwise it lost its workers."""
     trial_id: str | None = None
     time: float = dataclasses.field(default_factory=time.time)
 

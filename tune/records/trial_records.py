@@ -27,6 +27,18 @@ class Checkpoint:
     value: float | None
 
 
+@dataclasses.dataclass(frozen=True)
+class Ending:
+    """How a trial ended, with a reason when it failed.
+
+    That is its own fault (such as a loss that is not finite) unless it lost its workers.
+    """
+
+    state: EndState
+    reason: str | None = None
+    own_fault: bool = False
+
+
 @dataclasses.dataclass(kw_only=True)
 class Trial:
     """What the events say about one trial."""
@@ -35,6 +47,8 @@ class Trial:
     trial_id: str = ""
     state: State = "running"
     reason: str | None = None
+    own_fault: bool = False
+    """Whether it failed by its settings; False when it lost its workers."""
     attempt: int = 0
     started: float = math.nan
     ended: float = math.nan
@@ -93,13 +107,14 @@ def apply(trials: dict[int, Trial], event: SweepEvent) -> None:
         trial.checkpoints.append(saved)
     else:
         trial.state, trial.reason, trial.ended = event.state, event.reason, event.time
+        trial.own_fault = event.own_fault
 
 
-def end_of(result: Mapping[str, Any]) -> tuple[EndState, str | None]:
-    """How a trial ended that stopped after `result`, its last one, and the reason when it failed."""
+def end_of(result: Mapping[str, Any]) -> Ending:
+    """How a trial ended that stopped after `result`, its last one."""
     if FAILURE_KEY in result:
-        return "failed", str(result[FAILURE_KEY])
-    return ("completed" if result.get(COMPLETE_KEY) else "pruned"), None
+        return Ending("failed", reason=str(result[FAILURE_KEY]), own_fault=True)
+    return Ending("completed" if result.get(COMPLETE_KEY) else "pruned")
 
 
 def best_first(candidates: Iterable[tuple[float | None, T]]) -> list[T]:
@@ -126,7 +141,7 @@ def surplus_checkpoints(trials: Mapping[int, Trial], needed: Set[str]) -> list[s
 
 def _start(trial: Trial, event: TrialStarted) -> None:
     trial.trial_id, trial.attempt = event.trial_id, event.attempt
-    trial.state, trial.reason, trial.ended = "running", None, math.nan
+    trial.state, trial.reason, trial.ended, trial.own_fault = "running", None, math.nan, False
     trial.values |= event.values
     if math.isnan(trial.started):
         trial.started = event.time

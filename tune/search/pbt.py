@@ -2,13 +2,14 @@
 
 import random
 import types
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ray.train._internal.session import _FutureTrainingResult  # 2.60 has no public name for it
 from ray.tune.schedulers import PopulationBasedTraining
 
 from tune.space.space import Space, clip, to_mutations
+from tune.trial_keys import NOMINAL_KEY, NUMBER_KEY
 
 
 class Population(PopulationBasedTraining):  # type: ignore[misc]  # ray is untyped here
@@ -16,12 +17,16 @@ class Population(PopulationBasedTraining):  # type: ignore[misc]  # ray is untyp
 
     Args:
         interval: images between two exploits of a trial.
+        continued: for each trial that a resumed sweep continues, the images at its last exploit.
     """
 
-    def __init__(self, space: Space, *, interval: int, seed: int) -> None:
+    def __init__(
+        self, space: Space, *, interval: int, seed: int, continued: Mapping[int, int] | None = None
+    ) -> None:
+        self._continued = dict(continued or {})
         random.seed(seed)  # the generator that the scheduler draws from
         super().__init__(
-            time_attr="images_seen",
+            time_attr=NOMINAL_KEY,
             perturbation_interval=interval,
             hyperparam_mutations=to_mutations(space),
             # Tune multiplies by 0.8 or 1.2 and ignores the range
@@ -42,6 +47,8 @@ class Population(PopulationBasedTraining):  # type: ignore[misc]  # ray is untyp
         # Tune refuses every searcher here, since one that learns would get results of values that have
         # changed since. The study draws its population at random, so that this check can be skipped.
         super().on_trial_add(types.SimpleNamespace(search_alg=None), trial)
+        exploited = self._continued.pop(trial.config[NUMBER_KEY], 0)
+        self._trial_state[trial].last_perturbation_time = exploited
 
 
 def _resolved(checkpoint: Any) -> Any:

@@ -7,9 +7,9 @@ from typing import Any, cast
 from ray.tune.search import Searcher
 
 from common.errors import ConfigError
-from tune.records.trial_records import TUNE_MODE, end_of
+from tune.records.trial_records import TUNE_MODE, Ending, end_of
 from tune.search.study import TRIAL_ID_ATTR, SweepStudy, study_outcome
-from tune.trial_keys import NUMBER_KEY, RESTORE_KEY
+from tune.trial_keys import NOMINAL_KEY, NUMBER_KEY, RESTORE_KEY
 
 
 class OptunaSearcher(Searcher):  # type: ignore[misc]  # ray is untyped here
@@ -57,10 +57,10 @@ class OptunaSearcher(Searcher):  # type: ignore[misc]  # ray is untyped here
         return self._numbers.get(trial_id)
 
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
-        """Report the objective at the images seen; values that a retried trial repeats are ignored."""
+        """Report the objective of a tick; values that a retried trial repeats are ignored."""
         number = self._numbers.get(trial_id)
-        if number is not None and "images_seen" in result and not self._study.is_finished(number):
-            self._study.report(number, int(result["images_seen"]), result.get(self.metric))
+        if number is not None and NOMINAL_KEY in result and not self._study.is_finished(number):
+            self._study.report(number, result[NOMINAL_KEY], result.get(self.metric))
 
     def on_trial_complete(
         self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
@@ -72,10 +72,10 @@ class OptunaSearcher(Searcher):  # type: ignore[misc]  # ray is untyped here
             return
         result = result or {}
         self.on_trial_result(trial_id, result)  # Tune does not pass on the result that made it stop a trial
-        state, reason = end_of(result)
-        if error and state != "failed":
-            state, reason = "failed", "failed more often than allowed"
-        self._study.tell(number, study_outcome(state, result.get(self.metric), reason))
+        ending = end_of(result)
+        if error and ending.state != "failed":
+            ending = Ending("failed", reason="failed more often than allowed")
+        self._study.tell(number, study_outcome(ending, result.get(self.metric)))
 
     def save(self, checkpoint_path: str) -> None:
         """Do nothing: the study is already on disk, and nothing of a sweep is pickled."""

@@ -13,7 +13,7 @@ from optuna.trial import FrozenTrial, TrialState
 from common.errors import ConfigError, require
 from tune.config import Search
 from tune.records.events import EndState, TrialEnded
-from tune.records.trial_records import STUDY_DIRECTION, Trial
+from tune.records.trial_records import STUDY_DIRECTION, Ending, Trial
 from tune.search.journal import StudyStorage
 from tune.search.same_space import check_same_space
 from tune.search.samplers import SAMPLERS
@@ -32,26 +32,32 @@ _END_STATES: dict[TrialState, EndState] = {
 
 @dataclasses.dataclass(frozen=True)
 class StudyOutcome:
-    """How a trial ended, in Optuna's words: COMPLETE with a value, PRUNED, or FAIL with a reason."""
+    """How a trial ended, in Optuna's words.
+
+    COMPLETE with a value; PRUNED, with a reason when it failed by its own settings; FAIL, with a reason, when
+    it lost its workers.
+    """
 
     state: TrialState
     value: float | None = None
     reason: str | None = None
 
 
-def study_outcome(state: EndState, value: Any, reason: str | None) -> StudyOutcome:
-    """What Optuna is told about a trial that ended in `state` with `value`, the last one of its objective.
+def study_outcome(ending: Ending, value: Any) -> StudyOutcome:
+    """What Optuna is told about a trial that ended so with `value`, the last one of its objective.
 
     A completed trial has its last value, not its best: the noise of many ticks would favour trials that were
-    measured more often. A pruned one keeps its intermediate values.
+    measured more often. A pruned one keeps its intermediate values. One that failed by its own settings is
+    pruned too: samplers ignore failed trials, and would propose such settings again and again.
     """
-    if state == "failed":
-        return StudyOutcome(TrialState.FAIL, reason=reason or "failed")
-    if state == "pruned":
+    if ending.state == "failed":
+        state = TrialState.PRUNED if ending.own_fault else TrialState.FAIL
+        return StudyOutcome(state, reason=ending.reason or "failed")
+    if ending.state == "pruned":
         return StudyOutcome(TrialState.PRUNED)
     number = finite(value)
     if number is None:
-        return StudyOutcome(TrialState.FAIL, reason="its last value is not finite")
+        return StudyOutcome(TrialState.PRUNED, reason="its last value is not finite")
     return StudyOutcome(TrialState.COMPLETE, value=number)
 
 
@@ -69,6 +75,7 @@ class SweepStudy:
 
     Args:
         first: settings of the first trial, within the space; None lets the sampler propose them as well.
+        images_per_tick: of all trials; values are stored at multiples of it (`GanConfig.nominal_images`).
         known: the trials of the event log when the sweep is resumed, None for a new sweep.
 
     Raises: ConfigError when a new sweep's study already exists or a resumed one's does not.
@@ -82,6 +89,7 @@ class SweepStudy:
         name: str,
         location: str | Path,
         num_trials: int,
+        images_per_tick: int = 1,
         search: Search = "tpe",
         seed: int = 0,
         storage_url: str | None = None,
@@ -90,6 +98,7 @@ class SweepStudy:
     ) -> None:
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         self._space, self._metric, self._num_trials = space, metric, num_trials
+        self._images_per_tick = images_per_tick
         self._place = StudyStorage(location, storage_url)
         # a sweep that was stopped before it had a study has no trials either
         is_new = known is None or not (known or self._place.names())
@@ -116,12 +125,15 @@ class SweepStudy:
         self._num_asked += 1
         return trial.number, suggest(self._space, trial)
 
-    def report(self, number: int, images_seen: int, value: Any) -> None:
-        """Store the objective after `images_seen` images, unless it is not finite or already stored."""
+    def report(self, number: int, step: int, value: Any) -> None:
+        """Store the objective at a step in images, unless it is not finite or the step is already stored.
+
+        step: the same for trials of every batch size, since TPE ranks pruned trials by their last step first.
+        """
         steps, found = self._steps.setdefault(number, set()), finite(value)
-        if found is not None and images_seen not in steps:
-            self._place.storage.set_trial_intermediate_value(self._trial_id(number), images_seen, found)
-            steps.add(images_seen)
+        if found is not None and step not in steps:
+            self._place.storage.set_trial_intermediate_value(self._trial_id(number), step, found)
+            steps.add(step)
 
     def tell(self, number: int, outcome: StudyOutcome) -> None:
         """End a trial; one that has already ended stays as it is."""
@@ -154,10 +166,11 @@ class SweepStudy:
                 if self._has_all_settings(frozen.params):
                     self.returning.append(Trial(number=frozen.number, values=dict(frozen.params)))
                 else:  # killed while its settings were drawn
-                    self.tell(frozen.number, study_outcome("failed", None, LOST))
+                    self.tell(frozen.number, study_outcome(Ending("failed", reason=LOST), None))
                 continue
             for tick in trial.valid_ticks():
-                self.report(frozen.number, tick.images_seen, tick.metrics.get(self._metric))
+                step = tick.images_seen // self._images_per_tick * self._images_per_tick
+                self.report(frozen.number, step, tick.metrics.get(self._metric))
             if trial.is_unfinished():
                 self.returning.append(dataclasses.replace(trial, values=trial.values or dict(frozen.params)))
             else:  # the driver died before it told the study
@@ -165,10 +178,7 @@ class SweepStudy:
         for frozen in self._study.get_trials(deepcopy=False, states=tuple(_END_STATES)):
             trial = known.get(frozen.number)
             if trial is None or trial.is_unfinished():
-                reason = frozen.user_attrs.get(REASON_ATTR)
-                self.unlogged.append(
-                    TrialEnded(number=frozen.number, state=_END_STATES[frozen.state], reason=reason)
-                )
+                self.unlogged.append(_logged_end(frozen))
         order = {number: place for place, number in enumerate(known)}
         self.returning.sort(key=lambda trial: (order.get(trial.number, len(order)), trial.number))
 
@@ -176,10 +186,18 @@ class SweepStudy:
         last = trial.last_tick()
         value = last.metrics.get(self._metric) if last else None
         assert trial.state in ("completed", "pruned", "failed"), "an unfinished trial is continued instead"
-        return study_outcome(trial.state, value, trial.reason)
+        return study_outcome(Ending(trial.state, trial.reason, trial.own_fault), value)
 
     def _has_all_settings(self, values: Mapping[str, Any]) -> bool:
         return all(path in values for path in self._space if self._space.is_active(path, values))
+
+
+def _logged_end(frozen: FrozenTrial) -> TrialEnded:
+    """The end of a trial as the event log has it, from what the study knows."""
+    reason = frozen.user_attrs.get(REASON_ATTR)
+    is_own_fault = frozen.state == TrialState.PRUNED and reason is not None
+    state = "failed" if is_own_fault else _END_STATES[frozen.state]
+    return TrialEnded(number=frozen.number, state=state, reason=reason, own_fault=is_own_fault)
 
 
 def _sampler(name: Search, seed: int, num_trials: int, num_asked: int) -> optuna.samplers.BaseSampler:

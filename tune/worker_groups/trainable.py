@@ -15,6 +15,7 @@ from tune.trial_keys import (
     COMPLETE_KEY,
     FAILURE_KEY,
     METRICS_KEY,
+    NOMINAL_KEY,
     NUMBER_KEY,
     RESTORE_KEY,
     STATE_FILE,
@@ -73,12 +74,14 @@ class GanTrial(Trainable):  # type: ignore[misc]  # ray is untyped here
         except TrialFailedError as error:  # Ray raises the actor's exception as a subclass of its own type
             return {"done": True, FAILURE_KEY: _reason(error)}
         config, images_seen = self._gan_config, round(metrics["images_seen"])
-        is_complete = images_seen >= config.total_images()
-        ticks = images_seen // (config.steps_per_tick() * config.batch)
+        ticks = images_seen // config.images_per_tick
+        # not total_images(): it depends on the batch, which population based training may change
+        is_complete = ticks >= config.total_ticks()
         return {
             METRICS_KEY: tuple(metrics.items()),  # Tune keeps statistics of every number that it can see
             config.evaluation.key(): metrics[config.evaluation.key()],
             "images_seen": images_seen,
+            NOMINAL_KEY: config.nominal_images(images_seen),
             COMPLETE_KEY: is_complete,
             "done": is_complete,
             "should_checkpoint": is_complete or ticks % self._ticks_per_save == 0,

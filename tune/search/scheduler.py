@@ -1,0 +1,39 @@
+"""RAY: the scheduler through which Tune asks an early-stopping rule whether a trial stops."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from ray.tune.schedulers import FIFOScheduler
+
+from gan.config import GanConfig
+from tune.records.trial_records import Trial
+from tune.search.early_stopping import EarlyStoppingRule
+from tune.trial_keys import NOMINAL_KEY, NUMBER_KEY
+
+BASELINE_NUMBER = 0
+"""The trial with the base settings. It is never stopped, since what the sweep finds is compared with it."""
+
+
+class EarlyStopping(FIFOScheduler):  # type: ignore[misc]  # ray is untyped here
+    """Stops trials when the rule says so, except the baseline."""
+
+    def __init__(self, rule: EarlyStoppingRule, metric: str) -> None:
+        super().__init__()
+        self._rule, self._key = rule, metric
+
+    def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
+        if self._key not in result:
+            return str(self.CONTINUE)
+        number = trial.config[NUMBER_KEY]
+        stops = self._rule.stops(number, result[NOMINAL_KEY], result[self._key])
+        return str(self.STOP if stops and number != BASELINE_NUMBER else self.CONTINUE)
+
+
+def replay(rule: EarlyStoppingRule, trials: Mapping[int, Trial], base: GanConfig) -> None:
+    """Tell a rule what a sweep's earlier sessions measured."""
+    metric = base.evaluation.key()
+    for number, trial in trials.items():
+        for tick in trial.valid_ticks():
+            value = tick.metrics.get(metric)
+            if value is not None:
+                rule.stops(number, base.nominal_images(tick.images_seen), value)
