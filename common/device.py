@@ -1,8 +1,11 @@
-"""Fast bf16 on a device, and faster reuse of memory that a process frees."""
+"""What a device computes in: fast bf16, exact float32, kernels for fixed shapes; and reuse of freed memory."""
 
+import contextlib
 import ctypes
 import functools
 import platform
+import warnings
+from collections.abc import Iterator
 from pathlib import Path
 
 import torch
@@ -27,6 +30,74 @@ def autocast_dtype(precision: Precision, device: torch.device) -> torch.dtype | 
     """
     is_bf16 = precision == "bf16" or (precision == "auto" and has_fast_bf16(device))
     return torch.bfloat16 if is_bf16 else None
+
+
+@contextlib.contextmanager
+def exact_float32() -> Iterator[None]:
+    """Multiply float32 as float32 within the block: no TF32 on a GPU; afterwards it is as before.
+
+    PyTorch (2.9 to 2.15) computes float32 convolutions in TF32, with 10 bits of mantissa, unless it is told
+    otherwise; matrix products only where the user asked for it. Both its earlier and its present settings are
+    set, so that they agree: where they do not, compiling raises an error.
+    """
+    conv, matmul = torch.backends.cudnn.conv, torch.backends.cuda.matmul
+    conv_before, matmul_before = conv.fp32_precision, matmul.fp32_precision
+    earlier = _Tf32Flags()
+    conv.fp32_precision = "ieee"
+    matmul.fp32_precision = "ieee"
+    try:
+        yield
+    finally:
+        if not earlier.restore_convolutions():
+            conv.fp32_precision = conv_before
+        earlier.restore_products()
+        matmul.fp32_precision = matmul_before
+
+
+class _Tf32Flags:
+    """PyTorch's earlier settings of TF32, turned off; unreadable where only the present ones were used."""
+
+    def __init__(self) -> None:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # 2.9 and 2.10 warn that they are the earlier ones
+            self._convolutions = self._products = None
+            with contextlib.suppress(RuntimeError):
+                self._convolutions = torch.backends.cudnn.allow_tf32
+                torch.backends.cudnn.allow_tf32 = False
+            with contextlib.suppress(RuntimeError):
+                self._products = torch.get_float32_matmul_precision()
+                if self._products != "highest":
+                    torch.backends.cuda.matmul.allow_tf32 = False
+
+    def restore_convolutions(self) -> bool:
+        """Set the flag as it was, and with it the present setting; false where it was unreadable."""
+        if self._convolutions is None:
+            return False
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            torch.backends.cudnn.allow_tf32 = self._convolutions
+        return True
+
+    def restore_products(self) -> None:
+        """Set the flag as it was."""
+        if self._products not in (None, "highest"):
+            on_cpu = torch.backends.mkldnn.matmul.fp32_precision
+            torch.set_float32_matmul_precision(self._products)
+            torch.backends.mkldnn.matmul.fp32_precision = on_cpu
+
+
+@contextlib.contextmanager
+def fixed_shapes() -> Iterator[None]:
+    """Let cuDNN try its kernels on the first tensors of each shape and keep the fastest, within the block.
+
+    Pays where few shapes occur often, as in training. Does nothing on a CPU.
+    """
+    before = torch.backends.cudnn.benchmark
+    torch.backends.cudnn.benchmark = True
+    try:
+        yield
+    finally:
+        torch.backends.cudnn.benchmark = before
 
 
 def _cpu_flags() -> set[str]:

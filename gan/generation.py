@@ -8,7 +8,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from common.device import autocast_dtype
+from common.device import autocast_dtype, exact_float32
 from common.errors import ConfigError
 from common.storage.folder import Folder
 from gan import checkpoint
@@ -61,6 +61,7 @@ def sample(generator: nn.Module, latents: Tensor, config: GanConfig) -> Pixels:
 
 
 @torch.no_grad()
+@exact_float32()
 def sample_on_device(
     generator: nn.Module, latents: Tensor, autocast_dtype: torch.dtype | None
 ) -> tuple[Tensor, Tensor]:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from common.device import exact_float32
 from common.errors import ConfigError, require
 from common.text import one_line
 from perceptual.downloads import hub_file
@@ -49,8 +50,8 @@ class InceptionEmbedder:
 
     def _embed(self, images: torch.Tensor) -> torch.Tensor:
         pictures = images.to(self._device).permute(0, 3, 1, 2).expand(-1, 3, -1, -1)
-        # published distances are float32: ignore the caller's autocast
-        with torch.autocast(self._device.type, enabled=False):
+        # published distances are float32: ignore the caller's autocast, and TF32 on a GPU
+        with torch.autocast(self._device.type, enabled=False), exact_float32():
             features: torch.Tensor = self._extractor(pictures)[0]
         return features
 

@@ -8,7 +8,7 @@ from gan.config import EvaluationConfig, GanConfig
 from gan.data.cache import cache_folder
 from gan.data.images import Images
 from gan.metrics.named import METRICS, PreparedMetric
-from gan.metrics.reference import RealImages, check_sizes
+from gan.metrics.reference import LEAST_IMAGES, RealImages, check_sizes, evenly
 
 _KEPT = 2  # a process rarely meets more than one data set; the real images of a metric may take 100 MiB
 
@@ -47,8 +47,21 @@ def metric_of_run(config: GanConfig, images: Images, *, device: torch.device | s
 def prepare_metric(config: GanConfig, images: Images) -> None:
     """Check before training starts that the run's quality can be measured, and fill the workers' cache.
 
+    On a machine with GPUs the cache is left to the workers, each on its own GPU: a driver that opened one
+    would keep some of its memory, and all of it where GPUs are set to be used by one process alone.
+
     Raises: ConfigError as `build_metric`.
     """
     check_sizes(len(images.train), len(images.held_out), config.data.source)
-    if METRICS[config.evaluation.metric].uses_network:
-        metric_of_run(config, images, device="cuda" if torch.cuda.is_available() else "cpu")
+    if not METRICS[config.evaluation.metric].uses_network:
+        return
+    if torch.cuda.device_count() == 0:  # which asks the driver library, without opening a GPU
+        metric_of_run(config, images, device="cpu")
+    else:
+        few = RealImages(
+            held_out=evenly(images.held_out, LEAST_IMAGES),
+            train=evenly(images.train, LEAST_IMAGES),
+            seed=config.data.data_seed,
+            device=torch.device("cpu"),
+        )
+        build_metric(config.evaluation, few)

@@ -23,6 +23,7 @@ from ray.util.queue import Empty, Queue
 from common.cluster.placement import Resources
 from common.cluster.session import beside_driver, worker_env
 from common.errors import ConfigError
+from common.memory import is_out_of_memory, release
 from common.storage.atomic import WriteError
 from common.storage.folder import Folder
 from common.text import type_and_last_line
@@ -117,7 +118,7 @@ def train_loop(setup: dict[str, Any]) -> None:
     rank, world_size = context.get_world_rank(), context.get_world_size()
     sender = EventSender(setup["events"])
     try:
-        ended = _train_to_end(setup, rank, world_size, sender)
+        ended = _train_with_one_retry(setup, rank, world_size, sender)
     except ConfigError as error:
         # data or folder differ from what the driver saw: a restart does not help
         sender.send(Ended("failed", str(error)))
@@ -129,6 +130,20 @@ def train_loop(setup: dict[str, Any]) -> None:
         return
     if rank == 0:
         sender.send(ended)
+
+
+def _train_with_one_retry(setup: dict[str, Any], rank: int, world_size: int, sender: "EventSender") -> Ended:
+    """Train to the end; once, after a lack of memory, again from the last saved tick.
+
+    Another process may have taken the memory for a moment. With several ranks, Ray Train restarts all.
+    """
+    try:
+        return _train_to_end(setup, rank, world_size, sender)
+    except Exception as error:
+        if world_size > 1 or not is_out_of_memory(error):
+            raise
+        release(error)
+    return _train_to_end(setup, rank, world_size, sender)
 
 
 def _train_to_end(setup: dict[str, Any], rank: int, world_size: int, sender: "EventSender") -> Ended:

@@ -1,13 +1,13 @@
 """The work of a style worker, without Ray: prepares pictures, stylizes pairs, and survives errors in both."""
 
 import dataclasses
-import gc
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 import torch
 
 from common.errors import ConfigError
+from common.memory import is_out_of_memory, release
 from common.text import one_line, type_and_last_line
 from styletransfer.config import StyleConfig
 from styletransfer.execution.output_writer import Files, Finished, OutputWriter
@@ -19,17 +19,6 @@ from styletransfer.planning.staleness import NetworkKey, network_key
 from styletransfer.transfer.features import Network
 from styletransfer.transfer.stylize import stylize_together
 
-# what PyTorch's CPU allocator, oneDNN and C++ say; none of them raises MemoryError
-_OUT_OF_MEMORY = (
-    "can't allocate memory",
-    "DefaultCPUAllocator",
-    "not enough memory",
-    "out of memory",
-    "bad_alloc",
-    "could not create a primitive",
-    "could not create a memory",
-    "could not execute a primitive",
-)
 _TILES_PX = (1024, 512, 256, 128)
 _REPEAT_TILE_PX = 512
 T = TypeVar("T")
@@ -74,7 +63,7 @@ class Renderer:
             return PreparationResult(size_px=(width, height), files=files), picture
         except Exception as error:  # one bad picture must not end the worker
             reason = _reason(error)
-        self._free_memory()
+        release()
         return PreparationResult(error=reason), None
 
     def stylize(self, entries: Sequence[Entry], is_repeat: bool, *pictures: Any) -> list[Finished]:
@@ -93,7 +82,7 @@ class Renderer:
                 if is_out_of_memory(error):
                     note = f"out of memory with {len(entries)} pairs together: stylized alone"
                     entries = [_with_note(entry, note) for entry in entries]
-            self._free_memory()
+            release()
         pairs = zip(entries, inputs, strict=True)
         return [self._stylize_alone(entry, each, is_repeat) for entry, each in pairs]
 
@@ -117,7 +106,7 @@ class Renderer:
             reason = _reason(error)
             if is_out_of_memory(error):
                 reason = f"out of memory even in tiles ({reason}); lower --size or --workers"
-        self._free_memory()
+        release()
         return dataclasses.replace(entry, state="failed", error=reason), {}
 
     def _in_tiles(self, config: StyleConfig, tiles: Sequence[int], attempt: Callable[[StyleConfig], T]) -> T:
@@ -131,7 +120,7 @@ class Renderer:
             except Exception as error:
                 if not is_out_of_memory(error):
                     raise
-            self._free_memory()
+            release()
         return attempt(dataclasses.replace(config, tile=tiles[-1]))
 
     def _stylize_together(
@@ -144,20 +133,6 @@ class Renderer:
         settings = self._variants[entries[0].variant]
         pairs = zip(entries, inputs, stylized, strict=True)
         return [self._writer.finish(*each, settings) for each in pairs]
-
-    def _free_memory(self) -> None:
-        """Give back what a failed attempt has left."""
-        gc.collect()
-        if torch.device(self._device).type == "cuda":
-            torch.cuda.empty_cache()
-
-
-def is_out_of_memory(error: BaseException) -> bool:
-    """Whether memory, on the CPU or the GPU, was not enough."""
-    if isinstance(error, MemoryError | torch.OutOfMemoryError):
-        return True
-    return isinstance(error, RuntimeError) and any(words in str(error) for words in _OUT_OF_MEMORY)
-
 
 def smaller_tiles(tile_px: int, long_side_px: int) -> list[int]:
     """Sides of tiles that need less memory than those of `tile_px` (0: no tiles), falling."""

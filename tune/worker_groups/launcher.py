@@ -26,6 +26,7 @@ from ray.train.v2.api.config import FailureConfig, LoggingConfig, RunConfig, Sca
 
 from common.cluster.session import beside_driver, worker_env
 from common.errors import ConfigError
+from common.memory import limit_to_share
 from common.text import type_and_last_line
 from gan import checkpoint
 from gan.config import GanConfig
@@ -166,6 +167,7 @@ def build_trainer(config: WorkerGroupConfig, index: int, pool: Any) -> TorchTrai
             "data": config.base.data,
             "images": config.images,
             "threads": config.capacity.cpus,
+            "gpus": config.capacity.gpus,
         },
         scaling_config=ScalingConfig(
             # a range: Ray Train restarts a group with what there is, and lets it grow again a minute later
@@ -191,6 +193,7 @@ def work(setup: dict[str, Any]) -> None:
     rank, world_size = context.get_world_rank(), context.get_world_size()
     incarnation = ray.train.collective.broadcast_from_rank_zero(uuid.uuid4().hex if rank == 0 else None)
     torch.set_num_threads(setup["threads"])
+    limit_to_share(setup["gpus"], get_device())
     images = setup["images"].load(setup["data"])
     session = WorkerSession(images, get_device(), rank, world_size)
 
@@ -216,4 +219,4 @@ def work(setup: dict[str, Any]) -> None:
             if not is_alone:  # the peers may hang in a collective: only a restart frees them
                 ray.get(report_and_wait(result))
                 raise
-            session.clear()
+            session.clear(error)

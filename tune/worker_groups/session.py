@@ -6,7 +6,10 @@ from typing import Any
 import numpy as np
 import torch
 
+from common.memory import is_out_of_memory, release
 from gan import checkpoint
+from gan.checkpoint import RunState
+from gan.config import GanConfig
 from gan.data.images import Images
 from gan.training.run import GanRun
 from tune.worker_groups.messages import WorkerCommand
@@ -30,30 +33,63 @@ class WorkerSession:
             return self._tick()
         return self._dump()
 
-    def clear(self) -> None:
-        """Drop the run, so that a trial that ran out of memory does not keep any."""
+    def clear(self, error: BaseException | None = None) -> None:
+        """Drop the run and what a caught error holds, so that a trial that ran out of memory keeps none."""
         self._run = None
-        if self._device.type == "cuda":
+        if error is not None:
+            release(error)
+        elif self._device.type == "cuda":
             torch.cuda.empty_cache()
 
     def _begin(self, command: WorkerCommand) -> None:
         self.clear()  # frees the old run's memory before the new run allocates its own
         self._turnover_s = None
-        self._run = GanRun(
-            command.config,
-            self._images,
-            device=self._device,
-            rank=self._rank,
-            world_size=self._world_size,
-        )
-        if command.state is not None:
-            self._run.load_state_dict(checkpoint.from_bytes(command.state.tobytes()))
+        state = None if command.state is None else checkpoint.from_bytes(command.state.tobytes())
+        try:
+            self._open(command.config, state)
+        except Exception as error:
+            if not self._is_worth_a_retry(error):
+                raise
+            self.clear(error)
+        if self._run is None:
+            self._open(command.config, state)
         if self._last_tick_end is not None:
             self._turnover_s = time.monotonic() - self._last_tick_end
 
+    def _open(self, config: GanConfig, state: RunState | None) -> None:
+        run = GanRun(
+            config, self._images, device=self._device, rank=self._rank, world_size=self._world_size
+        )
+        if state is not None:
+            run.load_state_dict(state)
+        self._run = run
+
+    def _trained(self) -> dict[str, float]:
+        """The numbers of a tick. After a lack of memory it is repeated once, from the state before it.
+
+        A neighbour on the same GPU may have taken the memory for a moment, and the failed attempt gives back
+        what its own allocator had scattered.
+        """
+        assert self._run is not None
+        # copied to the host, which takes milliseconds; where memory is short on a CPU, a copy would not help
+        before = self._run.state_dict() if self._device.type == "cuda" and self._world_size == 1 else None
+        config = self._run.config
+        try:
+            return self._run.tick()
+        except Exception as error:
+            if before is None or not self._is_worth_a_retry(error):
+                raise
+            self.clear(error)
+        self._open(config, before)
+        return self._run.tick()
+
+    def _is_worth_a_retry(self, error: BaseException) -> bool:
+        """Whether memory was short, and no other rank waits for this one in a collective."""
+        return self._world_size == 1 and is_out_of_memory(error)
+
     def _tick(self) -> dict[str, float]:
         assert self._run is not None
-        metrics = self._run.tick()
+        metrics = self._trained()
         self._last_tick_end = time.monotonic()
         if self._turnover_s is not None:
             # from the last trial's last tick in this worker group to this trial's first step
