@@ -3,16 +3,21 @@
 The modules are arguments of the compiled functions, so a second run of the same shapes finds them compiled.
 """
 
+import collections
+import dataclasses
 import functools
 import logging
+import math
 import warnings
 from collections.abc import Callable
 from typing import Any
 
 import torch
 
+from common.device import autocast_dtype
+from common.memory import is_out_of_memory
 from common.text import first_line
-from gan.config import GanConfig
+from gan.config import GanConfig, NetworkConfig
 from gan.training.step import UNCOMPILED, Passes
 
 log = logging.getLogger(__name__)
@@ -21,28 +26,104 @@ log = logging.getLogger(__name__)
 _VARIANTS_KEPT = 256
 
 
-def passes_for(config: GanConfig, *, device: torch.device, world_size: int) -> Passes:
-    """The passes of a run, compiled where `--compile` says so or, if auto, on a GPU.
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Variant:
+    """What decides the compiled code: runs of equal variants share it."""
 
-    On a CPU auto leaves them as they are: measured in bf16 at 64x64 on an AVX-512 CPU with torch 2.14, a
-    compiled step is 9 % slower (263 images/s, not 289), since its convolutions are the same and its BatchNorm
-    is slower, and compiling takes half a minute.
+    network: NetworkConfig
+    loss: str
+    batch: int
+    """Images of one rank's step."""
+    resolution: int
+    dtype: torch.dtype | None
+    device_type: str
+
+
+def variant_of(config: GanConfig, *, device: torch.device, world_size: int) -> Variant:
+    """The variant of a run."""
+    return Variant(
+        network=config.network,
+        loss=config.loss.name,
+        batch=config.batch // world_size,
+        resolution=config.data.resolution,
+        dtype=autocast_dtype(config.precision, device),
+        device_type=device.type,
+    )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Payoff:
+    """What compiling one variant costs and saves."""
+
+    compile_s: float
+    """Seconds to compile all passes of a variant."""
+    saved_s: float
+    """Seconds that a compiled step is shorter than an uncompiled one; negative where it is longer."""
+
+    def steps(self) -> float:
+        """Steps from which on it pays; infinite where it never does."""
+        return self.compile_s / self.saved_s if self.saved_s > 0 else math.inf
+
+
+# The GPU's two numbers are assumptions, since nobody has measured them yet: `make gpu-check` prints both as
+# `compile_s` and `saved_ms`. A CPU never pays: in bf16 at 64x64 on an AVX-512 CPU with torch 2.14, a compiled
+# step is 9 % slower (263 images/s, not 289), since its convolutions are the same and its BatchNorm is slower,
+# and compiling takes half a minute.
+_PAYOFFS = {
+    "cuda": Payoff(compile_s=60.0, saved_s=0.001),
+    "cpu": Payoff(compile_s=30.0, saved_s=-0.02),
+}
+
+_steps_taken: collections.Counter[Variant] = collections.Counter()
+
+
+def count_steps(variant: Variant, steps: int) -> None:
+    """Note that this process has taken so many steps of a variant, compiled or not."""
+    _steps_taken[variant] += steps
+
+
+def pays(variant: Variant, steps_left: int) -> bool:
+    """Whether compiling is expected to pay, for a run that has so many steps left.
+
+    Steps that the process has taken already count as well: a worker group that has trained some trials of a
+    variant will train more of them. If it does not, compiling has cost about as much as it could have saved
+    by then.
+    """
+    payoff = _PAYOFFS.get(variant.device_type)
+    return payoff is not None and _steps_taken[variant] + steps_left >= payoff.steps()
+
+
+def passes_for(
+    config: GanConfig, *, device: torch.device, world_size: int, steps_left: int | None = None
+) -> Passes:
+    """The passes of a run, compiled where `--compile` says so or, if auto, where it `pays`.
+
+    steps_left: how many steps the run has before it; None: a whole run.
     """
     # a reduction inside BatchNorm would cut the compiled code into pieces
     in_pieces = config.network.sync_batch_norm and world_size > 1
-    wanted = config.compile == "on" or (config.compile == "auto" and device.type == "cuda")
-    return compiled_passes(device.type) if wanted and not in_pieces else UNCOMPILED
+    if config.compile == "off" or in_pieces:
+        return UNCOMPILED
+    variant = variant_of(config, device=device, world_size=world_size)
+    steps = config.total_images() // config.batch if steps_left is None else steps_left
+    if config.compile == "auto" and not pays(variant, steps):
+        return UNCOMPILED
+    return compiled_passes(device.type, variant=variant)
 
 
 @functools.cache
-def compiled_passes(device_type: str, backend: str | Callable[..., Any] = "inductor") -> Passes:
-    """The passes compiled; uncompiled, after one logged line, where there is no C++ compiler for a CPU."""
+def compiled_passes(
+    device_type: str, backend: str | Callable[..., Any] = "inductor", variant: Variant | None = None
+) -> Passes:
+    """The passes compiled; uncompiled, after one logged line, where there is no C++ compiler for a CPU.
+
+    A pass that cannot be compiled stays uncompiled for this `variant` alone.
+    """
     if device_type == "cpu" and backend == "inductor":
         problem = _compiler_problem()
         if problem:
             log.warning("training continues uncompiled: %s", problem)
             return UNCOMPILED
-    torch._dynamo.config.recompile_limit = max(torch._dynamo.config.recompile_limit, _VARIANTS_KEPT)
     return Passes(*(_with_fallback(function, backend) for function in vars(UNCOMPILED).values()))
 
 
@@ -56,25 +137,48 @@ def _compiler_problem() -> str:
     return ""
 
 
+@functools.cache
+def _compiled(function: Callable[..., Any], backend: str | Callable[..., Any]) -> Callable[..., Any]:
+    """The function compiled as a whole, its backward pass included, before any of it runs.
+
+    A graph that breaks into pieces would be compiled piece by piece while it runs, and a backward pass only
+    when it is needed (torch 2.14): an error would come after BatchNorm's statistics have moved.
+    """
+    import torch._functorch.config
+
+    torch._dynamo.config.recompile_limit = max(torch._dynamo.config.recompile_limit, _VARIANTS_KEPT)
+    if hasattr(torch._functorch.config, "force_non_lazy_backward_lowering"):  # not a public setting
+        torch._functorch.config.force_non_lazy_backward_lowering = True
+    return torch.compile(function, dynamic=False, fullgraph=True, backend=backend)
+
+
 def _with_fallback(function: Callable[..., Any], backend: str | Callable[..., Any]) -> Callable[..., Any]:
-    """The function compiled; from its first failure on, the function itself, after one logged line."""
-    compiled = torch.compile(function, dynamic=False, backend=backend)
-    state = {"run": compiled}
+    """The function compiled; from the compiler's first error on, the function itself, after one logged line.
+
+    Only Dynamo's and Inductor's own errors count, which come before the function has changed anything. Other
+    errors, and a lack of memory while compiling, would come again or are over soon: they are raised.
+    """
+    compiled = _compiled(function, backend)
+    from torch._dynamo.exc import FailOnRecompileLimitHit, TorchDynamoException
+
+    is_given_up = False
 
     @functools.wraps(function)
     def run(*args: Any) -> Any:
-        try:
-            with warnings.catch_warnings():
-                # the tracer looks at .grad of the generated images, which have none (torch 2.14)
-                warnings.filterwarnings(
-                    "ignore", message="The .grad attribute of a Tensor that is not a leaf"
-                )
-                return state["run"](*args)
-        except Exception as error:
-            if state["run"] is function:
-                raise
-            log.warning("%s continues uncompiled: %s", function.__name__, first_line(error))
-            state["run"] = function
-            return function(*args)
+        nonlocal is_given_up
+        if not is_given_up:
+            try:
+                with warnings.catch_warnings():
+                    # the tracer looks at .grad of the generated images, which have none (torch 2.14)
+                    warnings.filterwarnings(
+                        "ignore", message="The .grad attribute of a Tensor that is not a leaf"
+                    )
+                    return compiled(*args)
+            except (TorchDynamoException, FailOnRecompileLimitHit) as error:
+                if is_out_of_memory(error):
+                    raise
+                log.warning("%s continues uncompiled: %s", function.__name__, first_line(error))
+                is_given_up = True
+        return function(*args)
 
     return run

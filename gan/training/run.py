@@ -17,7 +17,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from common.device import keep_freed_memory
+from common.device import exact_float32, fixed_shapes, keep_freed_memory
 from gan.checkpoint import CheckpointError, RunState
 from gan.config import GanConfig
 from gan.data.images import Images
@@ -27,9 +27,9 @@ from gan.image_grid import grid
 from gan.metrics.preparation import metric_of_run
 from gan.training import lr_schedule, seeding
 from gan.training.balance import POLICIES
-from gan.training.compilation import passes_for
+from gan.training.compilation import count_steps, passes_for, variant_of
 from gan.training.players import build_players, load_players, players_tensors
-from gan.training.step import step_settings, sync_and_check, train_step
+from gan.training.step import Passes, step_settings, sync_and_check, train_step
 from gan.training.step_stats import StepProgress, StepStats
 
 STEPS_BETWEEN_CHECKS = 16
@@ -77,7 +77,7 @@ class GanRun:
         self._players = build_players(config, channels=images.channels, device=self.device)
         self._policy = POLICIES[config.balance.policy]
         self._settings = step_settings(config, device=self.device, world_size=world_size)
-        self._passes = passes_for(config, device=self.device, world_size=world_size)
+        self._passes: Passes | None = None
         # kept in the process: the next trial of a worker group finds its real images prepared
         self._metric = metric_of_run(config, images, device=self.device)
 
@@ -96,9 +96,10 @@ class GanRun:
         Raises: Diverged.
         """
         began, images_before = time.perf_counter(), self.images_seen
-        row = self._train(began)
-        trained = time.perf_counter()
-        row |= self._evaluate()
+        with exact_float32(), fixed_shapes():
+            row = self._train(began)
+            trained = time.perf_counter()
+            row |= self._evaluate()
         images = self.images_seen - images_before
         return row | self._timings(images, trained - began, time.perf_counter() - trained)
 
@@ -153,6 +154,7 @@ class GanRun:
     def _train(self, began: float) -> dict[str, float]:
         config = self.config
         steps = config.steps_to_next_tick(self.images_seen)
+        passes = self._chosen_passes()
         skipped = {"discriminator": 0, "generator": 0}
         self._stats.start_tick()
         for index in range(steps):
@@ -165,7 +167,7 @@ class GanRun:
                 latents,
                 penalty_shares,
                 self._settings,
-                self._passes,
+                passes,
                 generator_trains=trains_generator,
                 discriminator_trains=self._discriminator_trains,
             )
@@ -176,6 +178,7 @@ class GanRun:
             self.images_seen += config.batch
             self._after_step(index, began)
 
+        count_steps(variant_of(config, device=self.device, world_size=self.world_size), steps)
         means = self._stats.means(steps, generator_steps=steps - skipped["generator"])
         self._check_losses(means["discriminator_loss"], means["generator_loss"])
         broken = sync_and_check(self._players, self.world_size)
@@ -189,6 +192,17 @@ class GanRun:
             "generator_lr": self._players.generator_optimizer.param_groups[0]["lr"],
             "discriminator_lr": self._players.discriminator_optimizer.param_groups[0]["lr"],
         }
+
+    def _chosen_passes(self) -> Passes:
+        """The passes, chosen in the first step: only then is it known how many steps a resumed run has left."""
+        if self._passes is None:
+            self._passes = passes_for(
+                self.config,
+                device=self.device,
+                world_size=self.world_size,
+                steps_left=(self.total_images - self.images_seen) // self.config.batch,
+            )
+        return self._passes
 
     def _inputs(self) -> tuple[Tensor, Tensor, Tensor | None]:
         """This rank's share of the step's images, latents and, for a penalty, random numbers in [0, 1)."""
