@@ -17,21 +17,29 @@ class SweepError(Exception):
     """The sweep cannot continue; the message is one line with the reason."""
 
 
+class TakenOverError(SweepError):
+    """Another driver runs the sweep now; this one must write nothing more."""
+
+
 class TimeBudgetReached(BaseException):
     """Ends Tune's loop from a callback; not an Exception, so that Tune does not treat it as a failure."""
 
 
 class StopConditions:
-    """Ends Tune's loop with an exception when the sweep must stop."""
+    """Ends Tune's loop with an exception when the sweep must stop.
+
+    Args:
+        check: raises when the sweep is stopped from outside, such as by a signal.
+    """
 
     def __init__(
         self,
         searcher: OptunaSearcher,
         groups: WorkerGroups,
         budget_s: float | None,
-        raise_if_interrupted: Callable[[], None],
+        check: Callable[[], None],
     ) -> None:
-        self._searcher, self._groups, self._raise_if_interrupted = searcher, groups, raise_if_interrupted
+        self._searcher, self._groups, self._check_outside = searcher, groups, check
         self._budget_s = math.inf if budget_s is None else budget_s
         self._began: float | None = None
 
@@ -47,7 +55,7 @@ class StopConditions:
     def check(self) -> None:
         """Raise when the user wants to stop, no worker group is left, or the time budget is used up."""
         try:
-            self._raise_if_interrupted()
+            self._check_outside()
             reason = self._groups.why_all_are_lost()
             if reason is not None:
                 raise SweepError(f"no worker is left: {reason}")

@@ -6,8 +6,9 @@ resumed sweep is a new Tuner whose searcher first hands out the unfinished trial
 
 import contextlib
 import dataclasses
+import functools
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import ray
 import ray.exceptions
@@ -16,6 +17,7 @@ from common.cli.signals import deferred
 from common.cluster.session import cluster_nodes, local_nodes, start_ray
 from common.cluster.shared_storage import check_seen_by_all
 from common.storage.atomic import WriteError
+from common.storage.lock import FolderLock
 from common.text import first_line
 from gan.config import GanConfig
 from gan.data.images import Images
@@ -28,10 +30,11 @@ from tune.driver.artifacts import ArtifactStore
 from tune.driver.event_callback import EventCallback
 from tune.driver.plan import SweepPlan
 from tune.driver.running import RunningSweep
-from tune.driver.stopping import Scaling, StopConditions, SweepError, TimeBudgetReached
+from tune.driver.stopping import Scaling, StopConditions, SweepError, TakenOverError, TimeBudgetReached
 from tune.driver.tuner import build_scheduler, build_tuner, prepare_environment
 from tune.records.events import EventLog, SweepStarted, read_events
 from tune.records.trial_records import Trial, collect
+from tune.search.journal import StudyStorage, name_of_study, remove_study
 from tune.search.searcher import OptunaSearcher
 from tune.search.study import SweepStudy
 from tune.space.space import Space, baseline
@@ -48,30 +51,48 @@ def run_sweep(plan: SweepPlan, view: SweepView) -> dict[int, Trial]:
     signal; then everything is saved that is finished, and the tables and `best/` are up to date.
     """
     config = plan.config
+    plan.check()
     if config.address is None:
         capacity.plan(config, local_nodes())
-    with view.reading() as on_progress:
-        images = load_images(config.gan.data, on_progress=on_progress)
-    _check_images(images, config.gan, plan.space)
-    view.say_skipped(images)
-    plan.folder.check_writable()
-    prepare_environment()
-    with _ray(config.address):
-        nodes = local_nodes() if config.address is None else cluster_nodes()
-        plan = dataclasses.replace(plan, cluster_capacity=capacity.plan(config, nodes))
-        check_seen_by_all(plan.folder.files)
-        plan.folder.begin(config, plan.space, is_resumed=plan.is_resumed)
-        events = read_events(plan.folder.location) if plan.is_resumed else []
-        trials = collect(events)
-        with EventLog(plan.folder.location) as log:
-            study = _open_study(plan, trials if plan.is_resumed else None)
-            for event in study.unlogged:
-                log.record(event)
-            log.record(SweepStarted(resumed=plan.is_resumed, trials=config.trials))
-            trials = collect(read_events(plan.folder.location))
-            with _worker_groups(plan, images, view) as groups:
-                _tune(plan, groups, log, trials, study, view)
+    with plan.folder.claimed(is_new=not plan.is_resumed) as lock, _study(plan) as (study, study_name):
+        with view.reading() as on_progress:
+            images = load_images(config.gan.data, on_progress=on_progress)
+        _check_images(images, config.gan, plan.space)
+        view.say_skipped(images)
+        prepare_environment()
+        # Ray turns an exception of a signal's handler into errors of its own: from here on signals are asked for
+        with EventLog(plan.folder.location) as log, deferred() as raise_if_interrupted:
+            log.before_upload = study.flush
+            check = functools.partial(_raise_if_over, raise_if_interrupted, lock, plan.folder.location)
+            with _ray(config.address):
+                check()
+                nodes = local_nodes() if config.address is None else cluster_nodes()
+                plan = dataclasses.replace(plan, cluster_capacity=capacity.plan(config, nodes))
+                check_seen_by_all(plan.folder.files)
+                check()
+                plan.folder.begin(
+                    config, plan.space, is_resumed=plan.is_resumed, study_name=study_name
+                )
+                trials = _begin_log(plan, log, study)
+                with _worker_groups(plan, images, view, check) as groups:
+                    _tune(plan, groups, log, trials, study, view, check)
         return dict(sorted(trials.items()))
+
+
+def _raise_if_over(raise_if_interrupted: Callable[[], None], lock: FolderLock, location: str) -> None:
+    """Raise when the user wants to stop, or when another driver has taken over the sweep."""
+    raise_if_interrupted()
+    if lock.lost_to is not None:
+        raise TakenOverError(f"{location} is now written by {lock.lost_to}: this process stops")
+
+
+def _begin_log(plan: SweepPlan, log: EventLog, study: SweepStudy) -> dict[int, Trial]:
+    """Log the start and what only the study knows; returns the trials so far."""
+    for event in study.unlogged:
+        log.record(event)
+    log.record(SweepStarted(resumed=plan.is_resumed, trials=plan.config.trials))
+    log.flush()
+    return collect(read_events(plan.folder.location))
 
 
 def _tune(
@@ -81,7 +102,9 @@ def _tune(
     trials: dict[int, Trial],
     study: SweepStudy,
     view: SweepView,
+    check: Callable[[], None],
 ) -> None:
+    """Run Tune to the end, or until something ends it; then everything is written."""
     config = plan.config
     searcher = OptunaSearcher(
         study,
@@ -91,41 +114,62 @@ def _tune(
     )
     scheduler = build_scheduler(plan, trials)
     artifacts = ArtifactStore(plan, log, trials, study, scheduler)
-    with deferred() as raise_if_interrupted:
-        callback = EventCallback(
-            RunningSweep(
-                plan=plan,
-                log=log,
-                trials=trials,
-                searcher=searcher,
-                artifacts=artifacts,
-                stop_conditions=StopConditions(
-                    searcher, groups, config.time_budget_s(), raise_if_interrupted
-                ),
-                scaling=Scaling(plan, groups),
-                view=view,
-            )
+    callback = EventCallback(
+        RunningSweep(
+            plan=plan,
+            log=log,
+            trials=trials,
+            searcher=searcher,
+            artifacts=artifacts,
+            stop_conditions=StopConditions(searcher, groups, config.time_budget_s(), check),
+            scaling=Scaling(plan, groups),
+            view=view,
         )
-        try:
-            with view.live(), contextlib.suppress(TimeBudgetReached):
-                build_tuner(plan, groups.pool, searcher, scheduler, callback).fit()
-        except BaseException as error:
-            with contextlib.suppress(WriteError):  # on a full disk, the error that ended the sweep says more
-                callback.interrupt_the_running()
-                artifacts.close()
-            if callback.broken is not None:
-                raise callback.broken from error
-            raise
-        callback.interrupt_the_running()
-        artifacts.close()
+    )
+    try:
+        with view.live(), contextlib.suppress(TimeBudgetReached):
+            build_tuner(plan, groups.pool, searcher, scheduler, callback).fit()
+    except TakenOverError:
+        log.abandon()
+        raise
+    except BaseException as error:
+        with contextlib.suppress(WriteError):  # on a full disk, the error that ended the sweep says more
+            callback.interrupt_the_running()
+            artifacts.close()
+        if callback.broken is not None:
+            raise callback.broken from error
+        raise
+    callback.interrupt_the_running()
+    artifacts.close()
 
 
-def _open_study(plan: SweepPlan, known: dict[int, Trial] | None) -> SweepStudy:
+@contextlib.contextmanager
+def _study(plan: SweepPlan) -> Iterator[tuple[SweepStudy, str]]:
+    """The sweep's study and its name; removed from a database when the sweep ends before its first trial."""
+    url, folder = plan.config.study, plan.folder
+    name = folder.name
+    if plan.is_resumed:
+        name = folder.study_name() or name_of_study(
+            StudyStorage(folder.location, url),
+            [folder.name, plan.config.name or folder.name],
+            is_shared=url is not None,
+        )
+    known = collect(read_events(folder.location)) if plan.is_resumed else None
+    study = _open_study(plan, name, known)
+    try:
+        yield study, name
+    except BaseException:
+        if url is not None and not plan.is_resumed and not folder.has_begun():
+            remove_study(url, name)
+        raise
+
+
+def _open_study(plan: SweepPlan, name: str, known: dict[int, Trial] | None) -> SweepStudy:
     config = plan.config
     return SweepStudy(
         plan.space,
         metric=config.gan.evaluation.key(),
-        name=plan.folder.name,
+        name=name,
         location=plan.folder.location,
         num_trials=config.trials,
         images_per_tick=config.gan.images_per_tick,
@@ -139,9 +183,12 @@ def _open_study(plan: SweepPlan, known: dict[int, Trial] | None) -> SweepStudy:
 
 
 @contextlib.contextmanager
-def _worker_groups(plan: SweepPlan, images: Images, view: SweepView) -> Iterator[WorkerGroups]:
+def _worker_groups(
+    plan: SweepPlan, images: Images, view: SweepView, check: Callable[[], None]
+) -> Iterator[WorkerGroups]:
     assert plan.cluster_capacity is not None
     broadcast, said = broadcast_images(plan.config.gan.data, images)
+    check()
     view.say(said)
     groups = WorkerGroups(
         WorkerGroupConfig(
@@ -154,7 +201,7 @@ def _worker_groups(plan: SweepPlan, images: Images, view: SweepView) -> Iterator
     )
     try:
         with view.starting() as on_wait:
-            groups.wait_until_one_is_ready(on_wait, START_TIMEOUT_S)
+            groups.wait_until_one_is_ready(lambda states: (check(), on_wait(states)), START_TIMEOUT_S)
         yield groups
     finally:
         groups.stop()
