@@ -41,7 +41,7 @@ class AppendedLines:
             self._lines = bytearray(content + _missing_newline(content))
         self._interval_s = seconds_between_writes
         self._next_write_s = time.monotonic()  # the first line shows at once whether it can be written
-        self._is_written = True
+        self._is_written, self._is_abandoned = True, False
         self.before_upload: Callable[[], None] = lambda: None
         """Called before each upload to an object store: what the lines refer to must be there before them."""
 
@@ -57,11 +57,15 @@ class AppendedLines:
 
     def flush(self) -> None:
         """Write the lines that an object store does not have yet."""
-        if self._file is None and not self._is_written:
+        if self._file is None and not self._is_written and not self._is_abandoned:
             self.before_upload()
             self._folder.write(self._name, bytes(self._lines))
             self._is_written = True
             self._next_write_s = time.monotonic() + self._interval_s
+
+    def abandon(self) -> None:
+        """Upload nothing more: another process writes the file in the object store now."""
+        self._is_abandoned = True
 
     def close(self) -> None:
         """Flush and close the file."""
