@@ -8,7 +8,7 @@ import contextlib
 import dataclasses
 import functools
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 import ray
 import ray.exceptions
@@ -60,7 +60,7 @@ def run_sweep(plan: SweepPlan, view: SweepView) -> dict[int, Trial]:
         _check_images(images, config.gan, plan.space)
         view.say_skipped(images)
         prepare_environment()
-        # Ray turns an exception of a signal's handler into errors of its own: from here on signals are asked for
+        # Ray turns exceptions of a signal's handler into errors of its own: from here on `check` raises them
         with EventLog(plan.folder.location) as log, deferred() as raise_if_interrupted:
             log.before_upload = study.flush
             check = functools.partial(_raise_if_over, raise_if_interrupted, lock, plan.folder.location)
@@ -70,9 +70,7 @@ def run_sweep(plan: SweepPlan, view: SweepView) -> dict[int, Trial]:
                 plan = dataclasses.replace(plan, cluster_capacity=capacity.plan(config, nodes))
                 check_seen_by_all(plan.folder.files)
                 check()
-                plan.folder.begin(
-                    config, plan.space, is_resumed=plan.is_resumed, study_name=study_name
-                )
+                plan.folder.begin(config, plan.space, is_resumed=plan.is_resumed, study_name=study_name)
                 trials = _begin_log(plan, log, study)
                 with _worker_groups(plan, images, view, check) as groups:
                     _tune(plan, groups, log, trials, study, view, check)
@@ -200,8 +198,13 @@ def _worker_groups(
         )
     )
     try:
-        with view.starting() as on_wait:
-            groups.wait_until_one_is_ready(lambda states: (check(), on_wait(states)), START_TIMEOUT_S)
+        with view.starting() as show:
+
+            def on_wait(states: Mapping[str, int]) -> None:
+                check()
+                show(states)
+
+            groups.wait_until_one_is_ready(on_wait, START_TIMEOUT_S)
         yield groups
     finally:
         groups.stop()

@@ -135,14 +135,19 @@ class WorkerGroups:
             on_wait(states)
             time.sleep(0.1)
 
-    def stop(self, timeout_s: float = 20.0) -> None:
-        """Stop all workers; those that do not stop in time end with Ray."""
+    def stop(self, timeout_s: float = 20.0, tick_timeout_s: float = 2.0) -> None:
+        """Stop all workers; those that do not stop in time end with Ray.
+
+        tick_timeout_s: for groups in the middle of a tick, which could be long: it is repeated after a resume.
+        """
         self._is_stopping = True
         with contextlib.suppress(ray.exceptions.RayError):  # a dead pool has nobody to stop
+            training = {group.name for group in ray.get(self.pool.status.remote()) if group.state == "busy"}
             ray.get(self.pool.stop.remote())
-            deadline = time.monotonic() + timeout_s
+            began = time.monotonic()
             for thread in self._threads:
-                thread.join(max(0.0, deadline - time.monotonic()))
+                limit_s = tick_timeout_s if thread.name in training else timeout_s
+                thread.join(max(0.0, began + limit_s - time.monotonic()))
         ray.kill(self.pool)
 
 
