@@ -136,19 +136,30 @@ class WorkerGroups:
             time.sleep(0.1)
 
     def stop(self, timeout_s: float = 20.0, tick_timeout_s: float = 2.0) -> None:
-        """Stop all workers; those that do not stop in time end with Ray.
+        """Stop all workers; those that do not stop in time end with Ray, or at the end of their tick.
 
-        tick_timeout_s: for groups in the middle of a tick, which could be long: it is repeated after a resume.
+        tick_timeout_s: for groups that start, or are in the middle of a tick: it could be long, and is repeated
+        after a resume.
         """
         self._is_stopping = True
         with contextlib.suppress(ray.exceptions.RayError):  # a dead pool has nobody to stop
-            training = {group.name for group in ray.get(self.pool.status.remote()) if group.state == "busy"}
+            idle = {group.name for group in ray.get(self.pool.status.remote()) if group.state == "idle"}
             ray.get(self.pool.stop.remote())
             began = time.monotonic()
             for thread in self._threads:
-                limit_s = tick_timeout_s if thread.name in training else timeout_s
+                limit_s = timeout_s if thread.name in idle else tick_timeout_s
                 thread.join(max(0.0, began + limit_s - time.monotonic()))
-        ray.kill(self.pool)
+        if any(thread.is_alive() for thread in self._threads):
+            # in a caller's Ray they go on until they can ask the pool, which tells them to stop
+            threading.Thread(target=self._kill_pool_in_the_end, name="worker-groups-end", daemon=True).start()
+        else:
+            ray.kill(self.pool)
+
+    def _kill_pool_in_the_end(self) -> None:
+        for thread in self._threads:
+            thread.join()
+        with contextlib.suppress(Exception):  # Ray itself may have ended
+            ray.kill(self.pool)
 
 
 class _DeathCallback(UserCallback):  # type: ignore[misc]  # ray is untyped here
