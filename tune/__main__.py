@@ -5,7 +5,7 @@ import re
 import shlex
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,13 +17,17 @@ from common.cli.signals import Interrupted
 from common.cli.terminal import Terminal, complain
 from common.errors import require
 from common.storage.atomic import WriteError
+from common.storage.reach import check_reachable
+from common.text import counted
 from gan.config_file import with_absolute_paths
 from tune.commands import PROG, Best, Resume, Sweep, TuneCommand, parse_command
 from tune.config import SweepConfig
+from tune.search.study_url import absolute_study_url
 
 if TYPE_CHECKING:
     from tune.driver.plan import SweepPlan
     from tune.records.sweep_folder import SweepFolder
+    from tune.records.trial_records import Trial
 
 
 def main(args: Sequence[str] | None = None) -> int:
@@ -48,12 +52,17 @@ def _sweep(command: Sweep, console: Console) -> int:
     from tune.space.space import check_accepts, default_space
     from tune.space.toml import load_space, to_toml
 
-    config = dataclasses.replace(command.sweep, gan=with_absolute_paths(command.sweep.gan))
+    config = dataclasses.replace(
+        command.sweep,
+        gan=with_absolute_paths(command.sweep.gan),
+        study=command.sweep.study and absolute_study_url(command.sweep.study),
+    )
     space = load_space(config.space, config.gan) if config.space else default_space()
     if command.print_space:
         console.print(to_toml(space), markup=False, highlight=False, soft_wrap=True)
         return 0
     check_accepts(space, config.gan, config.worker_counts())
+    check_reachable(config.storage)
 
     from tune.driver.plan import SweepPlan
     from tune.records.sweep_folder import SweepFolder
@@ -72,9 +81,13 @@ def _resume(command: Resume, console: Console) -> int:
     from tune.records.events import read_events
     from tune.records.sweep_folder import SweepFolder
     from tune.records.trial_records import collect
+    from tune.space.space import check_accepts
 
+    check_reachable(command.directory, flag="the sweep's folder")
     folder = SweepFolder.at(command.directory)
     config = command.changed(folder.config())
+    space = folder.space(config)
+    check_accepts(space, config.gan, config.worker_counts())
     known = collect(read_events(folder.location))
     require(
         config.trials >= len(known),
@@ -84,7 +97,7 @@ def _resume(command: Resume, console: Console) -> int:
         more = f"{_resume_command(folder, config)} --trials +10"
         say(console, f"all {len(known)} trials are finished; to add more, run {more}")
         return 0
-    return _run(SweepPlan(config=config, space=folder.space(config), folder=folder, is_resumed=True), console)
+    return _run(SweepPlan(config=config, space=space, folder=folder, is_resumed=True), console)
 
 
 def _run(plan: "SweepPlan", console: Console) -> int:
@@ -94,22 +107,35 @@ def _run(plan: "SweepPlan", console: Console) -> int:
 
     metric = plan.config.gan.evaluation.key()
     view = SweepView(console, plan.space, metric, plan.config.trials)
+    resume = _resume_command(plan.folder, plan.config)
     try:
         trials = run_sweep(plan, view)
     except Interrupted as interrupted:
-        say(
-            console,
-            f"{interrupted}; everything is saved: resume with {_resume_command(plan.folder, plan.config)}",
-        )
+        has_begun = plan.folder.exists()  # else nothing was left behind
+        said = f"everything is saved: resume with {resume}" if has_begun else "no trial had begun"
+        say(console, f"{interrupted}; {said}")
         return interrupted.exit_code
     except (SweepError, WriteError) as error:
-        complain(PROG, f"{error}; resume with {_resume_command(plan.folder, plan.config)}")
+        complain(PROG, f"{error}; resume with {resume}" if plan.folder.exists() else error)
         return 1
     view.finish(trials)
     say(console, f"results: {plan.folder.location}")
     if sum(not trial.is_unfinished() for trial in trials.values()) < plan.config.trials:
-        say(console, f"the time budget is used up; resume with {_resume_command(plan.folder, plan.config)}")
+        say(console, f"the time budget is used up{_what_is_saved(trials)}; resume with {resume}")
     return 0
+
+
+def _what_is_saved(trials: "Mapping[int, Trial]") -> str:
+    """`: 1 trial continues from its last saved state, 2 trials have saved nothing yet and begin again`."""
+    unfinished = [trial for trial in trials.values() if trial.is_unfinished()]
+    unsaved = sum(trial.last_checkpoint() is None for trial in unfinished)
+    saved = len(unfinished) - unsaved
+    parts = []
+    if saved:
+        parts.append(f"{counted(saved, 'trial')} will continue from the last saved state")
+    if unsaved:
+        parts.append(f"{counted(unsaved, 'trial')} had saved nothing yet and will begin again")
+    return ": " * bool(parts) + ", ".join(parts)
 
 
 def _best(command: Best, console: Console) -> int:
@@ -119,6 +145,7 @@ def _best(command: Best, console: Console) -> int:
     from tune.records.export_best import best_config
     from tune.records.sweep_folder import SweepFolder
 
+    check_reachable(command.directory, flag="the sweep's folder")
     config = best_config(SweepFolder.at(command.directory))
     replace_file(Path(command.out), (json.dumps(config.to_dict(), indent=2) + "\n").encode())
     train = f"python -m gan train --config {shlex.quote(command.out)}"

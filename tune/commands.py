@@ -14,8 +14,9 @@ import tyro
 from common.cli.parsing import cluster_of_this_job, parse, with_home
 from common.errors import require
 from gan.config import GanConfig
-from gan.config_file import read_config
+from gan.config_file import read_config, with_absolute_paths
 from tune.config import SweepConfig
+from tune.search.study_url import absolute_study_url
 
 PROG = "python -m tune"
 
@@ -52,6 +53,14 @@ class Resume:
     """Trials that train at the same time; default: as before."""
     time_budget: str | None = None
     """Stop after this time, such as 90s, 30m or 2h; default: none."""
+    data: str | None = None
+    """Where its data are now, if they have moved; default: where they were."""
+    data_root: str | None = None
+    """Folder of torchvision's data sets, if it has moved."""
+    cache_dir: str | None = None
+    """Folder of the decoded arrays, if it has moved."""
+    study: str | None = None
+    """Storage URL of the Optuna study, if its database has moved."""
 
     def __post_init__(self) -> None:
         require(
@@ -64,8 +73,13 @@ class Resume:
         trials = config.trials
         if self.trials is not None:
             trials = int(self.trials) + (config.trials if self.trials.startswith("+") else 0)
+        moved = {"data.source": self.data, "data.root": self.data_root, "data.cache": self.cache_dir}
+        gan = config.gan.with_values({path: value for path, value in moved.items() if value is not None})
+        study = self.study or config.study
         return dataclasses.replace(
             config,
+            gan=with_absolute_paths(gan),
+            study=study and absolute_study_url(study),
             trials=trials,
             address=self.address,
             concurrent=self.concurrent or config.concurrent,
@@ -101,7 +115,32 @@ def parse_command(args: Sequence[str]) -> TuneCommand:
         prog=PROG,
         description="Tune GANs: many trials on one machine or a cluster.",
     )
+    if isinstance(command, Sweep):
+        _refuse_what_has_no_effect(command.sweep, args)
     return command
+
+
+def _refuse_what_has_no_effect(config: SweepConfig, args: Sequence[str]) -> None:
+    """Raise `ConfigError` for flags of a new sweep that would be ignored in silence."""
+    given = {name: _last_value(name, args) for name in ("--trials", "--search")}
+    require(
+        not (given["--trials"] or "").startswith("+"),
+        f"--trials {given['--trials']} adds trials to a sweep that exists; for a new one give their number: "
+        f"--trials {config.trials}",
+    )
+    require(
+        config.scheduler != "pbt" or given["--search"] in (None, "random"),
+        f"--search {given['--search']} has no effect with --scheduler pbt, whose population is proposed at "
+        "random; leave it out, or try --scheduler asha",
+    )
+
+
+def _last_value(flag: str, args: Sequence[str]) -> str | None:
+    """The text that a command line gives to a flag, None without the flag."""
+    reader = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    reader.add_argument(flag, nargs="?", dest="value")
+    value: str | None = reader.parse_known_args(args)[0].value
+    return value
 
 
 def _base_config(args: Sequence[str]) -> GanConfig:
