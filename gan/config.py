@@ -14,7 +14,7 @@ import tyro
 
 from common.errors import require, require_between
 from common.settings import Precision, Settings, check_distinct
-from gan.metrics.named import METRICS
+from gan.metrics.config import EvaluationConfig as EvaluationConfig
 from gan.networks import families
 from gan.networks.families import FAMILIES
 from gan.training import balance
@@ -25,7 +25,6 @@ from gan.training.losses import LOSSES
 if TYPE_CHECKING:
     FamilyName = str
     LossName = str
-    MetricName = str
     PolicyName = str
 
     class _FamilySettings: ...
@@ -35,7 +34,6 @@ if TYPE_CHECKING:
 else:
     FamilyName = Literal[*FAMILIES.names]
     LossName = Literal[*LOSSES.names]
-    MetricName = Literal[*METRICS.names]
     PolicyName = Literal[*POLICIES.names]
     # fields are taken from the last base class to the first
     check_distinct((*families.settings_classes(), *balance.settings_classes()))
@@ -52,11 +50,6 @@ def _check_rules(config: Any, classes: Sequence[type]) -> None:
     for settings in classes:
         if hasattr(settings, "__post_init__"):
             settings.__post_init__(config)
-
-
-def count_name(count: int) -> str:
-    """A number of images as metrics' names have it: 50k, 2k, 500."""
-    return f"{count // 1000}k" if count >= 1000 and count % 1000 == 0 else str(count)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -192,33 +185,6 @@ class BalanceConfig(_PolicySettings, _Balance):
 
     def __post_init__(self) -> None:
         _check_rules(self, balance.settings_classes())
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class EvaluationConfig:
-    """How quality is measured at the end of a tick."""
-
-    metric: Annotated[MetricName, tyro.conf.arg(help=f"{METRICS.help()} Lower is better.")] = "fd_compact"
-    metric_images: int = 1000
-    """Generated images that are measured; swd takes at most as many as are held out."""
-    metric_weights: str | None = None
-    """File of the network's weights; default: what is shipped, for inception the cache or a download."""
-
-    def __post_init__(self) -> None:
-        require(
-            self.metric_images >= 16,
-            f"--metric-images must be at least 16, not {self.metric_images}; try 1000",
-        )
-        require(
-            self.metric_weights is None or METRICS[self.metric].uses_network,
-            f"--metric-weights has no meaning for {self.metric}, which needs no network; leave it out",
-        )
-
-    def key(self) -> str:
-        """The metric's name with its protocol, as in tables: fd_compact_2k, swd."""
-        if METRICS[self.metric].name_has_count:
-            return f"{self.metric}_{count_name(self.metric_images)}"
-        return self.metric
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -20,7 +20,7 @@ from gan.training import seeding
 from gan.training.step import generate
 
 Pixels = npt.NDArray[np.uint8]
-FixedPurpose = Literal["evaluation", "grid"]
+FixedPurpose = Literal["evaluation", "grid", "confirmation"]
 
 BATCH = 256
 FRAMES_BETWEEN = 16
@@ -82,7 +82,8 @@ def sample_on_device(
 def fixed_latents(config: GanConfig, purpose: FixedPurpose, count: int) -> Tensor:
     """(count, latent_size), standard normal, decided by the run's seed.
 
-    purpose: the latents of a tick's measurement, or those of its grid of samples.
+    purpose: the latents of a tick's measurement, those of its grid of samples, or those with which a state is
+    measured again that was chosen by the first.
     """
     return seeding.normal(config.seed, purpose, 0, (count, config.network.latent_size))
 

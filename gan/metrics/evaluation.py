@@ -8,8 +8,8 @@ import numpy as np
 import torch
 
 from common.errors import require
-from gan.config import count_name
 from gan.data.images import Images
+from gan.metrics.config import count_name
 from gan.metrics.feature_distance import embed_all
 from gan.metrics.frechet import GaussianStatistics, frechet_distance
 from gan.metrics.kid import kernel_distance, kernel_set

@@ -6,8 +6,8 @@ import numpy as np
 import torch
 
 from common.errors import require
-from gan.config import EvaluationConfig, count_name
 from gan.distributed import Ranks
+from gan.metrics.config import EvaluationConfig, count_name
 from gan.metrics.prdc import neighbourhood, precision_recall_density_coverage
 from gan.metrics.reference import LEAST_IMAGES, RealImages, Tensors, evenly, remembered
 from perceptual.embedding import Embedder, load_embedder

@@ -10,6 +10,8 @@ from gan.data.images import Images
 from gan.metrics.named import METRICS, PreparedMetric
 from gan.metrics.reference import LEAST_IMAGES, RealImages, check_sizes, evenly
 
+# every second one, so that both halves have all classes
+HELD_OUT_PARTS = {"all": slice(None), "search": slice(0, None, 2), "confirmation": slice(1, None, 2)}
 _KEPT = 2  # a process rarely meets more than one data set; the real images of a metric may take 100 MiB
 
 _prepared: collections.OrderedDict[tuple[object, ...], PreparedMetric] = collections.OrderedDict()
@@ -33,12 +35,13 @@ def build_metric(config: EvaluationConfig, real: RealImages) -> PreparedMetric:
 
 def metric_of_run(config: GanConfig, images: Images, *, device: torch.device | str) -> PreparedMetric:
     """The metric with which a run of that configuration measures itself; see `build_metric`."""
+    part = config.evaluation.held_out_part
     real = RealImages(
-        held_out=images.held_out,
+        held_out=images.held_out[HELD_OUT_PARTS[part]],
         train=images.train,
         seed=config.data.data_seed,  # not the run's seed: trials of a sweep are compared by the metric
         device=torch.device(device),
-        fingerprint=images.fingerprint,
+        fingerprint=images.fingerprint if part == "all" else f"{images.fingerprint}-{part}",
         cache=cache_folder(config.data),
     )
     return build_metric(config.evaluation, real)

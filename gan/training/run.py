@@ -140,6 +140,23 @@ class GanRun:
         """Samples of the averaged generator as a tick measures them, uint8 (count, H, W, C)."""
         return self._sample("evaluation", count).cpu().numpy()
 
+    def confirm(self) -> tuple[str, float, float]:
+        """Measure the averaged generator where the search has not chosen it by luck.
+
+        On fresh latents, more of them, and against held-out images that its ticks were not compared with.
+
+        Returns: the metric's name, its value and its noise floor, the same on every rank.
+
+        Raises: Diverged.
+        """
+        evaluation = self.config.evaluation.for_confirmation()
+        config = dataclasses.replace(self.config, evaluation=evaluation)
+        with exact_float32(), torch.no_grad():
+            metric = metric_of_run(config, self.images, device=self.device)
+            share = metric.share(self._ranks)
+            row = metric.measure(self._sample("confirmation", metric.num_images, share), self._ranks)
+        return metric.name, row[metric.name], row[f"{metric.name}_noise"]
+
     def _sample(self, purpose: FixedPurpose, count: int, which: slice = slice(None)) -> Tensor:
         """The samples `which` out of `count` of the averaged generator, uint8 (N, H, W, C) on the device.
 
@@ -194,7 +211,7 @@ class GanRun:
         }
 
     def _chosen_passes(self) -> Passes:
-        """The passes, chosen in the first step: only then is it known how many steps a resumed run has left."""
+        """The passes, chosen in the first step, when it is known how many steps a resumed run has left."""
         if self._passes is None:
             self._passes = passes_for(
                 self.config,

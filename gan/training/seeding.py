@@ -12,7 +12,9 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-Purpose = Literal["generator", "discriminator", "order", "latents", "penalty", "evaluation", "grid"]
+Purpose = Literal[
+    "generator", "discriminator", "order", "latents", "penalty", "evaluation", "grid", "confirmation"
+]
 # the order is part of what a seed means: add at the end
 _PURPOSES: tuple[Purpose, ...] = (
     "generator",
@@ -22,6 +24,7 @@ _PURPOSES: tuple[Purpose, ...] = (
     "penalty",
     "evaluation",
     "grid",
+    "confirmation",
 )
 
 

@@ -1,0 +1,60 @@
+"""How a run's quality is measured: the metric, its number of images, and what it is compared with."""
+
+import dataclasses
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import tyro
+
+from common.errors import require
+from gan.metrics.named import METRICS
+
+# mypy cannot read a Literal that is computed
+if TYPE_CHECKING:
+    MetricName = str
+else:
+    MetricName = Literal[*METRICS.names]
+
+CONFIRMATION_IMAGES = 5_000
+
+
+def count_name(count: int) -> str:
+    """A number of images as metrics' names have it: 50k, 2k, 500."""
+    return f"{count // 1000}k" if count >= 1000 and count % 1000 == 0 else str(count)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class EvaluationConfig:
+    """How quality is measured at the end of a tick."""
+
+    metric: Annotated[MetricName, tyro.conf.arg(help=f"{METRICS.help()} Lower is better.")] = "fd_compact"
+    metric_images: int = 1000
+    """Generated images that are measured; swd takes at most as many as are held out."""
+    metric_weights: str | None = None
+    """File of the network's weights; default: what is shipped, for inception the cache or a download."""
+    held_out_part: Annotated[Literal["all", "search", "confirmation"], tyro.conf.Suppress] = "all"
+    """Held-out images that are compared with: in a sweep one half, so that the winner can be measured against
+    the other half, which the search has never seen."""
+
+    def __post_init__(self) -> None:
+        require(
+            self.metric_images >= 16,
+            f"--metric-images must be at least 16, not {self.metric_images}; try 1000",
+        )
+        require(
+            self.metric_weights is None or METRICS[self.metric].uses_network,
+            f"--metric-weights has no meaning for {self.metric}, which needs no network; leave it out",
+        )
+
+    def key(self) -> str:
+        """The metric's name with its protocol, as in tables: fd_compact_2k, swd."""
+        if METRICS[self.metric].name_has_count:
+            return f"{self.metric}_{count_name(self.metric_images)}"
+        return self.metric
+
+    def for_confirmation(self) -> "EvaluationConfig":
+        """How a state is measured again that was chosen by this measure."""
+        return dataclasses.replace(
+            self,
+            metric_images=max(self.metric_images, CONFIRMATION_IMAGES),
+            held_out_part="confirmation" if self.held_out_part == "search" else self.held_out_part,
+        )
