@@ -69,6 +69,20 @@ class CheckpointSaved:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
+class StateConfirmed:
+    """A saved state was measured again at the end of a sweep, on fresh latents and more images."""
+
+    number: int
+    path: str
+    metric: str
+    """Its name with its protocol, such as fd_compact_5k."""
+    value: float
+    noise: float
+    """Noise floor: the value of real training images."""
+    time: float = dataclasses.field(default_factory=time.time)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class TrialEnded:
     """A trial stopped; an interrupted one continues when the sweep is resumed."""
 
@@ -81,13 +95,14 @@ class TrialEnded:
     time: float = dataclasses.field(default_factory=time.time)
 
 
-SweepEvent = SweepStarted | TrialStarted | Tick | CheckpointSaved | TrialEnded
+SweepEvent = SweepStarted | TrialStarted | Tick | CheckpointSaved | StateConfirmed | TrialEnded
 
 _KINDS: dict[str, type[SweepEvent]] = {
     "sweep_started": SweepStarted,
     "trial_started": TrialStarted,
     "tick": Tick,
     "checkpoint_saved": CheckpointSaved,
+    "state_confirmed": StateConfirmed,
     "trial_ended": TrialEnded,
 }
 # fields whose key in the log is another: the logs of earlier sweeps have it
@@ -143,7 +158,7 @@ def _parse(content: bytes) -> Iterator[SweepEvent]:
             names = _names_by_key(event_class)
             event = event_class(**{names[key]: value for key, value in fields.items() if key in names})
             # a sweep reads and removes the states that its log names: a foreign path must not be among them
-            if not isinstance(event, CheckpointSaved) or is_inside(event.path):
+            if not isinstance(event, CheckpointSaved | StateConfirmed) or is_inside(event.path):
                 yield event
 
 

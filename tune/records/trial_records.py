@@ -5,7 +5,15 @@ import math
 from collections.abc import Iterable, Mapping, Set
 from typing import Any, Final, Literal, TypeVar
 
-from tune.records.events import CheckpointSaved, EndState, SweepEvent, SweepStarted, Tick, TrialStarted
+from tune.records.events import (
+    CheckpointSaved,
+    EndState,
+    StateConfirmed,
+    SweepEvent,
+    SweepStarted,
+    Tick,
+    TrialStarted,
+)
 from tune.trial_keys import COMPLETE_KEY, FAILURE_KEY
 
 State = Literal["running", "completed", "pruned", "failed", "interrupted"]
@@ -57,6 +65,8 @@ class Trial:
     ticks: list[tuple[int, Tick]] = dataclasses.field(default_factory=list)
     """Attempt and event with the values at that time, in order of writing."""
     checkpoints: list[Checkpoint] = dataclasses.field(default_factory=list)
+    confirmed: dict[str, StateConfirmed] = dataclasses.field(default_factory=dict)
+    """States that were measured again, by path."""
 
     def is_unfinished(self) -> bool:
         """Whether a resumed sweep continues it."""
@@ -74,9 +84,18 @@ class Trial:
         """The valid tick with the best value of `metric`, None when no value is finite."""
         return best_of((tick.metrics.get(metric), tick) for tick in self.valid_ticks())
 
+    def best_confirmed(self) -> StateConfirmed | None:
+        """The best of its states that were measured again."""
+        return best_of((state.value, state) for state in self.confirmed.values())
+
     def last_checkpoint(self) -> Checkpoint | None:
         """The newest saved state."""
         return self.checkpoints[-1] if self.checkpoints else None
+
+    def kept_checkpoints(self) -> list[Checkpoint]:
+        """The saved states that are kept whatever happens to the trial: the best and the newest."""
+        kept = (self.best_checkpoint(), self.last_checkpoint())
+        return list({saved.path: saved for saved in kept if saved is not None}.values())
 
     def best_checkpoint(self) -> Checkpoint | None:
         """The saved state with the best objective; of a state that was saved again, the last version."""
@@ -105,6 +124,8 @@ def apply(trials: dict[int, Trial], event: SweepEvent) -> None:
     elif isinstance(event, CheckpointSaved):
         saved = Checkpoint(path=event.path, images_seen=event.images_seen, value=event.value)
         trial.checkpoints.append(saved)
+    elif isinstance(event, StateConfirmed):
+        trial.confirmed[event.path] = event
     else:
         trial.state, trial.reason, trial.ended = event.state, event.reason, event.time
         trial.own_fault = event.own_fault
@@ -128,13 +149,26 @@ def best_of(candidates: Iterable[tuple[float | None, T]]) -> T | None:
     return next(iter(best_first(candidates)), None)
 
 
+def states_best_first(trials: Mapping[int, Trial]) -> list[tuple[Trial, Checkpoint]]:
+    """The saved states of all trials, the best one first.
+
+    The best of many noisy values is a lucky one. The states that have been measured again are ranked by that,
+    as far as they are the best ones by the search's own values; a better one may have come later.
+    """
+    saved = [(trial, state) for trial in trials.values() for state in trial.kept_checkpoints()]
+    ranked = best_first((state.value, (trial, state)) for trial, state in saved)
+    again = [trial.confirmed.get(state.path) for trial, state in ranked]
+    count = next((place for place, found in enumerate(again) if found is None), len(again))
+    lucky = zip(again[:count], ranked[:count], strict=True)
+    return best_first((found.value, state) for found, state in lucky if found is not None) + ranked[count:]
+
+
 def surplus_checkpoints(trials: Mapping[int, Trial], needed: Set[str]) -> list[str]:
     """Paths, relative to the sweep's folder, of states that are neither needed nor a trial's best or last."""
     surplus: list[str] = []
     for trial in trials.values():
-        kept = {
-            saved.path for saved in (trial.last_checkpoint(), trial.best_checkpoint()) if saved is not None
-        }
+        confirmed = trial.best_confirmed()
+        kept = {saved.path for saved in trial.kept_checkpoints()} | ({confirmed.path} if confirmed else set())
         surplus += [saved.path for saved in trial.checkpoints if saved.path not in kept | needed]
     return surplus
 

@@ -21,10 +21,11 @@ class WorkerCommand:
     """What every rank of a worker group does next.
 
     begin: build the run of `config`, from `state` if there is one; tick: train and measure one tick;
-    dump: return the state; stop: return from the worker loop.
+    dump: return the state; confirm: measure the run again (`GanRun.confirm`); stop: return from the worker
+    loop.
     """
 
-    kind: Literal["begin", "tick", "dump", "stop"]
+    kind: Literal["begin", "tick", "dump", "confirm", "stop"]
     number: int = 0
     """Which command of its group it is; a result names the command that it answers."""
     config: Any = None

@@ -126,6 +126,16 @@ class Pool:
         Raises: WorkerGroupLostError when its state was lost, TrialFailedError for the trial's own fault,
         NoWorkerGroupLeftError when no group will ever answer.
         """
+        return await self._execute(run_id, WorkerCommand("tick"))
+
+    async def confirm(self, run_id: str) -> Any:
+        """Measure the run again, as `GanRun.confirm` does.
+
+        Raises: as `tick`.
+        """
+        return await self._execute(run_id, WorkerCommand("confirm"))
+
+    async def _execute(self, run_id: str, command: WorkerCommand) -> Any:
         while True:
             async with self._borrowed(run_id) as group:
                 if group.loaded_run != run_id:
@@ -134,7 +144,7 @@ class Pool:
                     except WorkerGroupLostError:
                         continue  # the state never left the pool: another group takes it
                 try:
-                    return await self._ask(group, WorkerCommand("tick"))
+                    return await self._ask(group, command)
                 except TrialFailedError:
                     self._unload(group, lost_reason="its trial has failed")
                     raise

@@ -26,11 +26,14 @@ class WorkerSession:
         self._turnover_s: float | None = None
 
     def execute(self, command: WorkerCommand) -> Any:
-        """Execute one command; only rank 0's answer to tick and dump is used."""
+        """Execute one command; only rank 0's answer is used."""
         if command.kind == "begin":
             return self._begin(command)
         if command.kind == "tick":
             return self._tick()
+        if command.kind == "confirm":
+            assert self._run is not None
+            return self._run.confirm()
         return self._dump()
 
     def clear(self, error: BaseException | None = None) -> None:
@@ -57,9 +60,7 @@ class WorkerSession:
             self._turnover_s = time.monotonic() - self._last_tick_end
 
     def _open(self, config: GanConfig, state: RunState | None) -> None:
-        run = GanRun(
-            config, self._images, device=self._device, rank=self._rank, world_size=self._world_size
-        )
+        run = GanRun(config, self._images, device=self._device, rank=self._rank, world_size=self._world_size)
         if state is not None:
             run.load_state_dict(state)
         self._run = run
