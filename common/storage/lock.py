@@ -14,7 +14,6 @@ import secrets
 import socket
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Self
 
@@ -215,13 +214,6 @@ def read_holder(folder: Folder) -> Holder | None:
     with contextlib.suppress(ValueError, TypeError):
         return Holder(**json.loads(data)) if data is not None else None
     return None
-
-
-@contextlib.contextmanager
-def locked(folder: Folder, *, who: str, remedy: str) -> Iterator[FolderLock]:
-    """Hold a `FolderLock` within the block."""
-    with FolderLock(folder, who=who, remedy=remedy) as lock:
-        yield lock
 
 
 def _machine() -> str:

@@ -3,7 +3,6 @@
 import contextlib
 import importlib.metadata
 import json
-import os
 import subprocess
 import time
 from collections.abc import Iterator
@@ -12,8 +11,9 @@ from typing import Any
 
 from common.errors import ConfigError, require
 from common.storage.atomic import WriteError
+from common.storage.claim import claimed
 from common.storage.folder import Folder, parse_json
-from common.storage.lock import HOLDER_NAME, LOCK_NAME, FolderLock
+from common.storage.lock import FolderLock
 from tune.config import SweepConfig
 from tune.records.events import LOG_NAME, TrialStarted, read_events
 from tune.space.space import Space
@@ -58,25 +58,17 @@ class SweepFolder:
 
         Raises: ConfigError when another process runs the sweep, or the folder cannot be written.
         """
-        absent = _absent(self.location) if self.files.is_local else []
-        is_empty = False
+        has_begun = self.has_begun if is_new else None
+        remedy = "wait until it ends, or stop it first"
         try:
-            with FolderLock(self.files, who="driver", remedy="wait until it ends, or stop it first") as lock:
+            with claimed(self.files, who="driver", remedy=remedy, has_begun=has_begun) as lock:
                 if is_new:
                     self._tidy_after_a_kill()
-                earlier = self._contents() if is_new else set()
-                try:
-                    yield lock
-                except BaseException:
-                    if is_new and not self.has_begun():
-                        self._remove_all_but(earlier)
-                        is_empty = not earlier
-                    raise
-        except BaseException as error:
-            self._remove_itself(absent, is_empty)
-            if isinstance(error, WriteError) and not self.exists():
-                raise ConfigError(f"--storage: {error}") from None
-            raise
+                yield lock
+        except WriteError as error:
+            if self.exists():
+                raise
+            raise ConfigError(f"--storage: {error}") from None
 
     def has_begun(self) -> bool:
         """Whether a trial was ever started."""
@@ -87,31 +79,6 @@ class SweepFolder:
         if not self.exists() and self.files.status(LOG_NAME) is not None and not self.has_begun():
             for name in (LOG_NAME, *STUDY_FILES):
                 self.files.remove_file(name)
-
-    def _contents(self) -> set[str]:
-        """Names of all files, and on a disk of all folders, except those of the lock."""
-        found = {file.name for file in self.files.list_files()}
-        if self.files.is_local:
-            root = Path(self.location)
-            found |= {path.relative_to(root).as_posix() for path in root.rglob("*")}
-        return found - {LOCK_NAME, HOLDER_NAME}
-
-    def _remove_all_but(self, earlier: set[str]) -> None:
-        for name in sorted(self._contents() - earlier, reverse=True):  # a folder after what is in it
-            self.files.remove_file(name)
-            if self.files.is_local:
-                with contextlib.suppress(OSError):
-                    Path(self.location, name).rmdir()
-
-    def _remove_itself(self, absent: list[Path], is_empty: bool) -> None:
-        """Remove the folder if nothing is in it, and on a disk the `absent` ones that were created for it."""
-        if is_empty and not self.files.is_local:
-            Folder(self.storage_path).remove_folder(self.name)
-        elif is_empty:
-            self.files.remove_file(LOCK_NAME)
-        for folder in absent:
-            with contextlib.suppress(OSError):  # it is not empty
-                folder.rmdir()
 
     def begin(
         self, config: SweepConfig, space: Space, *, is_resumed: bool, study_name: str | None = None
@@ -166,12 +133,6 @@ class SweepFolder:
             not missing, f"{self.files.path(SWEEP_FILE)} lacks {', '.join(sorted(missing))}; is it a sweep's?"
         )
         return record
-
-
-def _absent(location: str) -> list[Path]:
-    """The folder and those of its parents that do not exist, the innermost first."""
-    path = Path(location)
-    return [each for each in (path, *path.parents) if not os.access(each, os.F_OK)]
 
 
 def _session() -> dict[str, Any]:
