@@ -19,7 +19,9 @@ from common.cluster.session import cluster_nodes, local_nodes, start_ray, stop_r
 from common.cluster.shared_storage import check_seen_by_all
 from common.errors import require
 from common.settings import setting_paths
+from common.storage.claim import claimed
 from common.storage.folder import Folder
+from common.storage.reach import check_reachable
 from gan.cli.display import RunDisplay, objective, say_skipped
 from gan.cli.flags import Train
 from gan.config import GanConfig
@@ -96,16 +98,24 @@ def run_train(command: Train, console: Console) -> int:
 
     Raises: ConfigError for a command that cannot be run.
     """
+    check_reachable(command.resume or command.storage, flag="--resume" if command.resume else "--storage")
     plan = plan_run(command)
-    config, results = plan.config, plan.results
     if command.address is None:
-        resources = share_resources(local_nodes(), plan.workers, command.wants_gpu())
+        share_resources(local_nodes(), plan.workers, command.wants_gpu())
+    results, remedy = plan.results, "wait until it ends, or stop it first"
+    has_begun = results.exists if command.resume is None else None
+    with claimed(results.folder, who="training", remedy=remedy, has_begun=has_begun):
+        return _train(plan, command, console)
+
+
+def _train(plan: PlannedRun, command: Train, console: Console) -> int:
+    config, results = plan.config, plan.results
     images = _read_data(config, console)
     try:
         start_ray(command.address)
-        if command.address is not None:
-            resources = share_resources(cluster_nodes(), plan.workers, command.wants_gpu())
-            check_seen_by_all(results.folder)
+        nodes = local_nodes() if command.address is None else cluster_nodes()
+        resources = share_resources(nodes, plan.workers, command.wants_gpu())
+        check_seen_by_all(results.folder)
         results.begin(config, plan.details)
         broadcast, message = broadcast_images(config.data, images)
         if message is not None:
@@ -119,6 +129,8 @@ def run_train(command: Train, console: Console) -> int:
         assert isinstance(last, Ended)
         return _conclude(last, plan, command, console)
     except Interrupted as interrupted:
+        if not results.exists():
+            raise  # nothing was begun
         say(
             console,
             f"{interrupted}; every finished tick is saved; resume with {_resume_command(results, command)}",

@@ -10,20 +10,14 @@ import json
 import math
 import time
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any, Literal
 
-import filelock
-
-from common.errors import ConfigError, require
 from common.storage.append_log import AppendedLines
-from common.storage.atomic import WriteError
 from common.storage.folder import Folder, is_inside
-from common.text import os_reason
+from common.storage.lock import FolderLock
 from styletransfer.planning.pairs import Pair
 
 MANIFEST_NAME = "manifest.jsonl"
-_LOCK_NAME = ".lock"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -93,33 +87,12 @@ def read_manifest(folder: Folder) -> dict[Pair, Entry]:
 
 @contextlib.contextmanager
 def locked(folder: Folder) -> Iterator[None]:
-    """Lock an output folder on a disk against other batches within the block; a URL cannot be locked.
-
-    The lock of a killed process is released.
+    """Lock an output folder against other batches within the block; a killed process lets go.
 
     Raises: ConfigError when another batch holds the lock, or the folder cannot be written.
     """
-    if not folder.is_local:
+    with FolderLock(folder, who="batch", remedy="wait until it ends or choose another folder"):
         yield
-        return
-    root = Path(folder.location)
-    require(not root.exists() or root.is_dir(), f"{root} is a file; name a folder for the results")
-    try:
-        root.mkdir(parents=True, exist_ok=True)
-        lock = filelock.FileLock(root / _LOCK_NAME, timeout=0)
-        lock.acquire()
-    except filelock.Timeout:
-        raise ConfigError(
-            f"{root} is being written by another batch; wait until it ends or choose another folder"
-        ) from None
-    except OSError as error:
-        raise WriteError(
-            f"{root} cannot be written: {os_reason(error)}; choose a folder with write permission"
-        ) from None
-    try:
-        yield
-    finally:
-        lock.release()
 
 
 def _to_line(entry: Entry) -> bytes:

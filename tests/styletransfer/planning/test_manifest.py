@@ -202,7 +202,7 @@ def test_a_second_batch_in_one_folder_is_refused_until_the_first_is_gone(tmp_pat
         pass
 
 
-def test_a_folder_that_cannot_be_made_is_refused_and_a_url_is_not_locked(tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_made_is_refused_and_a_url_is_locked_too(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(WriteError, match="cannot be written"), locked(Folder(str(tmp_path / "file" / "out"))):
         pass
@@ -211,6 +211,8 @@ def test_a_folder_that_cannot_be_made_is_refused_and_a_url_is_not_locked(tmp_pat
         locked(Folder(str(tmp_path / "file"))),
     ):
         pass
-    url = Folder("memory://never-locked")
-    with locked(url), locked(url):
+    url = Folder(f"memory://locked-{uuid.uuid4().hex}")
+    with locked(url), pytest.raises(ConfigError, match="is being written by another batch"), locked(url):
+        pass
+    with locked(url):
         pass
