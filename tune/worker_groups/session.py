@@ -21,6 +21,8 @@ class WorkerSession:
     def __init__(self, images: Images, device: torch.device, rank: int, world_size: int) -> None:
         self._images = images
         self._device, self._rank, self._world_size = device, rank, world_size
+        # a copy on the host takes milliseconds; where memory is short on a CPU, it would not help
+        self.keeps_state = device.type == "cuda" and world_size == 1
         self._run: GanRun | None = None
         self._last_tick_end: float | None = None
         self._turnover_s: float | None = None
@@ -72,8 +74,7 @@ class WorkerSession:
         what its own allocator had scattered.
         """
         assert self._run is not None
-        # copied to the host, which takes milliseconds; where memory is short on a CPU, a copy would not help
-        before = self._run.state_dict() if self._device.type == "cuda" and self._world_size == 1 else None
+        before = self._run.state_dict() if self.keeps_state else None
         config = self._run.config
         try:
             return self._run.tick()
