@@ -93,6 +93,10 @@ class SweepConfig(Settings):
             f"--gpus-per-worker must not be negative, not {self.gpus_per_worker}; try 1",
         )
         require(
+            (self.gpus_per_worker or 0) <= 1 or float(self.gpus_per_worker or 0).is_integer(),
+            f"--gpus-per-worker must be whole above 1, not {self.gpus_per_worker}; try 1",
+        )
+        require(
             self.workers_per_trial == 1 or (self.gpus_per_worker or 0) in (0, *range(1, 9)),
             f"--gpus-per-worker {self.gpus_per_worker} must be whole when {self.workers_per_trial} workers "
             "share a trial: NCCL gives every rank its own GPU; try --workers-per-trial 1",

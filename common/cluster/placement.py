@@ -15,13 +15,21 @@ _MEMORY_FILES = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/
 def workers_that_fit(nodes: Sequence[Node], per_worker: Mapping[str, float]) -> int:
     """How many workers that each need `per_worker` can run on the nodes at the same time.
 
-    A worker runs on one node. Amounts may be fractions, such as half a GPU; at least one must be above 0.
+    A worker runs on one node, and its fraction of a GPU is on one GPU. At least one amount must be above 0.
     """
     needed = {kind: amount for kind, amount in per_worker.items() if amount > 0}
-    # the small number: three workers of a third of a GPU fit on one GPU
     return sum(
-        int(min(node.get(kind, 0.0) / amount for kind, amount in needed.items()) + 1e-9) for node in nodes
+        int(min(_shares(kind, node.get(kind, 0.0), amount) for kind, amount in needed.items()))
+        for node in nodes
     )
+
+
+def _shares(kind: str, available: float, amount: float) -> float:
+    """How many workers a node's amount of one resource is enough for."""
+    # the small number: three workers of a third of a GPU fit on one GPU
+    if kind == "GPU" and amount < 1:
+        return int(available) * int(1 / amount + 1e-9)
+    return available / amount + 1e-9
 
 
 def most_cpus_per_worker(nodes: Sequence[Node], workers: int, *, gpus: float = 0.0) -> int:
@@ -75,7 +83,8 @@ def share_resources(nodes: Sequence[Node], workers: int, gpu: bool | None) -> Re
     """
     require(workers >= 1, f"--workers must be at least 1, not {workers}; try 1")
     gpus = sum(int(node.get("GPU", 0)) for node in nodes)
-    with_gpu = gpus >= workers if gpu is None else gpu
+    room = workers_that_fit(nodes, {"CPU": 1, "GPU": 1})
+    with_gpu = room >= workers if gpu is None else gpu
     require(
         not with_gpu or gpus > 0, "--gpu needs a GPU and there is none here; leave it out to train on CPUs"
     )
@@ -85,8 +94,10 @@ def share_resources(nodes: Sequence[Node], workers: int, gpu: bool | None) -> Re
     )
     cpus = most_cpus_per_worker(nodes, workers, gpus=float(with_gpu))
     if cpus < 1:
-        total = int(sum(node.get("CPU", 0) for node in nodes))
+        fitting = room if with_gpu else workers_that_fit(nodes, {"CPU": 1})
+        beside = " beside its GPU" if with_gpu else ""
         raise ConfigError(
-            f"--workers {workers} needs a CPU each, and there are {total}; try --workers {max(total, 1)}"
+            f"--workers {workers} needs a CPU each{beside}, and there are {fitting}; "
+            f"try --workers {max(fitting, 1)}"
         )
     return Resources(workers=workers, cpus=cpus, gpu=with_gpu)

@@ -50,7 +50,8 @@ def choose_placement(
             f"--workers {wanted} needs a {kind} each, and there are {sum(slots)}; "
             f"try --workers {max(1, sum(slots))}",
         )
-    best = max(1, min(sum(slots), most)) if wanted is None else wanted
+    room = workers_that_fit(nodes, {"CPU": 1, "GPU": float(with_gpu)})
+    best = max(1, min(room, most)) if wanted is None else wanted
     fitting = best if with_gpu else min(best, _fit_into_memory(nodes, bytes_each))
     workers = max(1, fitting) if wanted is None else wanted
     cpus = _cpus(nodes, workers, with_gpu)

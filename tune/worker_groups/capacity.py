@@ -60,8 +60,10 @@ def plan(config: SweepConfig, nodes: list[dict[str, float]]) -> Capacity:
     )
     has = f"{total_cpus} CPUs" + (f" and {total_gpus:g} GPUs" if total_gpus or gpus else "")
     if fitting < 1:
+        largest = max((int(node.get("CPU", 0)) for node in nodes), default=0)
+        where = f"{len(nodes)} nodes with at most {largest} CPUs" if len(nodes) != 1 else "1 node"
         raise ConfigError(
-            f"a trial needs {needs}, and there are {has} on {len(nodes)} node{'s' * (len(nodes) != 1)}; "
+            f"a trial needs {needs}, and there are {has} on {where}; "
             "lower --workers-per-trial, --cpus-per-worker or --gpus-per-worker"
         )
     require(
@@ -76,11 +78,9 @@ def plan(config: SweepConfig, nodes: list[dict[str, float]]) -> Capacity:
 
 def _cpu_share(config: SweepConfig, nodes: list[dict[str, float]], gpus: float) -> int:
     """CPUs per worker when the user sets none: the most with which all workers fit, at least one."""
-    if config.concurrent is not None:
-        workers = config.concurrent * config.workers_per_trial
-    elif gpus:
-        workers = workers_that_fit(nodes, {"GPU": gpus})
-    else:
+    if config.concurrent is None and not gpus:
         # a GAN of this size gains more from a second trial than from a second thread
         return 1
-    return max(1, most_cpus_per_worker(nodes, workers, gpus=gpus))
+    most = count_groups(nodes, {"CPU": 1, "GPU": gpus}, config.workers_per_trial)
+    groups = max(1, min(config.concurrent or most, most, config.trials))
+    return max(1, most_cpus_per_worker(nodes, groups * config.workers_per_trial, gpus=gpus))
