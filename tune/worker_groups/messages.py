@@ -17,20 +17,30 @@ class TrialFailedError(Exception):
 
 
 @dataclasses.dataclass(frozen=True)
+class StoredState:
+    """A state in storage: the file `name` below `folder`, a path or URL that all nodes reach."""
+
+    folder: str
+    name: str
+
+
+@dataclasses.dataclass(frozen=True)
 class WorkerCommand:
     """What every rank of a worker group does next.
 
     begin: build the run of `config`, from `state` if there is one; tick: train and measure one tick;
-    dump: return the state; confirm: measure the run again (`GanRun.confirm`); stop: return from the worker
-    loop.
+    save: write the state to `target`; dump: return the state; confirm: measure the run again
+    (`GanRun.confirm`); stop: return from the worker loop.
     """
 
-    kind: Literal["begin", "tick", "dump", "confirm", "stop"]
+    kind: Literal["begin", "tick", "save", "dump", "confirm", "stop"]
     number: int = 0
     """Which command of its group it is; a result names the command that it answers."""
     config: Any = None
     """The run's GanConfig; the pool only passes it on."""
     state: Any = None
+    """The state itself, or a `StoredState`."""
+    target: StoredState | None = None
 
 
 @dataclasses.dataclass(frozen=True)

@@ -15,6 +15,7 @@ from tune.worker_groups.group import PendingCommand, WorkerGroup
 from tune.worker_groups.messages import (
     CommandResult,
     NoWorkerGroupLeftError,
+    StoredState,
     TrialFailedError,
     WorkerCommand,
     WorkerGroupLostError,
@@ -149,12 +150,16 @@ class Pool:
                     self._unload(group, lost_reason="its trial has failed")
                     raise
 
-    async def dump(self, run_id: str) -> Any:
-        """The run's state, wherever it is."""
+    async def dump(self, run_id: str, target: StoredState | None = None) -> Any:
+        """The run's state, wherever it is; None once a group that has it loaded has written it to `target`.
+
+        States are large. Workers write theirs to storage, so that they do not all pass through this process.
+        """
+        command = WorkerCommand("dump" if target is None else "save", target=target)
         if self._run(run_id).state is None:
             async with self._borrowed(run_id) as group:
                 if group.loaded_run == run_id:
-                    return await self._ask(group, WorkerCommand("dump"))
+                    return await self._ask(group, command)
         state = self._run(run_id).state
         if state is None:
             raise TrialFailedError("there is no state to save before the first tick")

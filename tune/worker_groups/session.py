@@ -6,13 +6,15 @@ from typing import Any
 import numpy as np
 import torch
 
+from common.errors import ConfigError
 from common.memory import is_out_of_memory, release
+from common.storage.folder import Folder
 from gan import checkpoint
 from gan.checkpoint import RunState
 from gan.config import GanConfig
 from gan.data.images import Images
 from gan.training.run import GanRun
-from tune.worker_groups.messages import WorkerCommand
+from tune.worker_groups.messages import StoredState, WorkerCommand
 
 
 class WorkerSession:
@@ -36,6 +38,8 @@ class WorkerSession:
         if command.kind == "confirm":
             assert self._run is not None
             return self._run.confirm()
+        if command.kind == "save":
+            return self._save(command.target)
         return self._dump()
 
     def clear(self, error: BaseException | None = None) -> None:
@@ -49,7 +53,7 @@ class WorkerSession:
     def _begin(self, command: WorkerCommand) -> None:
         self.clear()  # frees the old run's memory before the new run allocates its own
         self._turnover_s = None
-        state = None if command.state is None else checkpoint.from_bytes(command.state.tobytes())
+        state = None if command.state is None else checkpoint.from_bytes(_bytes_of(command.state))
         try:
             self._open(command.config, state)
         except Exception as error:
@@ -98,6 +102,12 @@ class WorkerSession:
             metrics["turnover_s"], self._turnover_s = self._turnover_s, None
         return metrics
 
+    def _save(self, target: StoredState | None) -> None:
+        assert self._run is not None and target is not None
+        state = self._run.state_dict()
+        if self._rank == 0:
+            Folder(target.folder).write(target.name, checkpoint.to_bytes(state))
+
     def _dump(self) -> np.ndarray | None:
         assert self._run is not None
         state = self._run.state_dict()
@@ -107,3 +117,12 @@ class WorkerSession:
         # and not by reference: a reference dies with the worker that made it, and a trial may outlive its
         # group.
         return np.frombuffer(checkpoint.to_bytes(state), dtype=np.uint8)
+
+
+def _bytes_of(state: "np.ndarray | StoredState") -> bytes:
+    if not isinstance(state, StoredState):
+        return state.tobytes()
+    data = Folder(state.folder).read(state.name)
+    if data is None:
+        raise ConfigError(f"{state.folder}/{state.name}, from which the trial was to continue, is missing")
+    return data

@@ -1,6 +1,6 @@
 """RAY: the Trainable that Tune schedules: it asks the pool for ticks and holds no state itself."""
 
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
@@ -20,7 +20,7 @@ from tune.trial_keys import (
     RESTORE_KEY,
     STATE_FILE,
 )
-from tune.worker_groups.messages import TrialFailedError
+from tune.worker_groups.messages import StoredState, TrialFailedError
 
 
 class GanTrial(Trainable):  # type: ignore[misc]  # ray is untyped here
@@ -58,14 +58,10 @@ class GanTrial(Trainable):  # type: ignore[misc]  # ray is untyped here
         if self._run_id is None:
             self._run_id = ray.get(self._pool.open.remote(self.trial_id, self._gan_config))
             if self._restore is not None:
-                ray.get(self._pool.load.remote(self._run_id, self._read_state(self._restore)))
+                state = StoredState(self._location, f"{self._restore}/{STATE_FILE}")
+                _require_stored(state)
+                ray.get(self._pool.load.remote(self._run_id, state))
         return self._run_id
-
-    def _read_state(self, path: str) -> np.ndarray:
-        data = Folder(self._location).read(f"{path}/{STATE_FILE}")
-        if data is None:
-            raise ConfigError(f"{self._location}/{path}, from which the trial was to continue, is missing")
-        return np.frombuffer(data, dtype=np.uint8)
 
     def step(self) -> dict[str, Any]:
         """Train one tick. A trial that fails by its own fault is done, with its reason under `failure`."""
@@ -88,20 +84,49 @@ class GanTrial(Trainable):  # type: ignore[misc]  # ray is untyped here
         }
 
     def save_checkpoint(self, checkpoint_dir: str) -> None:
-        """Write the state as one safetensors file; Tune persists the folder."""
-        ray.get(self._pool.dump.remote(self._open_run())).tofile(Path(checkpoint_dir, STATE_FILE))
+        """Have the state written as one safetensors file where Tune is going to persist this folder.
+
+        The worker of rank 0 writes it. A state that no worker group has loaded is in the pool, and is written
+        here, into the folder that Tune persists.
+        """
+        state = ray.get(self._pool.dump.remote(self._open_run(), self._next_checkpoint()))
+        path = Path(checkpoint_dir, STATE_FILE)
+        if isinstance(state, StoredState):
+            path.write_bytes(Folder(state.folder).read(state.name) or b"")
+        elif state is not None:
+            state.tofile(path)
+
+    def _next_checkpoint(self) -> StoredState | None:
+        """Where Tune 2.60 puts the contents of the next checkpoint's folder; None outside of Tune."""
+        storage = self._storage
+        if storage is None:
+            return None
+        name = storage._make_checkpoint_dir_name(storage.current_checkpoint_index + 1)
+        root = Folder(self._location).filesystem_path
+        relative = PurePosixPath(storage.trial_fs_path, name).relative_to(root)
+        return StoredState(self._location, f"{relative}/{STATE_FILE}")
 
     def load_checkpoint(self, checkpoint_dir: str) -> None:
         """Give the saved state to the pool; the next tick starts from it."""
-        data = np.fromfile(Path(checkpoint_dir, STATE_FILE), dtype=np.uint8)
+        path = Path(checkpoint_dir, STATE_FILE)
         self._restore = None  # this state is newer
-        ray.get(self._pool.load.remote(self._open_run(), data))
+        if path.is_relative_to(self._location):
+            state = StoredState(self._location, path.relative_to(self._location).as_posix())
+            _require_stored(state)
+        else:  # Tune has downloaded it
+            state = np.fromfile(path, dtype=np.uint8)
+        ray.get(self._pool.load.remote(self._open_run(), state))
 
     def cleanup(self) -> None:
         """Drop the run, so that its worker group can take another one without saving it."""
         if self._run_id is not None:
             ray.get(self._pool.forget.remote(self._run_id))
             self._run_id = None
+
+
+def _require_stored(state: StoredState) -> None:
+    if Folder(state.folder).status(state.name) is None:
+        raise ConfigError(f"{state.folder}/{state.name}, from which the trial was to continue, is missing")
 
 
 def _reason(error: BaseException) -> str:
