@@ -49,7 +49,7 @@ def _execute(command: TuneCommand, console: Console) -> int:
 
 def _sweep(command: Sweep, console: Console) -> int:
     # imported here and below: torch and Ray take seconds, and a wrong flag is reported before
-    from tune.space.space import check_accepts, default_space
+    from tune.space.space import check_accepts, default_space, moved_settings
     from tune.space.toml import load_space, to_toml
 
     config = dataclasses.replace(
@@ -62,6 +62,11 @@ def _sweep(command: Sweep, console: Console) -> int:
         console.print(to_toml(space), markup=False, highlight=False, soft_wrap=True)
         return 0
     check_accepts(space, config.gan, config.worker_counts())
+    moved = moved_settings(space, config.gan)
+    if moved:
+        say(
+            console, f"the first trial has the base settings, moved into the search space: {', '.join(moved)}"
+        )
     check_reachable(config.storage)
 
     from tune.driver.plan import SweepPlan
@@ -142,11 +147,15 @@ def _best(command: Best, console: Console) -> int:
     import json
 
     from common.storage.atomic import replace_file
+    from tune.records.events import read_events
     from tune.records.export_best import best_config
     from tune.records.sweep_folder import SweepFolder
+    from tune.records.trial_records import collect
 
     check_reachable(command.directory, flag="the sweep's folder")
-    config = best_config(SweepFolder.at(command.directory))
+    folder = SweepFolder.at(command.directory)
+    trials = collect(read_events(folder.location))
+    config = best_config(folder.config().gan, trials, keep_seed=command.keep_seed)
     replace_file(Path(command.out), (json.dumps(config.to_dict(), indent=2) + "\n").encode())
     train = f"python -m gan train --config {shlex.quote(command.out)}"
     say(console, f"wrote {command.out}; train it with {train}")

@@ -95,6 +95,9 @@ class Best:
     """Folder of the sweep, a path or a URL."""
     out: str = "best.json"
     """File to write."""
+    keep_seed: bool = False
+    """Keep the sweep's seed, with which training repeats the best trial, its luck included; default: another
+    seed."""
 
 
 TuneCommand = Sweep | Resume | Best

@@ -19,7 +19,7 @@ from gan.cli.display import say_skipped
 from gan.data.images import Images
 from tune.display.leaderboard import leaderboard
 from tune.records.tables import trials_table
-from tune.records.trial_records import Trial, best_of
+from tune.records.trial_records import Trial, best_first, best_of, states_best_first
 from tune.space.space import Space
 
 SECONDS_BETWEEN_REFRESHES = 1.0
@@ -77,6 +77,16 @@ class SweepView:
             yield lambda states: status.update(f"starting workers: {_counts(states)}")
 
     @contextlib.contextmanager
+    def confirming(self, count: int) -> Iterator[None]:
+        """Show that `count` states are measured again."""
+        if count == 0:
+            yield
+            return
+        states = "1 state" if count == 1 else f"{count} states"
+        with Status(f"measuring the best {states} again on fresh samples", console=self._console):
+            yield
+
+    @contextlib.contextmanager
     def live(self) -> Iterator[None]:
         """Within the block `refresh` updates a live table, which disappears afterwards."""
         self._started = self._clock()
@@ -106,6 +116,7 @@ class SweepView:
             self._print_ends(trials)
         self._console.print(self._board(trials, FINAL_ROWS))
         say(self._console, self._summary(trials))
+        self.say(confirmation_line(trials))
 
     def _board(self, trials: dict[int, Trial], top: int = LIVE_ROWS) -> rich.console.RenderableType:
         table = trials_table(trials, self._space, self._metric)
@@ -170,6 +181,25 @@ class SweepView:
         """The trial's best value, None when it has none."""
         tick = trial.best_tick(self._metric)
         return tick.metrics[self._metric] if tick else None
+
+
+def confirmation_line(trials: Mapping[int, Trial]) -> str | None:
+    """The values of the states that were measured again, the winner first; None where there are none."""
+    winners = [
+        (trial, trial.confirmed[state.path])
+        for trial, state in states_best_first(trials)
+        if state.path in trial.confirmed
+    ]
+    found = best_first((state.value, (trial, state)) for trial, state in winners)
+    if not found:
+        return None
+    base = " (base settings)"
+    values = ", ".join(
+        f"{state.value:.4g} of trial {trial.number}{base if trial.number == 0 else ''}"
+        for trial, state in found
+    )
+    metric, noise = found[0][1].metric, found[0][1].noise
+    return f"measured again on fresh samples, {metric}: {values}; noise floor {noise:.3g}"
 
 
 def _images(trials: dict[int, Trial]) -> int:

@@ -12,6 +12,7 @@ from common.throttle import Throttle
 from tune.driver.running import RunningSweep
 from tune.records.events import CheckpointSaved, SweepEvent, Tick, TrialEnded, TrialStarted
 from tune.records.trial_records import apply, end_of
+from tune.search.study import SEED
 from tune.trial_keys import FAILURE_KEY, METRICS_KEY
 from tune.worker_groups.messages import WorkerGroupLostError
 
@@ -130,7 +131,8 @@ class EventCallback(Callback):  # type: ignore[misc]  # ray is untyped here
         return number
 
     def _values(self, config: dict[str, Any]) -> dict[str, Any]:
-        return {path: config[path] for path in self._sweep.plan.space if path in config}
+        # the seed is set where a sampler proposed the same settings again
+        return {path: config[path] for path in (*self._sweep.plan.space, SEED) if path in config}
 
 
 def _free_memory(trial: Any) -> None:

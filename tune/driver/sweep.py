@@ -27,6 +27,7 @@ from gan.networks import family_of
 from gan.raytrain.broadcast import broadcast_images
 from tune.display.view import SweepView
 from tune.driver.artifacts import ArtifactStore
+from tune.driver.confirmation import confirm_best, divided
 from tune.driver.event_callback import EventCallback
 from tune.driver.plan import SweepPlan
 from tune.driver.running import RunningSweep
@@ -57,6 +58,9 @@ def run_sweep(plan: SweepPlan, view: SweepView) -> dict[int, Trial]:
     with plan.folder.claimed(is_new=not plan.is_resumed) as lock, _study(plan) as (study, study_name):
         with view.reading() as on_progress:
             images = load_images(config.gan.data, on_progress=on_progress)
+        if not plan.is_resumed:
+            config = dataclasses.replace(config, gan=divided(config.gan, len(images.held_out)))
+            plan = dataclasses.replace(plan, config=config)
         _check_images(images, config.gan, plan.space)
         view.say_skipped(images)
         prepare_environment()
@@ -138,6 +142,8 @@ def _tune(
             raise callback.broken from error
         raise
     callback.interrupt_the_running()
+    artifacts.close()  # first: what follows may be interrupted
+    confirm_best(plan, groups, log, trials, view, check)
     artifacts.close()
 
 

@@ -1,14 +1,15 @@
 """Exports the best saved state of a sweep to `best/`: generator, settings, a sample grid."""
 
+import dataclasses
 import json
 from collections.abc import Mapping
 
-from common.errors import ConfigError
+from common.errors import require
 from gan import checkpoint, generation, image_grid
 from gan.config import GanConfig
 from gan.run_folder import GENERATOR
 from tune.records.sweep_folder import SweepFolder
-from tune.records.trial_records import Trial, best_first
+from tune.records.trial_records import Trial, states_best_first
 from tune.trial_keys import STATE_FILE
 
 BEST = "best"
@@ -19,13 +20,9 @@ GRID_IMAGES = 64
 def export_best(folder: SweepFolder, trials: Mapping[int, Trial]) -> str | None:
     """Write `best/` from the best state that still exists; returns its path, None without a state.
 
-    The sweep has removed states that were neither the best nor the last of their trial, so that some of those
-    listed do not exist any more.
-
     Raises: WriteError when the folder cannot be written.
     """
-    saved_states = ((state.value, (trial, state)) for trial in trials.values() for state in trial.checkpoints)
-    for trial, saved in best_first(saved_states):
+    for trial, saved in states_best_first(trials):
         data = folder.files.read(f"{saved.path}/{STATE_FILE}")
         if data is None:
             continue
@@ -34,21 +31,29 @@ def export_best(folder: SweepFolder, trials: Mapping[int, Trial]) -> str | None:
         folder.files.write(f"{BEST}/{GENERATOR}", checkpoint.generator_to_bytes(generator))
         folder.files.write(f"{BEST}/config.json", _json(GanConfig.from_dict(state.config).to_dict()))
         origin = {"trial": trial.number, "images_seen": saved.images_seen, "value": saved.value}
+        again = trial.confirmed.get(saved.path)
+        if again is not None:
+            origin |= {"metric": again.metric, "confirmed": again.value, "noise_floor": again.noise}
         folder.files.write(f"{BEST}/trial.json", _json({**origin, "checkpoint": saved.path}))
         folder.files.write(f"{BEST}/{GRID_FILE}", image_grid.png_bytes(_sample_grid(folder)))
         return f"{folder.location}/{BEST}"
     return None
 
 
-def best_config(folder: SweepFolder) -> GanConfig:
-    """The settings of the best trial.
+def best_config(base: GanConfig, trials: Mapping[int, Trial], *, keep_seed: bool = False) -> GanConfig:
+    """The settings of the best saved state, for training a network with them; from the log alone.
+
+    base: the sweep's settings. keep_seed: with the sweep's seed training repeats the best trial, its luck
+    included; otherwise the seed is another one.
 
     Raises: ConfigError when no trial has saved a state yet.
     """
-    data = folder.files.read(f"{BEST}/config.json")
-    if data is None:
-        raise ConfigError(f"{folder.location} has no best trial yet: none has finished a tick")
-    return GanConfig.from_dict(json.loads(data))
+    best = next(iter(states_best_first(trials)), None)
+    require(best is not None, "no trial has saved a state yet; wait for the first tick")
+    assert best is not None
+    trial, state = best
+    config = base.with_values({**trial.values_at(state.images_seen), "evaluation.held_out_part": "all"})
+    return config if keep_seed else dataclasses.replace(config, seed=config.seed + 1)
 
 
 def _sample_grid(folder: SweepFolder) -> generation.Pixels:

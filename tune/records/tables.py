@@ -18,10 +18,12 @@ _SECONDS = ("train_s", "evaluate_s")
 def trials_table(trials: Mapping[int, Trial], space: Space, metric: str) -> pd.DataFrame:
     """One row per trial, by number, also for trials that failed or never reported.
 
-    Columns: number, trial_id, state, reason, attempt, every searched setting by dotted path, best, last,
+    Columns: number, trial_id, state, reason, attempt, seed (where it is not the sweep's, because an earlier
+    trial had the same settings), every searched setting by dotted path, best, last,
     images_at_best, images_seen, ticks, seconds (of all ticks, lost ones included), started, ended (UTC),
-    checkpoint, best_checkpoint, best_checkpoint_images. Where attempts overlap, `best` takes the values of
-    the last one.
+    checkpoint, best_checkpoint, best_checkpoint_images, confirmed, confirmed_metric, confirmed_noise (value,
+    name and noise floor of the best of its states that was measured again). Where attempts overlap, `best`
+    takes the values of the last one.
     """
     rows = [_trial_row(trial, metric) for _, trial in sorted(trials.items())]
     dtypes: dict[str, str] = {
@@ -30,6 +32,7 @@ def trials_table(trials: Mapping[int, Trial], space: Space, metric: str) -> pd.D
         "state": "string",
         "reason": "string",
         "attempt": "int64",
+        "seed": "Int64",
         **{path: _dtype(domain) for path, domain in space.items()},
         "best": "float64",
         "last": "float64",
@@ -42,6 +45,9 @@ def trials_table(trials: Mapping[int, Trial], space: Space, metric: str) -> pd.D
         "checkpoint": "string",
         "best_checkpoint": "string",
         "best_checkpoint_images": "Int64",
+        "confirmed": "float64",
+        "confirmed_metric": "string",
+        "confirmed_noise": "float64",
     }
     return _table(rows, dtypes)
 
@@ -53,7 +59,7 @@ def history_table(trials: Mapping[int, Trial], space: Space) -> pd.DataFrame:
     reported, every searched setting by dotted path with its value at that tick.
     """
     rows = [row for _, trial in sorted(trials.items()) for row in _history_rows(trial)]
-    reserved = {"number", "trial_id", "attempt", "time", "images_seen", *space}
+    reserved = {"number", "trial_id", "attempt", "seed", "time", "images_seen", *space}
     metrics = dict.fromkeys(name for row in rows for name in row if name not in reserved)
     dtypes: dict[str, str] = {
         "number": "int64",
@@ -70,9 +76,14 @@ def history_table(trials: Mapping[int, Trial], space: Space) -> pd.DataFrame:
 def ranked(trials: pd.DataFrame) -> pd.DataFrame:
     """The trials from best to worst with a column `rank` from 1; those without a value last and unranked.
 
+    The best ones that were measured again are ranked by that, all others by their best tick.
+
     trials: as `trials_table` returns them, hence of equally good ones the earlier first.
     """
     with_value = best_first(zip(trials["best"], trials.index, strict=True))
+    again = trials["confirmed"].loc[with_value]
+    lucky = with_value[: int(again.notna().cumprod().sum())]
+    with_value[: len(lucky)] = best_first((again[place], place) for place in lucky)
     order = trials.loc[[*with_value, *trials.index.difference(with_value)]].reset_index(drop=True)
     ranks = pd.Series(range(1, len(order) + 1), dtype="Int64").where(order["best"].notna())
     order.insert(0, "rank", ranks)
@@ -93,6 +104,7 @@ def write_tables(location: str | Path, trials: pd.DataFrame, history: pd.DataFra
 def _trial_row(trial: Trial, metric: str) -> dict[str, Any]:
     last, best = trial.last_tick(), trial.best_tick(metric)
     checkpoint, best_checkpoint = trial.last_checkpoint(), trial.best_checkpoint()
+    confirmed = trial.best_confirmed()
     return {
         "number": trial.number,
         "trial_id": trial.trial_id,
@@ -111,6 +123,9 @@ def _trial_row(trial: Trial, metric: str) -> dict[str, Any]:
         "checkpoint": checkpoint.path if checkpoint else None,
         "best_checkpoint": best_checkpoint.path if best_checkpoint else None,
         "best_checkpoint_images": best_checkpoint.images_seen if best_checkpoint else None,
+        "confirmed": confirmed.value if confirmed else None,
+        "confirmed_metric": confirmed.metric if confirmed else None,
+        "confirmed_noise": confirmed.noise if confirmed else None,
     }
 
 

@@ -80,6 +80,11 @@ class Trial:
         """One tick for each number of images; where attempts overlap, the last one's."""
         return list({tick.images_seen: tick for _, tick in self.ticks}.values())
 
+    def values_at(self, images_seen: int) -> dict[str, Any]:
+        """The searched settings of the tick that ended after so many images."""
+        found = [tick.values for tick in self.valid_ticks() if tick.images_seen == images_seen]
+        return dict(found[-1] or self.values) if found else dict(self.values)
+
     def best_tick(self, metric: str) -> Tick | None:
         """The valid tick with the best value of `metric`, None when no value is finite."""
         return best_of((tick.metrics.get(metric), tick) for tick in self.valid_ticks())

@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from tune.space.domains import Value
 from tune.space.space import Space, suggest
 
 REASON_ATTR = "reason"
+SEED = "seed"
 TRIAL_ID_ATTR = "tune_trial_id"
 LOST = "lost with its driver"
 _END_STATES: dict[TrialState, EndState] = {
@@ -113,17 +115,29 @@ class SweepStudy:
             self._take_back(known)
         elif first is not None:
             self._study.enqueue_trial(dict(first))
-        self._num_asked = sum(map(_counts, self._study.get_trials(deepcopy=False)))
+        counted = list(filter(_counts, self._study.get_trials(deepcopy=False)))
+        self._num_asked, self._seed = len(counted), seed
+        self._asked = Counter(frozenset(trial.params.items()) for trial in counted)
         self._study.sampler = _sampler(search, seed, num_trials, self._num_asked)
         self.flush()
 
     def ask(self) -> tuple[int, dict[str, Value]] | None:
-        """Number and settings of a new trial, None when all have been asked for."""
+        """Number and settings of a new trial, None when all have been asked for.
+
+        In a small space a sampler proposes the same settings again. Such a trial has a seed of its own and
+        shows how much is luck.
+        """
         if self._num_asked >= self._num_trials:
             return None
         trial = self._study.ask()
         self._num_asked += 1
-        return trial.number, suggest(self._space, trial)
+        values = suggest(self._space, trial)
+        repeats = self._asked[frozenset(values.items())]
+        self._asked[frozenset(values.items())] += 1
+        if repeats and SEED not in self._space:
+            values[SEED] = self._seed + repeats
+            self.annotate(trial.number, SEED, str(values[SEED]))
+        return trial.number, values
 
     def report(self, number: int, step: int, value: Any) -> None:
         """Store the objective at a step in images, unless it is not finite or the step is already stored.

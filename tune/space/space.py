@@ -31,6 +31,7 @@ __all__ = [
     "check_accepts",
     "clip",
     "default_space",
+    "moved_settings",
     "suggest",
     "to_mutations",
 ]
@@ -111,6 +112,15 @@ def baseline(space: Space, base: GanConfig) -> dict[str, Value]:
         if space.is_active(path, values):
             values[path] = domain.nearest(base.value(path))
     return values
+
+
+def moved_settings(space: Space, base: GanConfig) -> list[str]:
+    """What `baseline` changed: `optimizer.beta1 0.9 instead of 0.95` for each setting outside the space."""
+    return [
+        f"{path} {value} instead of {base.value(path)}"
+        for path, value in baseline(space, base).items()
+        if value != base.value(path)
+    ]
 
 
 def clip(space: Space, values: Mapping[str, Any]) -> dict[str, Any]:

@@ -129,12 +129,17 @@ class Pool:
         """
         return await self._execute(run_id, WorkerCommand("tick"))
 
-    async def confirm(self, run_id: str) -> Any:
-        """Measure the run again, as `GanRun.confirm` does.
+    async def confirm(self, config: Any, state: Any) -> Any:
+        """Measure a saved state again, as `GanRun.confirm` does.
 
         Raises: as `tick`.
         """
-        return await self._execute(run_id, WorkerCommand("confirm"))
+        run_id = uuid.uuid4().hex
+        self._runs[run_id] = PooledRun(config, state)
+        try:
+            return await self._execute(run_id, WorkerCommand("confirm"))
+        finally:
+            await self.forget(run_id)
 
     async def _execute(self, run_id: str, command: WorkerCommand) -> Any:
         while True:

@@ -14,6 +14,9 @@ from gan import checkpoint
 from gan.checkpoint import CheckpointError
 from gan.config import DataConfig, EvaluationConfig, GanConfig, NetworkConfig
 from gan.data.images import Images
+from gan.distributed import Ranks
+from gan.generation import sample_on_device
+from gan.training import seeding
 from gan.training.run import Diverged, GanRun
 from gan.training.step_stats import StepProgress
 from tests.gan.ranks import on_two_ranks
@@ -267,3 +270,30 @@ def test_a_state_moves_from_two_ranks_to_one(tmp_path: Path) -> None:
     own = run.state_dict()
     run.load_state_dict(dataclasses.replace(own, tensors=first["tensors"], meta=own.meta | {"step": 8}))
     assert run.tick()["step"] == 12
+
+
+def test_a_run_is_measured_again_on_other_latents_more_images_and_the_other_half_of_the_held_out() -> None:
+    pixels = np.random.default_rng(1).integers(0, 256, (200, 16, 16, 3), dtype=np.uint8)
+    images = Images(
+        train=pixels[:100],
+        held_out=pixels[100:],
+        train_labels=None,
+        held_out_labels=None,
+        class_names=(),
+        skipped=(),
+        fingerprint="again",
+    )
+    config = _config({"evaluation.metric": "kid_compact", "evaluation.held_out_part": "search"})
+    run = GanRun(config, images)
+    run.tick()
+    name, value, noise = run.confirm()
+    assert name == "kid_compact_5k"
+    other_half = dataclasses.replace(images, held_out=pixels[101::2], fingerprint="half")
+    real = GanRun(_config({"evaluation.metric": "kid_compact", "evaluation.metric_images": 5000}), other_half)
+    real.load_state_dict(run.state_dict())
+    metric = real._metric
+    latents = seeding.normal(0, "confirmation", 0, (5000, CONFIG.network.latent_size))
+    samples, _ = sample_on_device(run._players.ema, latents, None)
+    row = metric.measure(samples, Ranks())
+    assert (value, noise) == (row["kid_compact_5k"], row["kid_compact_5k_noise"])
+    assert run.confirm() == (name, value, noise), "the same each time"

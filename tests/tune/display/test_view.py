@@ -6,7 +6,7 @@ from rich.console import Console
 
 from tests.tune.sweeps import RATE, rates
 from tune.display.view import SweepView
-from tune.records.events import SweepEvent, Tick, TrialEnded, TrialStarted
+from tune.records.events import CheckpointSaved, StateConfirmed, SweepEvent, Tick, TrialEnded, TrialStarted
 from tune.records.trial_records import Trial, collect
 
 
@@ -74,3 +74,17 @@ def test_without_a_terminal_a_line_a_minute_reports_progress_if_something_was_tr
         known = trials(tick(0, 1264, 7.0), tick(1, 64, 8.0), tick(2, 1264, 6.0))
         (line,) = said_at(190.0)
         assert line.endswith("; best swd 6 of trial 2")
+
+
+def test_the_end_names_what_the_best_states_were_measured_at_again() -> None:
+    known = trials(
+        tick(0, 64, 9.0),
+        CheckpointSaved(number=0, images_seen=64, path="a", value=9.0),
+        tick(1, 64, 8.0),
+        CheckpointSaved(number=1, images_seen=64, path="b", value=8.0),
+        StateConfirmed(number=0, path="a", metric="swd", value=8.5, noise=5.25),
+        StateConfirmed(number=1, path="b", metric="swd", value=8.75, noise=5.25),
+    )
+    last = shown(known).splitlines()[-1]
+    expected = "swd: 8.5 of trial 0 (base settings), 8.75 of trial 1; noise floor 5.25"
+    assert last == f"measured again on fresh samples, {expected}"

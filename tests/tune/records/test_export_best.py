@@ -12,7 +12,8 @@ from gan.data.loading import load_images
 from gan.training.run import GanRun
 from tests.tune.sweeps import tiny_gan
 from tune.config import SweepConfig
-from tune.records.export_best import best_config, export_best
+from tune.records.events import StateConfirmed
+from tune.records.export_best import export_best
 from tune.records.sweep_folder import SweepFolder
 from tune.records.trial_records import Checkpoint, Trial
 from tune.space.space import default_space
@@ -28,8 +29,8 @@ def folder(tmp_path: Path) -> SweepFolder:
     return folder
 
 
-def saved(path: str, value: float | None) -> Checkpoint:
-    return Checkpoint(path=path, images_seen=64, value=value)
+def saved(path: str, value: float | None, images_seen: int = 64) -> Checkpoint:
+    return Checkpoint(path=path, images_seen=images_seen, value=value)
 
 
 def test_the_best_state_that_is_still_there_becomes_generator_config_and_grid(folder: SweepFolder) -> None:
@@ -40,10 +41,10 @@ def test_the_best_state_that_is_still_there_becomes_generator_config_and_grid(fo
     folder.files.write(f"{kept}/{STATE_FILE}", checkpoint.to_bytes(run.state_dict()))
     trials = {
         0: Trial(number=0, checkpoints=[saved("trial_0000/gone", 1.0), saved("trial_0000/unmeasured", None)]),
-        1: Trial(number=1, checkpoints=[saved(kept, 2.0), saved("trial_0001/worse", 3.0)]),
+        1: Trial(number=1, checkpoints=[saved(kept, 2.0), saved("trial_0001/worse", 3.0, images_seen=128)]),
     }
     assert export_best(folder, trials) == f"{folder.location}/best"
-    assert best_config(folder) == config
+    assert json.loads(folder.files.read("best/config.json") or b"") == config.to_dict()
     origin = json.loads(folder.files.read("best/trial.json") or b"")
     assert origin == {"trial": 1, "images_seen": 64, "value": 2.0, "checkpoint": kept}
 
@@ -54,6 +55,21 @@ def test_the_best_state_that_is_still_there_becomes_generator_config_and_grid(fo
         shown = np.asarray(grid)
     zoom = ((shown.shape[0] + 2) // 8 - 2) // 16
     assert np.array_equal(shown[: 16 * zoom : zoom, : 16 * zoom : zoom], pictures[0])
+
+
+def test_the_exported_state_says_what_it_was_measured_at_again(folder: SweepFolder) -> None:
+    run = GanRun(tiny_gan(), load_images(tiny_gan().data))
+    run.tick()
+    folder.files.write(f"c/{STATE_FILE}", checkpoint.to_bytes(run.state_dict()))
+    again = StateConfirmed(number=1, path="c", metric="swd", value=9.0, noise=0.5)
+    export_best(folder, {1: Trial(number=1, checkpoints=[saved("c", 2.0)], confirmed={"c": again})})
+    origin = json.loads(folder.files.read("best/trial.json") or b"")
+    assert (origin["value"], origin["confirmed"], origin["metric"], origin["noise_floor"]) == (
+        2,
+        9,
+        "swd",
+        0.5,
+    )
 
 
 def test_without_a_saved_state_there_is_no_best(folder: SweepFolder) -> None:

@@ -11,7 +11,15 @@ import rich.console
 
 from common.storage.atomic import WriteError
 from tune.display.leaderboard import leaderboard, short
-from tune.records.events import CheckpointSaved, SweepEvent, SweepStarted, Tick, TrialEnded, TrialStarted
+from tune.records.events import (
+    CheckpointSaved,
+    StateConfirmed,
+    SweepEvent,
+    SweepStarted,
+    Tick,
+    TrialEnded,
+    TrialStarted,
+)
 from tune.records.tables import history_table, ranked, trials_table, write_tables
 from tune.records.trial_records import Checkpoint, collect
 from tune.space.space import Choice, Int, Space, default_space
@@ -73,6 +81,19 @@ def test_the_table_has_one_row_for_every_trial_also_failed_and_never_reported_on
     assert math.isnan(silent["best"]) and silent["ticks"] == 0 and silent["images_seen"] == 0
     assert pd.isna(silent["checkpoint"]) and pd.isna(silent["images_at_best"])
     assert table[LIMIT].notna().tolist() == [False, True, False, False, False]
+
+
+def test_the_best_that_were_measured_again_are_ranked_by_that_and_all_others_by_their_best_tick() -> None:
+    again = [
+        StateConfirmed(number=2, path="c2-10", metric="swd", value=4.0, noise=0.1),
+        StateConfirmed(number=0, path="c0-20", metric="swd", value=3.5, noise=0.1),
+    ]
+    table = trials_table(collect([*EVENTS, *again]), SPACE, "swd").set_index("number", drop=False)
+    assert table["confirmed"].dropna().to_dict() == {0: 3.5, 2: 4.0}
+    assert table.loc[0, ["confirmed_metric", "confirmed_noise"]].tolist() == ["swd", 0.1]
+    assert ranked(table.reset_index(drop=True))["number"].tolist() == [0, 2, 1, 3, 4]
+    one = trials_table(collect([*EVENTS, again[1]]), SPACE, "swd")
+    assert ranked(one)["number"].tolist() == [2, 0, 1, 3, 4], "the best one was not measured again"
 
 
 def test_columns_keep_their_types_when_they_are_empty() -> None:

@@ -1,6 +1,7 @@
 """Trials as the event log describes them."""
 
-from tune.records.trial_records import Checkpoint, Trial, surplus_checkpoints
+from tune.records.events import StateConfirmed
+from tune.records.trial_records import Checkpoint, Trial, states_best_first, surplus_checkpoints
 
 
 def test_a_trial_keeps_its_best_and_its_last_state_and_what_others_need() -> None:
@@ -12,3 +13,39 @@ def test_a_trial_keeps_its_best_and_its_last_state_and_what_others_need() -> Non
     trials = {0: Trial(number=0, checkpoints=saved), 1: Trial(number=1)}
     assert surplus_checkpoints(trials, set()) == ["a", "c", "d"]
     assert surplus_checkpoints(trials, {"c"}) == ["a", "d"]
+
+
+def with_states(number: int, values: dict[str, float], again: dict[str, float]) -> Trial:
+    saved = [
+        Checkpoint(path=path, images_seen=place, value=value)
+        for place, (path, value) in enumerate(values.items())
+    ]
+    confirmed = {
+        path: StateConfirmed(number=number, path=path, metric="swd", value=value, noise=0.1)
+        for path, value in again.items()
+    }
+    return Trial(number=number, checkpoints=saved, confirmed=confirmed)
+
+
+def paths(*trials: Trial) -> list[str]:
+    return [state.path for _, state in states_best_first(dict(enumerate(trials)))]
+
+
+def test_the_best_states_are_ranked_by_what_they_were_measured_at_again() -> None:
+    lucky = with_states(1, {"a": 1.0, "b": 5.0}, {"a": 4.0})
+    steady = with_states(2, {"c": 2.0}, {"c": 3.0})
+    base = with_states(0, {"d": 6.0}, {"d": 2.5})
+    assert paths(lucky, steady) == ["c", "a", "b"]
+    assert paths(lucky, steady, base) == ["c", "a", "b", "d"], "the baseline was not among the best"
+
+
+def test_a_better_state_that_came_later_is_the_best_until_it_is_measured_again() -> None:
+    earlier = [with_states(1, {"a": 2.0}, {"a": 4.0}), with_states(2, {"b": 3.0}, {"b": 3.5})]
+    assert paths(*earlier) == ["b", "a"]
+    assert paths(*earlier, with_states(3, {"c": 1.0}, {})) == ["c", "a", "b"]
+    assert paths(*earlier, with_states(3, {"c": 1.0}, {"c": 3.8})) == ["b", "c", "a"]
+
+
+def test_a_state_that_was_measured_again_is_kept_when_its_trial_finds_a_better_one() -> None:
+    trial = with_states(1, {"a": 2.0, "b": 3.0, "c": 1.0, "d": 5.0}, {"a": 4.0})
+    assert surplus_checkpoints({1: trial}, set()) == ["b"]

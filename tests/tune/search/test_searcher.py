@@ -279,6 +279,21 @@ def test_a_resumed_sweep_does_not_draw_the_same_trials_again(tmp_path: Path) -> 
     assert again.ask() is None
 
 
+def test_settings_that_are_proposed_again_get_a_seed_of_their_own_also_after_a_resume(tmp_path: Path) -> None:
+    space = Space({"optimizer.beta1": Choice((0.5, 0.9))})
+    study = study_of(tmp_path, space=space, num_trials=5, seed=3, first={"optimizer.beta1": 0.5})
+    asked = [values for _, values in filter(None, (study.ask() for _ in range(6)))]
+    again = study_of(tmp_path, space=space, num_trials=9, seed=3, known={})
+    asked += [values for _, values in filter(None, (again.ask() for _ in range(9)))]
+    assert len(asked) == 9
+    for beta in (0.5, 0.9):
+        same = [values for values in asked if values["optimizer.beta1"] == beta]
+        assert [values.get("seed", 3) for values in same] == list(range(3, 3 + len(same)))
+    assert sorted(
+        int(trial.user_attrs["seed"]) for trial in stored(tmp_path) if "seed" in trial.user_attrs
+    ) == sorted(values["seed"] for values in asked if "seed" in values)
+
+
 def test_a_half_written_line_does_not_cost_the_study(tmp_path: Path) -> None:
     study_of(tmp_path).ask()
     with (tmp_path / JOURNAL_NAME).open("ab") as journal:
@@ -333,6 +348,7 @@ def test_a_study_lies_at_a_url_of_the_sweep_or_in_a_database(memory_url: str, tm
         searcher.suggest("a")
         searcher.on_trial_complete("a", result(BUDGET, 1.0))
         searcher.suggest("b")
+        study.flush()  # as before every upload of the event log
         events: list[SweepEvent] = [
             TrialStarted(number=0, trial_id="a"),
             TrialEnded(number=0, state="completed"),

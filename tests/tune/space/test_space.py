@@ -20,6 +20,7 @@ from tune.space.space import (
     check_accepts,
     clip,
     default_space,
+    moved_settings,
     suggest,
     to_mutations,
 )
@@ -191,6 +192,15 @@ def test_the_baseline_is_the_base_itself_where_the_space_has_it() -> None:
     )
     assert far["network.width"] == 64
     assert far["optimizer.beta1"] == pytest.approx(0.5)
+
+
+def test_what_moved_into_the_space_is_named() -> None:
+    assert moved_settings(default_space(), GanConfig()) == []
+    outside = GanConfig().with_values({"optimizer.generator_lr": 5e-3, "optimizer.beta1": 0.95})
+    assert moved_settings(default_space(), outside) == [
+        "optimizer.generator_lr 0.002 instead of 0.005",
+        "optimizer.beta1 0.9 instead of 0.95",
+    ]
 
 
 @pytest.mark.parametrize("number", [-3.0, 0.0, 0.31, 0.349, 2.2, 17.0, 1e9])

@@ -1,0 +1,77 @@
+"""RAY: measures the best states of a sweep again, since the best of many noisy values is partly luck.
+
+Every tick of every trial is measured on the same latents and against the same held-out images. The best few
+states are therefore measured on fresh latents, more of them, and against held-out images that the search has
+not seen; the best of those is the winner.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+import ray
+import ray.exceptions
+
+from common.text import last_line
+from gan.config import GanConfig
+from tune.display.view import SweepView
+from tune.driver.plan import SweepPlan
+from tune.records.events import EventLog, StateConfirmed
+from tune.records.trial_records import Checkpoint, Trial, apply, states_best_first
+from tune.search.scheduler import BASELINE_NUMBER
+from tune.trial_keys import STATE_FILE
+from tune.worker_groups.launcher import WorkerGroups
+
+CANDIDATES = 5
+LEAST_HELD_OUT = 400
+"""Fewer held-out images than these are not divided between the search and the confirmation."""
+
+
+def divided(config: GanConfig, num_held_out: int) -> GanConfig:
+    """A new sweep's settings, with half of the held-out images left for the confirmation where possible."""
+    if num_held_out < LEAST_HELD_OUT or config.evaluation.held_out_part != "all":
+        return config
+    return config.with_values({"evaluation.held_out_part": "search"})
+
+
+def confirm_best(
+    plan: SweepPlan,
+    groups: WorkerGroups,
+    log: EventLog,
+    trials: dict[int, Trial],
+    view: SweepView,
+    check: Callable[[], None],
+) -> None:
+    """Measure the best states and the baseline's again in the worker groups, and log the values.
+
+    A state that cannot be measured is left out, with a line that says why.
+
+    check: called several times a second; raises what ends the sweep.
+    """
+    calls = {}
+    for trial, state in _candidates(trials):
+        data = plan.folder.files.read(f"{state.path}/{STATE_FILE}")
+        if data is not None:
+            config = plan.config.gan.with_values(trial.values_at(state.images_seen))
+            call = groups.pool.confirm.remote(config, np.frombuffer(data, dtype=np.uint8))
+            calls[call] = (trial.number, state.path)
+    with view.confirming(len(calls)):
+        while calls:
+            check()
+            for call in ray.wait(list(calls), timeout=0.2)[0]:
+                number, path = calls.pop(call)
+                try:
+                    metric, value, noise = ray.get(call)
+                except ray.exceptions.RayError as error:
+                    view.say(f"trial {number}'s best state could not be measured again: {last_line(error)}")
+                    continue
+                event = StateConfirmed(number=number, path=path, metric=metric, value=value, noise=noise)
+                log.record(event)
+                apply(trials, event)
+
+
+def _candidates(trials: dict[int, Trial]) -> list[tuple[Trial, Checkpoint]]:
+    """The best states by the search, and the baseline's best, that have not been measured again yet."""
+    best = states_best_first(trials)[:CANDIDATES]
+    base = [(trial, state) for trial, state in states_best_first(trials) if trial.number == BASELINE_NUMBER]
+    chosen = {state.path: (trial, state) for trial, state in [*best, *base[:1]]}
+    return [found for path, found in chosen.items() if path not in found[0].confirmed]
