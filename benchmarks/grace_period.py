@@ -3,11 +3,12 @@
     python benchmarks/grace_period.py [HISTORY.parquet ...]
 
 Trains random settings of the default space, and the base settings, to their end: on the built-in shapes and,
-if it is beside the checkout, on CIFAR-10. With HISTORY, the tables of such sweeps (`--search random --scheduler
-none`) are read instead. Then it simulates successive halving on the measured curves, in 300 random orders and
-with two trials at a time, for each grace period: how many ticks the sweep costs, and by how much the best trial
-that it finished is worse than the best of all. It also prints the rank correlation of each tick with the end,
-and the rank of the base settings. Takes half an hour on 2 cores; prints one JSON object at the end.
+if it is beside the checkout, on CIFAR-10. With HISTORY, the tables of such sweeps (`--search random
+--scheduler none`) are read instead. Then it simulates successive halving on the measured curves, in 300
+random orders and with two trials at a time, for each grace period: how many ticks the sweep costs, and by how
+much the best trial that it finished is worse than the best of all. It also prints the rank correlation of
+each tick with the end, and the rank of the base settings. Takes half an hour on 2 cores; prints one JSON
+object at the end.
 """
 
 import json
