@@ -90,7 +90,7 @@ def _resume(command: Resume, console: Console) -> int:
 
     check_reachable(command.directory, flag="the sweep's folder")
     folder = SweepFolder.at(command.directory)
-    config = command.changed(folder.config())
+    config = dataclasses.replace(command.changed(folder.config()), storage=folder.storage_path)
     space = folder.space(config)
     check_accepts(space, config.gan, config.worker_counts())
     known = collect(read_events(folder.location))

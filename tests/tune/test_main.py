@@ -74,6 +74,15 @@ def test_the_printed_space_loads_back_to_the_same(tmp_path: Path, capsys: Captur
         (["--storage", "nonsense://bucket"], "nonsense"),
         (["--max-images", "40", "--held-out", "4"], "--batch"),
         (["--storage", "/dev/null/x"], "/dev/null/x"),
+        (["--storage", "/proc/foo"], "No such file or directory; choose a folder with write permission"),
+        (["--storage", "memory://runs"], "--storage memory://runs would exist only in the memory"),
+        (["--study", "nonsense"], "--study nonsense is not a URL"),
+        (["--study", "nosuch://x"], "--study nosuch://x cannot be opened"),
+        (["--study", "sqlite:///none/x.db"], "there is no folder"),
+        (["--study", "sqlite://"], "--study sqlite:// is a database in memory"),
+        (["--trials", "+5"], "--trials +5 adds trials to a sweep that exists"),
+        (["--scheduler", "pbt", "--search", "gp"], "--search gp has no effect with --scheduler pbt"),
+        (["--gpus-per-worker", "1.5"], "--gpus-per-worker must be whole above 1"),
     ],
 )
 def test_a_wrong_flag_is_answered_in_one_line_before_ray_starts(
