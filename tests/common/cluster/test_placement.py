@@ -80,6 +80,19 @@ def test_a_worker_gets_the_most_cpus_that_can_be_placed(
             share_resources(nodes, workers, gpu)
 
 
+def test_a_gpu_is_of_use_only_where_a_cpu_is_beside_it() -> None:
+    nodes: list[dict[str, float]] = [{"CPU": 8}, {"CPU": 1, "GPU": 2}]
+    assert share_resources(nodes, 2, None) == Resources(workers=2, cpus=4, gpu=False)
+    with pytest.raises(ConfigError, match="a CPU each beside its GPU, and there are 1; try --workers 1"):
+        share_resources(nodes, 2, True)
+    assert share_resources(nodes, 1, True) == Resources(workers=1, cpus=1, gpu=True)
+
+
+@pytest.mark.parametrize(("share", "fitting"), [(0.6, 2), (0.5, 4), (0.3, 6), (1 / 3, 6), (1, 2), (2, 1)])
+def test_a_fraction_of_a_gpu_lies_on_one_gpu(share: float, fitting: int) -> None:
+    assert workers_that_fit([{"CPU": 16, "GPU": 2}], {"CPU": 1, "GPU": share}) == fitting
+
+
 def test_without_a_flag_gpus_are_used_only_when_each_worker_gets_one() -> None:
     nodes: list[dict[str, float]] = [{"CPU": 8, "GPU": 2}]
     assert share_resources(nodes, 2, None) == Resources(workers=2, cpus=4, gpu=True)

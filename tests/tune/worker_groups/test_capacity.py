@@ -1,5 +1,7 @@
 """How many groups fit, against counts made by hand."""
 
+import itertools
+
 import pytest
 
 from common.errors import ConfigError
@@ -80,6 +82,83 @@ def test_a_group_needs_room_for_all_its_workers_at_first_and_for_the_fewest_late
 def test_asking_for_more_than_there_is_is_said_at_once(config: SweepConfig, says: str) -> None:
     with pytest.raises(ConfigError, match=says):
         plan(config, LAPTOP)
+
+
+def fits(nodes: list[dict[str, float]], workers: int, cpus: int, gpus: int) -> bool:
+    """Whether the workers can be packed, by placing one after the other on every node that has room."""
+    if workers == 0:
+        return True
+    return any(
+        node["CPU"] >= cpus
+        and node["GPU"] >= gpus
+        and fits(
+            [
+                {"CPU": other["CPU"] - cpus * (one == two), "GPU": other["GPU"] - gpus * (one == two)}
+                for two, other in enumerate(nodes)
+            ],
+            workers - 1,
+            cpus,
+            gpus,
+        )
+        for one, node in enumerate(nodes)
+    )
+
+
+@pytest.mark.parametrize(
+    ("nodes", "concurrent", "workers", "cpus"),
+    [
+        ([{"CPU": 4, "GPU": 0}] * 2, 1, 1, 4),
+        ([{"CPU": 4, "GPU": 0}] * 2, 1, 2, 4),
+        ([{"CPU": 16, "GPU": 0}] * 3, 2, 1, 16),
+        ([{"CPU": 16, "GPU": 0}] * 3, 1, 2, 16),
+        ([{"CPU": 4, "GPU": 1}] * 4, 2, 1, 4),
+        ([{"CPU": 4, "GPU": 1}] * 4, 1, 2, 4),
+        ([{"CPU": 4, "GPU": 1}] * 4, None, 2, 4),
+        ([{"CPU": 2, "GPU": 2}, {"CPU": 9, "GPU": 1}], None, 1, 1),
+        ([{"CPU": 1, "GPU": 4}], None, 1, 1),
+    ],
+)
+def test_the_borders_of_nodes_are_respected(
+    nodes: list[dict[str, float]], concurrent: int | None, workers: int, cpus: int
+) -> None:
+    capacity = plan(SweepConfig(concurrent=concurrent, workers_per_trial=workers), nodes)
+    gpus = int(any(node["GPU"] for node in nodes))
+    assert capacity.cpus == cpus and capacity.gpus == gpus
+    total = capacity.groups * workers
+    assert fits(nodes, total, capacity.cpus, gpus)
+    assert not fits(nodes, total, capacity.cpus + 1, gpus), "no CPU is left idle"
+
+
+@pytest.mark.parametrize("gpus", [0, 1])
+@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("concurrent", [None, 1, 2, 3])
+@pytest.mark.parametrize("cpus", [*itertools.product([1, 3, 4], repeat=3)])
+def test_a_plan_can_always_be_packed_and_is_only_refused_when_it_cannot(
+    cpus: tuple[int, ...], concurrent: int | None, workers: int, gpus: int
+) -> None:
+    nodes: list[dict[str, float]] = [{"CPU": count, "GPU": gpus} for count in cpus]
+    wanted = (concurrent or 1) * workers
+    try:
+        capacity = plan(SweepConfig(concurrent=concurrent, workers_per_trial=workers), nodes)
+    except ConfigError:
+        assert not fits(nodes, wanted, 1, gpus)
+        return
+    total = capacity.groups * workers
+    assert total >= wanted and fits(nodes, total, capacity.cpus, gpus)
+    if concurrent is not None or gpus:
+        assert not fits(nodes, total, capacity.cpus + 1, gpus)
+
+
+def test_a_fraction_of_a_gpu_lies_on_one_gpu() -> None:
+    nodes = [{"CPU": 8.0, "GPU": 2.0}]
+    assert plan(SweepConfig(gpus_per_worker=0.6), nodes).groups == 2, "not 2 / 0.6 = 3"
+    assert plan(SweepConfig(gpus_per_worker=0.4), nodes).groups == 4
+    assert plan(SweepConfig(gpus_per_worker=0.5), nodes).groups == 4
+
+
+def test_a_worker_that_is_larger_than_any_node_is_told_how_large_they_are() -> None:
+    with pytest.raises(ConfigError, match="there are 8 CPUs on 2 nodes with at most 4 CPUs"):
+        plan(SweepConfig(cpus_per_worker=8), [{"CPU": 4.0}] * 2)
 
 
 def test_a_population_may_be_larger_than_the_machine() -> None:

@@ -10,6 +10,7 @@ import pytest
 from tune.worker_groups.messages import (
     CommandResult,
     NoWorkerGroupLeftError,
+    StoredState,
     TrialFailedError,
     WorkerGroupLostError,
 )
@@ -22,6 +23,7 @@ class FakeWorkerGroup:
     def __init__(self, pool: Pool, name: str, world_size: int = 1) -> None:
         self.pool, self.name, self.world_size = pool, name, world_size
         self.log: list[str] = []
+        self.saved: list[tuple[StoredState | None, int]] = []
         self.tasks: list[asyncio.Task[None]] = []
         self.incarnation = 0
 
@@ -61,6 +63,8 @@ class FakeWorkerGroup:
                     result = CommandResult(command.number, value=(trial, count))
             elif command.kind == "dump":
                 result = CommandResult(command.number, value=count)
+            elif command.kind == "save" and rank == 0:
+                self.saved.append((command.target, count))
 
 
 def run(scenario: Callable[[], Coroutine[Any, Any, None]]) -> None:
@@ -81,6 +85,21 @@ def test_a_trial_ticks_in_the_group_that_holds_its_state_without_a_second_begin(
         group = FakeWorkerGroup(pool, "a").start()
         assert await ticks(pool, "x", 3) == [("x", 1), ("x", 2), ("x", 3)]
         assert group.log == ["begin", "tick", "tick", "tick"]
+
+    run(scenario)
+
+
+def test_a_loaded_state_is_saved_by_its_group_and_never_passes_through_the_pool() -> None:
+    async def scenario() -> None:
+        pool, target = Pool(["a"]), StoredState("runs/sweep", "x/state.safetensors")
+        group = FakeWorkerGroup(pool, "a").start()
+        run_id = await pool.open("x", {"name": "x"})
+        await pool.tick(run_id)
+        assert await pool.dump(run_id, target) is None
+        assert group.log == ["begin", "tick", "save"] and group.saved == [(target, 1)]
+        assert await ticks(pool, "other", 1) == [("other", 1)]  # which needs the group
+        assert await pool.dump(run_id, target) == 1, "nobody has it loaded: the caller writes it"
+        assert await pool.tick(run_id) == ("x", 2)
 
     run(scenario)
 
