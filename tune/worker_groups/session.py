@@ -1,5 +1,6 @@
 """The session of one worker: what stays warm from trial to trial, and how it executes a command."""
 
+import functools
 import time
 from typing import Any
 
@@ -106,7 +107,7 @@ class WorkerSession:
         assert self._run is not None and target is not None
         state = self._run.state_dict()
         if self._rank == 0:
-            Folder(target.folder).write(target.name, checkpoint.to_bytes(state))
+            _folder(target.folder).write(target.name, checkpoint.to_bytes(state))
 
     def _dump(self) -> np.ndarray | None:
         assert self._run is not None
@@ -119,10 +120,15 @@ class WorkerSession:
         return np.frombuffer(checkpoint.to_bytes(state), dtype=np.uint8)
 
 
+@functools.cache  # opening a bucket asks the network for its region
+def _folder(location: str) -> Folder:
+    return Folder(location)
+
+
 def _bytes_of(state: "np.ndarray | StoredState") -> bytes:
     if not isinstance(state, StoredState):
         return state.tobytes()
-    data = Folder(state.folder).read(state.name)
+    data = _folder(state.folder).read(state.name)
     if data is None:
         raise ConfigError(f"{state.folder}/{state.name}, from which the trial was to continue, is missing")
     return data

@@ -39,6 +39,7 @@ class GanTrial(Trainable):  # type: ignore[misc]  # ray is untyped here
         base: the settings that are not searched. location: the sweep's folder.
         """
         self._pool, self._base, self._location = pool, base, location
+        self._folder = Folder(location) if location else None
         self._ticks_per_save = ticks_per_save
         self._run_id: str | None = None
         self._begin(config)
@@ -58,10 +59,14 @@ class GanTrial(Trainable):  # type: ignore[misc]  # ray is untyped here
         if self._run_id is None:
             self._run_id = ray.get(self._pool.open.remote(self.trial_id, self._gan_config))
             if self._restore is not None:
-                state = StoredState(self._location, f"{self._restore}/{STATE_FILE}")
-                _require_stored(state)
-                ray.get(self._pool.load.remote(self._run_id, state))
+                self._load(f"{self._restore}/{STATE_FILE}")
         return self._run_id
+
+    def _load(self, name: str) -> None:
+        """Let the run continue from a state in the sweep's folder, which its workers read themselves."""
+        if self._folder is None or self._folder.status(name) is None:
+            raise ConfigError(f"{self._location}/{name}, from which the trial was to continue, is missing")
+        ray.get(self._pool.load.remote(self._run_id, StoredState(self._location, name)))
 
     def step(self) -> dict[str, Any]:
         """Train one tick. A trial that fails by its own fault is done, with its reason under `failure`."""
@@ -92,41 +97,35 @@ class GanTrial(Trainable):  # type: ignore[misc]  # ray is untyped here
         state = ray.get(self._pool.dump.remote(self._open_run(), self._next_checkpoint()))
         path = Path(checkpoint_dir, STATE_FILE)
         if isinstance(state, StoredState):
-            path.write_bytes(Folder(state.folder).read(state.name) or b"")
+            assert self._folder is not None
+            path.write_bytes(self._folder.read(state.name) or b"")
         elif state is not None:
             state.tofile(path)
 
     def _next_checkpoint(self) -> StoredState | None:
         """Where Tune 2.60 puts the contents of the next checkpoint's folder; None outside of Tune."""
         storage = self._storage
-        if storage is None:
+        if storage is None or self._folder is None:
             return None
         name = storage._make_checkpoint_dir_name(storage.current_checkpoint_index + 1)
-        root = Folder(self._location).filesystem_path
-        relative = PurePosixPath(storage.trial_fs_path, name).relative_to(root)
+        relative = PurePosixPath(storage.trial_fs_path, name).relative_to(self._folder.filesystem_path)
         return StoredState(self._location, f"{relative}/{STATE_FILE}")
 
     def load_checkpoint(self, checkpoint_dir: str) -> None:
         """Give the saved state to the pool; the next tick starts from it."""
         path = Path(checkpoint_dir, STATE_FILE)
         self._restore = None  # this state is newer
-        if path.is_relative_to(self._location):
-            state = StoredState(self._location, path.relative_to(self._location).as_posix())
-            _require_stored(state)
+        run_id = self._open_run()
+        if self._location and path.is_relative_to(self._location):
+            self._load(path.relative_to(self._location).as_posix())
         else:  # Tune has downloaded it
-            state = np.fromfile(path, dtype=np.uint8)
-        ray.get(self._pool.load.remote(self._open_run(), state))
+            ray.get(self._pool.load.remote(run_id, np.fromfile(path, dtype=np.uint8)))
 
     def cleanup(self) -> None:
         """Drop the run, so that its worker group can take another one without saving it."""
         if self._run_id is not None:
             ray.get(self._pool.forget.remote(self._run_id))
             self._run_id = None
-
-
-def _require_stored(state: StoredState) -> None:
-    if Folder(state.folder).status(state.name) is None:
-        raise ConfigError(f"{state.folder}/{state.name}, from which the trial was to continue, is missing")
 
 
 def _reason(error: BaseException) -> str:
