@@ -1,22 +1,24 @@
 """Cost of the driver: a sweep of many trials whose ticks do nothing, on many simulated worker groups.
 
-    python benchmarks/scale.py [--trials 1000] [--groups 64]
+    python benchmarks/scale.py [--trials 1000] [--groups 64] [--state-mib 20]
 
 Tune, Optuna, the pool, the trials' actors and the tables are real; only the workers are simulated: one
-process answers for all groups. What is left is the cost of the driver itself. Prints one JSON object at the
-end: wall-clock seconds per trial and per tick (all trials' actors share a few cores), the driver's seconds of
-CPU per trial and per tick in each quarter of the trials, and its memory after each quarter.
+process answers for all groups. What is left is the cost of the driver itself. States are empty, or as large as
+--state-mib says, and are saved after each tick. Prints one JSON object at the end: wall-clock seconds per
+trial and per tick (all trials' actors share a few cores), the driver's seconds of CPU per trial and per tick
+in each quarter of the trials, its memory after each quarter, and how long the pool lets another call wait.
 """
 
 import asyncio
 import dataclasses
+import functools
 import itertools
 import json
 import tempfile
 import threading
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 from unittest import mock
 
 import numpy as np
@@ -24,6 +26,7 @@ import ray
 import tyro
 from rich.console import Console
 
+from common.storage.folder import Folder
 from gan.config import DataConfig, EvaluationConfig, GanConfig, NetworkConfig
 from tune.config import SweepConfig
 from tune.display.view import SweepView
@@ -33,7 +36,7 @@ from tune.records.sweep_folder import SweepFolder
 from tune.records.trial_records import Trial
 from tune.space.space import default_space
 from tune.worker_groups.launcher import WorkerGroupConfig, WorkerGroups, group_name
-from tune.worker_groups.messages import CommandResult, WorkerCommand
+from tune.worker_groups.messages import CommandResult, StoredState, WorkerCommand
 from tune.worker_groups.pool import Pool
 
 TICKS, TICK_IMAGES = 4, 64
@@ -45,13 +48,16 @@ class Arguments:
 
     trials: int = 1000
     groups: int = 64
+    state_mib: float = 0.0
+    """Size of a trial's state; 0: a few bytes."""
 
 
 class EmptyWorkers:
     """Answers for the workers of all groups, of one rank each, without training anything."""
 
-    def __init__(self, pool: Any, names: list[str], metric: str) -> None:
+    def __init__(self, pool: Any, names: list[str], metric: str, state_mib: float) -> None:
         self._pool, self._names, self._metric = pool, names, metric
+        self._padding = bytes(int(state_mib * 2**20))
 
     async def work(self) -> None:
         """Execute the commands of the pool until it says stop."""
@@ -65,24 +71,36 @@ class EmptyWorkers:
                 return
             value: Any = None
             if command.kind == "begin":
-                images = 0 if command.state is None else int(command.state.view(np.int64)[0])
+                images = _images_of(command.state)
             elif command.kind == "tick":
                 images += TICK_IMAGES
                 value = {"images_seen": float(images), self._metric: 1000.0 / images, "tick_s": 0.001}
+            elif command.kind == "confirm":
+                value = (self._metric, 1000.0 / images, 0.0)
+            elif command.kind == "save" and command.target is not None:
+                data = images.to_bytes(8, "little") + self._padding
+                await asyncio.to_thread(Folder(command.target.folder).write, command.target.name, data)
             else:
-                value = np.array([images], dtype=np.int64).view(np.uint8)
+                value = np.frombuffer(images.to_bytes(8, "little") + self._padding, dtype=np.uint8)
             result = CommandResult(command.number, value=value)
+
+
+def _images_of(state: Any) -> int:
+    if isinstance(state, StoredState):
+        state = np.frombuffer(Folder(state.folder).read(state.name) or b"", dtype=np.uint8)
+    return 0 if state is None else int.from_bytes(state[:8].tobytes(), "little")
 
 
 class EmptyWorkerGroups(WorkerGroups):
     """Worker groups without Ray Train runs."""
 
-    def __init__(self, config: WorkerGroupConfig) -> None:
+    def __init__(self, config: WorkerGroupConfig, *, state_mib: float) -> None:
         names = [group_name(index) for index in range(config.capacity.groups)]
         self.pool = ray.remote(Pool).options(num_cpus=0, max_concurrency=100_000).remote(names)
         workers = ray.remote(EmptyWorkers).options(num_cpus=0)
-        self._workers = workers.remote(self.pool, names, config.base.evaluation.key())
-        self._workers.work.remote()
+        self._workers = workers.remote(self.pool, names, config.base.evaluation.key(), state_mib)
+        self._work = self._workers.work.remote()
+        self.probe = PoolProbe(self.pool)
         self._is_stopping, self._lost, self._threads = False, {}, []
         self._count = len(names)
 
@@ -93,6 +111,36 @@ class EmptyWorkerGroups(WorkerGroups):
     def why_all_are_lost(self) -> str | None:
         """None: they are never lost."""
         return None
+
+    def stop(self, timeout_s: float = 20.0, tick_timeout_s: float = 2.0) -> None:
+        """Stop the workers, and only then the pool that they ask."""
+        self.probe.stop()
+        ray.get(self.pool.stop.remote())
+        ray.get(self._work)
+        ray.kill(self.pool)
+
+
+class PoolProbe:
+    """Measures how long the pool lets a call wait that needs no time itself."""
+
+    waits_s: ClassVar[list[float]] = []
+
+    def __init__(self, pool: Any) -> None:
+        self._pool = pool
+        self._is_over = threading.Event()
+        self._thread = threading.Thread(target=self._ask)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End the measurement."""
+        self._is_over.set()
+        self._thread.join()
+
+    def _ask(self) -> None:
+        while not self._is_over.wait(0.2):
+            began = time.monotonic()
+            ray.get(self._pool.status.remote())
+            self.waits_s.append(time.monotonic() - began)
 
 
 class DriverMonitor:
@@ -155,7 +203,9 @@ def run(arguments: Arguments, storage: str) -> tuple[dict[int, Trial], DriverMon
     monitor = DriverMonitor(Path(storage, "empty", "events.jsonl"), arguments.trials)
     try:
         with (
-            mock.patch.object(sweep, "WorkerGroups", EmptyWorkerGroups),
+            mock.patch.object(
+                sweep, "WorkerGroups", functools.partial(EmptyWorkerGroups, state_mib=arguments.state_mib)
+            ),
             mock.patch.object(sweep, "local_nodes", lambda: [{"CPU": float(arguments.groups)}]),
             mock.patch.object(
                 artifacts, "export_best", lambda *args, **settings: None
@@ -196,6 +246,12 @@ def main() -> None:
                 "driver_cpu_s_a_trial": {count: round(each, 4) for count, each in cpu_s.items()},
                 "driver_cpu_s_a_tick": {count: round(each / TICKS, 4) for count, each in cpu_s.items()},
                 "driver_mib": {count: round(mib) for count, mib in monitor.memory_mib.items()},
+                "state_mib": arguments.state_mib,
+                "saves_per_s": round(len(trials) * TICKS / seconds, 1),
+                "pool_wait_s": {
+                    share: round(float(np.quantile(PoolProbe.waits_s, share)), 4)
+                    for share in (0.5, 0.99, 1.0)
+                },
             }
         )
     )
