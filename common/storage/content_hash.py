@@ -5,9 +5,10 @@ import json
 import os
 import stat
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import TypeVar
 
 from common.errors import ConfigError
 from common.storage.folder import Folder
@@ -17,10 +18,12 @@ from common.storage.folder import Folder
 _SETTLED_S = 2.0
 
 _READS_AT_ONCE = 16  # of an object store, whose reads mostly wait for the network
+_WAITING = 4096  # files handed to the threads at once: each waits as an object of 2 KB
 
 _Status = tuple[int, int, int]  # size, mtime_ns, ctime_ns
 _Entry = tuple[int, int, int, str]  # and the digest
 _Known = dict[str, _Entry]
+_Result = TypeVar("_Result")
 
 
 def digest_files(files: Mapping[str, Path], index_path: Path) -> str:
@@ -98,11 +101,11 @@ def _digests(
     found: dict[str, _Entry] = {}
     with ThreadPoolExecutor(threads) as pool:
         asked = [name for name, place in places.items() if place in known]
-        for name, now in zip(asked, pool.map(status, asked), strict=True):
+        for name, now in _in_threads(pool, status, asked):
             if known[places[name]][:3] == now:
                 found[name] = known[places[name]]
         unknown = [name for name in places if name not in found]
-        found |= zip(unknown, pool.map(digest, unknown), strict=True)
+        found |= _in_threads(pool, digest, unknown)
     settled = {
         places[name]: entry
         for name, entry in found.items()
@@ -111,6 +114,15 @@ def _digests(
     if settled != known:
         _write_index(index_path, settled)
     return {name: found[name][3] for name in places}
+
+
+def _in_threads(
+    pool: ThreadPoolExecutor, function: Callable[[str], _Result], names: Sequence[str]
+) -> Iterator[tuple[str, _Result]]:
+    """Each name with the function's result; of a million files only some thousand wait in memory."""
+    for start in range(0, len(names), _WAITING):
+        part = names[start : start + _WAITING]
+        yield from zip(part, pool.map(function, part), strict=True)
 
 
 def _status(path: Path) -> _Status | None:
