@@ -59,14 +59,15 @@ class SweepFolder:
         Raises: ConfigError when another process runs the sweep, or the folder cannot be written.
         """
         has_begun = self.has_begun if is_new else None
-        remedy = "wait until it ends, or stop it first"
+        remedy, is_locked = "wait until it ends, or stop it first", False
         try:
             with claimed(self.files, who="driver", remedy=remedy, has_begun=has_begun) as lock:
+                is_locked = True
                 if is_new:
                     self._tidy_after_a_kill()
                 yield lock
         except WriteError as error:
-            if self.exists():
+            if is_locked and self.exists():
                 raise
             raise ConfigError(f"--storage: {error}") from None
 
