@@ -7,7 +7,6 @@ not seen; the best of those is the winner.
 
 from collections.abc import Callable
 
-import numpy as np
 import ray
 import ray.exceptions
 
@@ -20,6 +19,7 @@ from tune.records.trial_records import Checkpoint, Trial, apply, states_best_fir
 from tune.search.scheduler import BASELINE_NUMBER
 from tune.trial_keys import STATE_FILE
 from tune.worker_groups.launcher import WorkerGroups
+from tune.worker_groups.messages import StoredState
 
 CANDIDATES = 5
 LEAST_HELD_OUT = 400
@@ -49,11 +49,10 @@ def confirm_best(
     """
     calls = {}
     for trial, state in _candidates(trials):
-        data = plan.folder.files.read(f"{state.path}/{STATE_FILE}")
-        if data is not None:
+        stored = StoredState(plan.folder.location, f"{state.path}/{STATE_FILE}")
+        if plan.folder.files.status(stored.name) is not None:
             config = plan.config.gan.with_values(trial.values_at(state.images_seen))
-            call = groups.pool.confirm.remote(config, np.frombuffer(data, dtype=np.uint8))
-            calls[call] = (trial.number, state.path)
+            calls[groups.pool.confirm.remote(config, stored)] = (trial.number, state.path)
     with view.confirming(len(calls)):
         while calls:
             check()

@@ -61,6 +61,8 @@ class FakeWorkerGroup:
                 else:
                     count += 1
                     result = CommandResult(command.number, value=(trial, count))
+            elif command.kind == "confirm":
+                result = CommandResult(command.number, value=(trial, count, "measured"))
             elif command.kind == "dump":
                 result = CommandResult(command.number, value=count)
             elif command.kind == "save" and rank == 0:
@@ -304,5 +306,18 @@ def test_a_state_cannot_be_saved_before_there_is_one() -> None:
         FakeWorkerGroup(pool, "a").start()
         with pytest.raises(TrialFailedError, match="no state"):
             await pool.dump(await pool.open("x", {"name": "x"}))
+
+    run(scenario)
+
+
+def test_a_saved_state_is_measured_again_without_disturbing_the_runs_that_are_loaded() -> None:
+    async def scenario() -> None:
+        pool = Pool(["a"])
+        FakeWorkerGroup(pool, "a").start()
+        run_id = await pool.open("x", {"name": "x"})
+        assert await pool.tick(run_id) == ("x", 1)
+        assert await pool.confirm({"name": "y"}, 5) == ("y", 5, "measured")
+        assert await pool.tick(run_id) == ("x", 2)
+        assert list(pool._runs) == [run_id]
 
     run(scenario)

@@ -1,0 +1,33 @@
+"""What is measured again at the end of a sweep."""
+
+from gan.config import GanConfig
+from tune.driver.confirmation import CANDIDATES, _candidates, divided
+from tune.records.events import StateConfirmed
+from tune.records.trial_records import Checkpoint, Trial
+
+
+def test_a_search_sees_half_of_the_held_out_images_if_there_are_many() -> None:
+    base = GanConfig()
+    assert divided(base, 399) == base
+    halved = divided(base, 2000)
+    assert halved.evaluation.held_out_part == "search"
+    assert divided(halved, 2000) == halved, "as in a sweep that continues another one's settings"
+    again = halved.evaluation.for_confirmation()
+    assert (again.held_out_part, again.key()) == ("confirmation", "fd_compact_5k")
+    assert base.evaluation.for_confirmation().held_out_part == "all"
+
+
+def test_the_best_states_and_the_baselines_are_measured_again_once() -> None:
+    trials = {
+        number: Trial(
+            number=number,
+            checkpoints=[Checkpoint(path=f"c{number}", images_seen=64, value=10.0 - number)],
+        )
+        for number in range(9)
+    }
+    numbers = [trial.number for trial, _ in _candidates(trials)]
+    assert numbers == [8, 7, 6, 5, 4, 0] and len(numbers) == CANDIDATES + 1
+    for number in (8, 0):
+        again = StateConfirmed(number=number, path=f"c{number}", metric="swd", value=1.0, noise=0.1)
+        trials[number].confirmed[again.path] = again
+    assert [trial.number for trial, _ in _candidates(trials)] == [7, 6, 5, 4]
