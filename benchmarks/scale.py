@@ -3,8 +3,8 @@
     python benchmarks/scale.py [--trials 1000] [--groups 64] [--state-mib 20]
 
 Tune, Optuna, the pool, the trials' actors and the tables are real; only the workers are simulated: one
-process answers for all groups. What is left is the cost of the driver itself. States are empty, or as large as
---state-mib says, and are saved after each tick. Prints one JSON object at the end: wall-clock seconds per
+process answers for all groups. What is left is the cost of the driver itself. States are empty, or as large
+as --state-mib says, and are saved after each tick. Prints one JSON object at the end: wall-clock seconds per
 trial and per tick (all trials' actors share a few cores), the driver's seconds of CPU per trial and per tick
 in each quarter of the trials, its memory after each quarter, and how long the pool lets another call wait.
 """

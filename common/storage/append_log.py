@@ -18,7 +18,7 @@ class AppendedLines:
     On a disk, a line is in the file when `append` returns, even if the process is killed, and with
     `is_durable` even after a power cut. An object store cannot append: there the complete file is written at
     most every `seconds_between_writes`, and at the end. An incomplete last line, left by a kill or a full
-    disk, gets a line break, so that the next line starts on its own. remedy: what helps when the disk is full.
+    disk, gets a line break, so that the next line starts on its own. remedy: helps when the disk is full.
 
     Raises: WriteError in one line when the disk is full or the like; earlier lines are intact.
     """

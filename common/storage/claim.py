@@ -1,4 +1,4 @@
-"""Claims the folder of a sweep, run or batch: created, locked, and removed again if nothing ever began in it."""
+"""Claims the folder of a sweep or run: created, locked, and removed again if nothing ever began in it."""
 
 import contextlib
 import os

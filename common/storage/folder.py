@@ -115,6 +115,19 @@ class Folder:
                 f"{self.path(name)} cannot be read: {one_line(error)}; check its path and access rights"
             ) from None
 
+    def open(self, name: str) -> Any:
+        """The file, opened for reading at any place (pyarrow's `NativeFile`); the caller closes it.
+
+        Raises: ConfigError when it cannot be opened.
+        """
+        _require_inside(name)
+        try:
+            return self._files.open_input_file(f"{self._root}/{name}")
+        except OSError as error:
+            raise ConfigError(
+                f"{self.path(name)} cannot be read: {one_line(error)}; check its path and access rights"
+            ) from None
+
     def status(self, name: str) -> FileStatus | None:
         """Size and time of the file `name`, None when there is no such file.
 

@@ -1,7 +1,7 @@
 """Locks a folder, on a disk or behind a URL, so that only one process at a time writes into it.
 
-On a disk the lock is the kernel's (flock), which a process loses when it dies. An object store has none: there
-the holder renews a small file every few seconds, and one that is no longer renewed is taken over.
+On a disk the lock is the kernel's (flock), which a process loses when it dies. An object store has none:
+there the holder renews a small file every few seconds, and one that is no longer renewed is taken over.
 """
 
 import contextlib

@@ -27,8 +27,8 @@ def check_reachable(location: str, *, flag: str = "--storage", timeout_s: float 
         return
     require(
         scheme != "memory",
-        f"{flag} {location} would exist only in the memory of one process, and be lost with it; give a folder "
-        "or a URL such as s3://bucket/path",
+        f"{flag} {location} would exist only in the memory of one process, and be lost with it; give a "
+        "folder or a URL such as s3://bucket/path",
     )
     try:
         done = subprocess.run(

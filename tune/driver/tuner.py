@@ -92,7 +92,7 @@ def build_scheduler(plan: SweepPlan, trials: Mapping[int, Trial]) -> TrialSchedu
 
 def prepare_environment() -> None:
     """Set the environment variables that Tune reads; before Ray starts, so that its workers inherit them."""
-    # at the end of a time budget Ray would print the errors of calls to actors that the sweep itself has ended
+    # Ray would print the errors of calls to actors that the sweep itself ends, as after a time budget
     os.environ["RAY_IGNORE_UNHANDLED_ERRORS"] = "1"
     os.environ["RAY_AIR_NEW_OUTPUT"] = "0"  # the new one prints a banner whatever the verbosity
     os.environ["TUNE_DISABLE_AUTO_CALLBACK_LOGGERS"] = "1"  # the event log has the same, only once

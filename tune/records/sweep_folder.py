@@ -76,7 +76,7 @@ class SweepFolder:
         return any(isinstance(event, TrialStarted) for event in read_events(self.location))
 
     def _tidy_after_a_kill(self) -> None:
-        """Remove log and study of a driver that was killed while it started, before it had written settings."""
+        """Remove log and study of a driver that was killed before it had written settings."""
         if not self.exists() and self.files.status(LOG_NAME) is not None and not self.has_begun():
             for name in (LOG_NAME, *STUDY_FILES):
                 self.files.remove_file(name)

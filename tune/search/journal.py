@@ -68,8 +68,8 @@ class FileJournal(JournalFileBackend):
 class ObjectJournal(BaseJournalBackend):
     """A journal at a URL: kept in memory, and written as a whole, seldom enough that it costs little.
 
-    An object store cannot append. The sweep calls `flush` before its event log names a new trial there, and at
-    its end; in between the journal is written at most every `seconds_between_writes`.
+    An object store cannot append. The sweep calls `flush` before its event log names a new trial there, and
+    at its end; in between the journal is written at most every `seconds_between_writes`.
     """
 
     def __init__(self, folder: Folder, seconds_between_writes: float = 30.0) -> None:

@@ -1,4 +1,4 @@
-"""Checks that a resumed sweep's search space is the one of its earlier trials, before Optuna stumbles over it."""
+"""Checks that a resumed sweep's search space suits its earlier trials, before Optuna stumbles over it."""
 
 from collections.abc import Iterable
 from typing import cast

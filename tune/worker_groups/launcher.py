@@ -138,8 +138,8 @@ class WorkerGroups:
     def stop(self, timeout_s: float = 20.0, tick_timeout_s: float = 2.0) -> None:
         """Stop all workers; those that do not stop in time end with Ray, or at the end of their tick.
 
-        tick_timeout_s: for groups that start, or are in the middle of a tick: it could be long, and is repeated
-        after a resume.
+        tick_timeout_s: for groups that start, or are in the middle of a tick: it could be long, and is
+        repeated after a resume.
         """
         self._is_stopping = True
         with contextlib.suppress(ray.exceptions.RayError):  # a dead pool has nobody to stop

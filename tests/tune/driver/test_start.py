@@ -1,0 +1,216 @@
+"""How a sweep starts: signals at every stage, nothing left of one that never began, moved folders."""
+
+import importlib
+import json
+import os
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import optuna
+import pytest
+
+from gan.config import DataConfig
+from tests.tune.driver.test_trouble import (
+    FLAGS,
+    TICK,
+    processes_of,
+    start,
+    sweep_command,
+    ticks_of,
+    trials_of,
+    wait_for,
+)
+from tests.tune.sweeps import rates, sweep
+from tune.__main__ import main
+
+pytestmark = [pytest.mark.usefixtures("cache"), pytest.mark.timeout(300)]
+
+STAGES = [
+    "plan.SweepPlan.check",
+    "sweep._open_study",
+    "sweep.load_images",
+    "sweep._check_images",
+    "sweep.start_ray",
+    "sweep.check_seen_by_all",
+    "sweep.broadcast_images",
+    "sweep.WorkerGroups",
+    "sweep.WorkerGroups.wait_until_one_is_ready",
+    "sweep.build_scheduler",
+    "sweep.build_tuner",
+]
+
+
+def hit_by(signum: int, original: Callable[..., Any]) -> Callable[..., Any]:
+    """The function, which this process gets a signal in."""
+
+    def hit(*args: Any, **settings: Any) -> Any:
+        os.kill(os.getpid(), signum)
+        return original(*args, **settings)
+
+    return hit
+
+
+@pytest.mark.usefixtures("shared_ray")
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_signal_at_any_stage_of_the_start_is_one_line_and_leaves_nothing(
+    stage: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    module, _, path = stage.partition(".")
+    *parents, name = path.split(".")
+    owner: Any = importlib.import_module(f"tune.driver.{module}")
+    for parent in parents:
+        owner = getattr(owner, parent)
+    signum = signal.SIGTERM if STAGES.index(stage) % 2 else signal.SIGINT
+    monkeypatch.setattr(owner, name, hit_by(signum, getattr(owner, name)))
+    url = f"sqlite:///{tmp_path}/studies.db"
+    code = main([*sweep_command(tmp_path / "runs", trials=2, images=4 * TICK), "--study", url])
+    shown = capsys.readouterr()
+    lines = (shown.out + shown.err).splitlines()
+    assert code == 128 + signum, lines
+    assert [line for line in lines if "stopped by" in line] == lines[-1:]
+    assert "no trial had begun" in lines[-1] and "resume" not in lines[-1]
+    assert not any("Traceback" in line or "Error" in line for line in lines)
+    assert {path.name for path in tmp_path.iterdir()} <= {"cache"}, "nothing is left"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seconds", [0.5, 2.0, 4.0, 6.0, 8.0, 10.0])
+def test_a_signal_at_any_time_of_a_real_start_ends_with_its_exit_code(seconds: float, tmp_path: Path) -> None:
+    signum = signal.SIGTERM if seconds % 4 else signal.SIGINT
+    driver = start(sweep_command(tmp_path, trials=2, images=10_000 * TICK))
+    time.sleep(seconds)
+    os.kill(driver.pid, signum)
+    out, err = driver.communicate(timeout=60)
+    if seconds >= 2.0:  # before that, Python itself may still start
+        assert driver.returncode == 128 + signum, err
+        assert "Traceback" not in err and "Error" not in err
+        is_begun = (tmp_path / "sweep").exists()
+        assert ("resume with" in out) == is_begun
+    wait_for(lambda: not processes_of(driver.pid), timeout_s=30)
+
+
+def test_a_second_resume_is_told_who_runs_the_sweep_and_changes_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "sweep"
+    driver = start(sweep_command(tmp_path, trials=2, images=400 * TICK))
+    wait_for(lambda: ticks_of(folder) >= 4)
+    settings = (folder / "sweep.json").read_bytes()
+    for command in (["resume", str(folder)], ["resume", str(folder), "--trials", "+3"]):
+        assert main(command) == 2
+        [line] = capsys.readouterr().err.splitlines()
+        assert f"is being written by another driver (process {driver.pid} on " in line
+    assert (folder / "sweep.json").read_bytes() == settings
+    done = ticks_of(folder)
+    wait_for(lambda: ticks_of(folder) >= done + 2)
+    os.kill(driver.pid, signal.SIGINT)
+    _, err = driver.communicate(timeout=60)
+    assert driver.returncode == 130, err
+    assert {trial.attempt for trial in trials_of(folder).values()} == {0}
+    assert not (folder / ".lock.json").exists()
+
+
+@pytest.mark.usefixtures("shared_ray")
+@pytest.mark.parametrize("is_old", [False, True])
+def test_a_sweep_that_was_moved_and_renamed_resumes(is_old: bool, tmp_path: Path) -> None:
+    sweep(tmp_path / "here", rates(), trials=1, scheduler="none")
+    settings = tmp_path / "here" / "sweep" / "sweep.json"
+    record = json.loads(settings.read_text())
+    assert record["study_name"] == "sweep"
+    if is_old:  # as versions before this one wrote it
+        del record["study_name"]
+        settings.write_text(json.dumps(record))
+    moved = tmp_path / "there" / "renamed sweep"
+    moved.parent.mkdir()
+    (tmp_path / "here" / "sweep").rename(moved)
+    assert main(["resume", str(moved), "--trials", "+1"]) == 0
+    trials = trials_of(moved)
+    assert [trial.state for trial in trials.values()] == ["completed"] * 2
+    assert not (tmp_path / "here" / "sweep").exists()
+    for name in ("sweep.json", "events.jsonl", "best/trial.json"):
+        assert str(tmp_path / "here") not in (moved / name).read_text()
+    assert json.loads((moved / "sweep.json").read_text())["study_name"] == "sweep"
+
+
+@pytest.mark.usefixtures("shared_ray")
+def test_a_study_at_a_relative_path_is_found_from_another_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("one", "other"):
+        (tmp_path / name).mkdir()
+    monkeypatch.chdir(tmp_path / "one")
+    command = sweep_command("runs", trials=1, images=2 * TICK)
+    assert main([*command, "--study", "sqlite:///my.db"]) == 0
+    monkeypatch.chdir(tmp_path / "other")
+    assert main(["resume", str(tmp_path / "one" / "runs" / "sweep"), "--trials", "2"]) == 0
+    study = optuna.load_study(study_name="sweep", storage=f"sqlite:///{tmp_path}/one/my.db")
+    assert [trial.state.name for trial in study.trials] == ["COMPLETE"] * 2
+    assert list((tmp_path / "other").iterdir()) == []
+
+
+def test_a_time_budget_ends_a_long_tick_at_once_and_says_what_is_saved(tmp_path: Path) -> None:
+    flags = [*FLAGS, "--images", "60000000", "--images-per-tick", "30000000", "--time-budget", "2s"]
+    place = ["--name", "sweep", "--storage", str(tmp_path)]
+    driver = start(["sweep", *place, "--trials", "2", *flags])
+    wait_for(lambda: any(trial.trial_id for trial in trials_of(tmp_path / "sweep").values()))
+    began = time.monotonic()
+    out, err = driver.communicate(timeout=60)
+    took = time.monotonic() - began
+    assert driver.returncode == 0, err
+    assert "ActorDiedError" not in out + err and "Unhandled" not in out + err and "Traceback" not in out + err
+    last = out.splitlines()[-1]
+    assert last.startswith(
+        "the time budget is used up: 2 trials had saved nothing yet and will begin again; "
+    )
+    assert "python -m tune resume" in last
+    assert took < 2 + 10, "not the rest of the tick"
+
+
+def test_a_start_that_fails_leaves_its_name_free(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail(*_: object) -> None:
+        pytest.fail("Ray was started")
+
+    monkeypatch.setattr("tune.driver.sweep.start_ray", fail)
+    command = sweep_command(tmp_path / "runs", trials=2, images=4 * TICK)
+    (tmp_path / "space.toml").write_text('[balance.policy]\nvalues = ["none", "loss"]\n')
+    wrong = [
+        ["--scheduler", "pbt", "--space", str(tmp_path / "space.toml")],
+        ["--study", "postgresql+psycopg://me@127.0.0.1:1/x"],
+        ["--study", f"sqlite:///{tmp_path}/space.toml"],
+        ["--data", str(tmp_path / "space.toml")],
+    ]
+    for flags in wrong:
+        began = time.monotonic()
+        reordered = [word for word in command if word not in ("--scheduler", "none")]
+        assert main([*reordered, *flags]) == 2, flags
+        [line] = capsys.readouterr().err.splitlines()
+        assert line.startswith("python -m tune: ")
+        assert time.monotonic() - began < 20
+        assert not (tmp_path / "runs").exists(), flags
+
+
+def test_a_driver_that_is_killed_while_it_starts_leaves_its_name_free(tmp_path: Path) -> None:
+    folder = tmp_path / "runs" / "sweep"
+    driver = start(sweep_command(tmp_path / "runs", trials=1, images=2 * TICK))
+    wait_for(lambda: (folder / "events.jsonl").exists())
+    os.kill(driver.pid, signal.SIGKILL)
+    driver.communicate(timeout=60)
+    assert not (folder / "sweep.json").exists()
+    driver = start(sweep_command(tmp_path / "runs", trials=1, images=2 * TICK))
+    out, err = driver.communicate(timeout=200)
+    assert driver.returncode == 0, out + err
+    assert [trial.state for trial in trials_of(folder).values()] == ["completed"]
+
+
+def test_data_may_have_moved_as_well(tmp_path: Path) -> None:
+    from tune.commands import parse_command
+    from tune.config import SweepConfig
+
+    command: Any = parse_command(["resume", "x", "--data", "/new/photos", "--cache-dir", "/c"])
+    changed = command.changed(SweepConfig())
+    assert changed.gan.data == DataConfig(source="/new/photos", cache="/c")
