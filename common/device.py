@@ -1,4 +1,4 @@
-"""What a device computes in: fast bf16, exact float32, kernels for fixed shapes; and reuse of freed memory."""
+"""What a device computes in: fast bf16, exact float32, kernels for fixed shapes; reuse of freed memory."""
 
 import contextlib
 import ctypes
@@ -66,8 +66,9 @@ class _Tf32Flags:
                 torch.backends.cudnn.allow_tf32 = False
             with contextlib.suppress(RuntimeError):
                 self._products = torch.get_float32_matmul_precision()
+                self._on_cpu = torch.backends.mkldnn.matmul.fp32_precision
                 if self._products != "highest":
-                    torch.backends.cuda.matmul.allow_tf32 = False
+                    torch.set_float32_matmul_precision("highest")
 
     def restore_convolutions(self) -> bool:
         """Set the flag as it was, and with it the present setting; false where it was unreadable."""
@@ -81,9 +82,8 @@ class _Tf32Flags:
     def restore_products(self) -> None:
         """Set the flag as it was."""
         if self._products not in (None, "highest"):
-            on_cpu = torch.backends.mkldnn.matmul.fp32_precision
             torch.set_float32_matmul_precision(self._products)
-            torch.backends.mkldnn.matmul.fp32_precision = on_cpu
+            torch.backends.mkldnn.matmul.fp32_precision = self._on_cpu
 
 
 @contextlib.contextmanager

@@ -1,0 +1,68 @@
+"""What a driver prepares of the metric, with GPUs and without."""
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from common.errors import ConfigError
+from gan.config import DataConfig, EvaluationConfig, GanConfig
+from gan.data.images import Images
+from gan.metrics.preparation import prepare_metric
+from gan.metrics.reference import FOLDER
+
+
+def _images(fingerprint: str) -> Images:
+    pixels = np.random.default_rng(0).integers(0, 256, (80, 16, 16, 3), dtype=np.uint8)
+    return Images(
+        train=pixels[:40],
+        held_out=pixels[40:],
+        train_labels=None,
+        held_out_labels=None,
+        class_names=(),
+        skipped=(),
+        fingerprint=fingerprint,
+    )
+
+
+def _config(cache: Path) -> GanConfig:
+    return GanConfig(
+        data=DataConfig(resolution=16, cache=str(cache)),
+        evaluation=EvaluationConfig(metric="fd_compact", metric_images=32),
+    )
+
+
+@pytest.fixture
+def gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine with a GPU that must not be opened."""
+
+    def opened(*_: Any, **__: Any) -> None:
+        raise AssertionError("the driver has opened the GPU")
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    for name in ("_lazy_init", "get_device_capability", "get_device_properties", "current_device"):
+        monkeypatch.setattr(torch.cuda, name, opened)
+
+
+def test_without_gpus_the_driver_fills_the_workers_cache(tmp_path: Path) -> None:
+    prepare_metric(_config(tmp_path), _images("without"))
+    assert len(list((tmp_path / FOLDER).iterdir())) == 1
+
+
+@pytest.mark.usefixtures("gpu")
+def test_with_a_gpu_the_driver_leaves_it_and_the_cache_to_the_workers(tmp_path: Path) -> None:
+    prepare_metric(_config(tmp_path), _images("with"))
+    assert not (tmp_path / FOLDER).exists()
+
+
+@pytest.mark.usefixtures("gpu")
+def test_with_a_gpu_too_what_cannot_be_measured_is_refused_by_the_driver(tmp_path: Path) -> None:
+    config, broken = _config(tmp_path), tmp_path / "broken.safetensors"
+    broken.write_bytes(b"nothing")
+    evaluation = dataclasses.replace(config.evaluation, metric_weights=str(broken))
+    with pytest.raises(ConfigError, match=r"broken\.safetensors"):
+        prepare_metric(dataclasses.replace(config, evaluation=evaluation), _images("broken"))
