@@ -22,6 +22,12 @@ def swd_by_images(trial: Trial) -> list[tuple[int, float]]:
     return [(tick.images_seen, tick.metrics["swd"]) for tick in trial.valid_ticks()]
 
 
+def study_of(tmp_path: Path) -> optuna.Study:
+    """The sweep's study as another program reads it."""
+    journal = optuna.storages.journal.JournalFileBackend(str(tmp_path / "sweep" / "study.journal"))
+    return optuna.load_study(study_name="sweep", storage=optuna.storages.JournalStorage(journal))
+
+
 def alone(**settings: float) -> list[tuple[int, float]]:
     """The same run in this process, without Ray, on as many threads as a worker has."""
     config = tiny_gan().with_values({key.replace("__", "."): value for key, value in settings.items()})
@@ -74,13 +80,7 @@ def test_failures_end_their_trial_with_the_reason_and_the_sweep_goes_on(
     table = pd.read_csv(tmp_path / "sweep" / "trials.csv")
     assert sorted(table["number"]) == list(range(7))
     assert set(table.loc[table["state"] == "failed", RATE]) == {POISON, CRASH}
-    study = optuna.load_study(
-        study_name="sweep",
-        storage=optuna.storages.JournalStorage(
-            optuna.storages.journal.JournalFileBackend(str(tmp_path / "sweep" / "study.journal"))
-        ),
-    )
-    assert [trial.state.name for trial in study.trials] == [
+    assert [trial.state.name for trial in study_of(tmp_path).trials] == [
         # not FAIL, which the sampler would ignore
         {"completed": "COMPLETE", "failed": "PRUNED"}[trials[number].state]
         for number in range(7)
@@ -119,7 +119,8 @@ def test_asha_stops_the_worse_and_the_best_of_those_measured_again_is_exported(
 def test_a_population_larger_than_its_worker_groups_trains_on_and_exploits(tmp_path: Path) -> None:
     trials = sweep(
         tmp_path,
-        Space({RATE: Float(low=1e-5, high=1e-2, log=True)}),
+        # an exploit copies the batch too, and with it the number of images of the whole run
+        Space({RATE: Float(low=1e-5, high=1e-2, log=True), "batch": Choice((16, 24, 40))}),
         trials=4,
         concurrent=2,
         scheduler="pbt",
@@ -127,7 +128,8 @@ def test_a_population_larger_than_its_worker_groups_trains_on_and_exploits(tmp_p
         gan=tiny_gan(images=512),
     )
     assert [trial.state for trial in trials.values()] == ["completed"] * 4
-    assert all(trial.valid_ticks()[-1].images_seen == 512 for trial in trials.values())
+    assert all(512 <= trial.valid_ticks()[-1].images_seen < 512 + 40 for trial in trials.values())
+    assert [trial.state.name for trial in study_of(tmp_path).trials] == ["COMPLETE"] * 4
     history = pd.read_parquet(tmp_path / "sweep" / "history.parquet")
     changed = history.groupby("number")[RATE].nunique()
     assert changed.max() > 1, "some trial took over another's settings"
