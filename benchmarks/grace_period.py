@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from metric_ranking import unpacked
+from archive import unpacked
 from scipy.stats import spearmanr
 
 from tune.__main__ import main as tune

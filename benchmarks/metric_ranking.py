@@ -12,7 +12,6 @@ import functools
 import itertools
 import json
 import sys
-import tarfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -21,6 +20,7 @@ from typing import TypeVar
 import damage
 import numpy as np
 import torch
+from archive import unpacked
 from ranking_figure import save_figure
 from rich.console import Console
 from rich.table import Table
@@ -185,20 +185,6 @@ def table(samples: Samples, count: int) -> Table:
         if metric != "swd" or count == SWD_IMAGES:
             shown.add_row(metric, *(f"{smallest_step(samples, name, count, metric):.1f}" for name in names))
     return shown
-
-
-def unpacked(source: Path) -> Path:
-    """The folder of class folders; an archive is unpacked into the cache once."""
-    archive = source / "train.tar.xz"
-    if not archive.exists():
-        return source
-    target = Path.home() / ".cache" / "artsweep" / "benchmark-cifar10"
-    if not target.exists():
-        with tarfile.open(archive) as packed:
-            packed.extractall(target, filter="data")
-    return next(
-        path for path in sorted(target.rglob("*")) if path.is_dir() and len(list(path.iterdir())) == 10
-    )
 
 
 def _judge_input(embedder: CompactEmbedder, pictures: np.ndarray) -> tuple[torch.Tensor, np.ndarray]:
