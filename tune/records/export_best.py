@@ -30,7 +30,11 @@ def export_best(folder: SweepFolder, trials: Mapping[int, Trial]) -> str | None:
         generator = checkpoint.generator_of(state)
         folder.files.write(f"{BEST}/{GENERATOR}", checkpoint.generator_to_bytes(generator))
         folder.files.write(f"{BEST}/config.json", _json(GanConfig.from_dict(state.config).to_dict()))
-        origin = {"trial": trial.number, "images_seen": saved.images_seen, "value": saved.value}
+        origin: dict[str, object] = {
+            "trial": trial.number,
+            "images_seen": saved.images_seen,
+            "value": saved.value,
+        }
         again = trial.confirmed.get(saved.path)
         if again is not None:
             origin |= {"metric": again.metric, "confirmed": again.value, "noise_floor": again.noise}
