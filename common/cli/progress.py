@@ -9,13 +9,17 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from common.text import printable
 
 
-def progress_bar(console: Console) -> Progress:
-    """A bar with a count and a text field; invisible when the output is not a terminal."""
+def progress_bar(console: Console, *, with_time_left: bool = True) -> Progress:
+    """A bar with a count and a text field; invisible when the output is not a terminal.
+
+    with_time_left: estimated from the count; leave it out where not all that is counted takes equally long.
+    """
+    time_left = [TimeRemainingColumn(compact=True)] if with_time_left else []
     return Progress(
         TextColumn("{task.description}"),
         BarColumn(bar_width=20),
         MofNCompleteColumn(),
-        TimeRemainingColumn(compact=True),
+        *time_left,
         TextColumn("{task.fields[text]}"),
         console=console,
         disable=not console.is_terminal,

@@ -2,9 +2,11 @@
 
 import sys
 from collections.abc import Iterable
+from typing import Any
 
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
+from rich.text import Text
 
 from common.text import printable
 
@@ -15,6 +17,10 @@ class Terminal(Console):
     File names come from archives and downloads: one with an escape sequence in it could clear the screen or
     change what was printed before. Rich's own control sequences pass.
     """
+
+    def render_str(self, text: str, **options: Any) -> Text:
+        """Convert a string to rich's text, escaped, so that its width is that of what is shown."""
+        return super().render_str(_escaped(text), **options)
 
     def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
         """Render an object to segments, with control characters escaped."""
