@@ -39,6 +39,9 @@ class Batch:
     mask: str | None = None
     """A grey picture, white where the style is applied, for all contents; or a folder of such pictures, each
     named like its content."""
+    blend_folders: tyro.conf.FlagCreatePairsOff[bool] = False
+    """Make one style of each folder in STYLES: its pictures are blended, by --style-blend in the order of
+    their names, or equally."""
     format: Format = "png"
     """File format of the results."""
     quality: int = 95
@@ -56,6 +59,9 @@ class Batch:
     """Pairs of equal size that are stylized together, with --optimizer adam; 0: 8 on a GPU, 1 on a CPU."""
     workers: int | None = None
     """Number of workers; default: one per GPU, else one per core, fewer where memory is short."""
+    threads: int | None = None
+    """CPUs of each worker. Sums of other orders end in other brush strokes: give it where a picture must come
+    out the same again; default: all CPUs, shared among as many workers as all pairs can use."""
     gpu: tyro.conf.FlagCreatePairsOff[bool] = False
     """Use GPUs, one per worker; default: if there are any."""
     no_gpu: tyro.conf.FlagCreatePairsOff[bool] = False
@@ -78,6 +84,10 @@ class Batch:
             self.workers is None or self.workers >= 1,
             f"--workers must be at least 1, not {self.workers}; leave it out for one per core",
         )
+        require(
+            self.threads is None or 1 <= self.threads <= 1024,
+            f"--threads must lie between 1 and 1024, not {self.threads}; leave it out to use all CPUs",
+        )
         require(not (self.gpu and self.no_gpu), "--gpu and --no-gpu exclude each other; give one of them")
 
     def wants_gpu(self) -> bool | None:
@@ -91,6 +101,26 @@ def parse_command(args: Sequence[str]) -> Batch:
     Raises: ConfigError, one line, when it is wrong.
     """
     command: Batch = parse(
-        Batch, args, prog=PROG, description="Stylize every photo in the style of every painting."
+        Batch,
+        _split_lists(args),
+        prog=PROG,
+        description="Stylize every photo in the style of every painting.",
     )
     return command
+
+
+def _split_lists(args: Sequence[str]) -> list[str]:
+    """The words with `--scales 0.5,1` as `--scales 0.5 1`, for all settings that take several values."""
+    fields = dataclasses.fields(StyleConfig)
+    several = {f"--{each.name.replace('_', '-')}" for each in fields if "tuple[" in str(each.type)}
+    words: list[str] = []
+    flag = ""
+    for word in args:
+        name, equals, value = word.partition("=")
+        flag = name if word.startswith("--") else flag
+        values = (value if equals and flag == name else word).split(",")
+        if flag in several and len(values) > 1 and all(values):
+            words += [*([flag] if word.startswith("--") else []), *values]
+        else:
+            words.append(word)
+    return words

@@ -26,6 +26,7 @@ else:
     StatisticsName = Literal[*STATISTICS.names]
 VariationName = Literal["l2", "l1", "huber"]
 Colours = Literal["style", "luminance", "lab"]
+SizeOf = Literal["longer", "shorter", "area"]
 
 STARTS = ("content", "noise", "gray")
 LEAST_SIZE_PX, MOST_SIZE_PX = 16, 16_384
@@ -38,7 +39,11 @@ class StyleConfig(Settings):
     """One style transfer, completely."""
 
     size: int = 512
-    """Longer side of the result in pixels; the content's aspect ratio is kept."""
+    """Side of the result in pixels, the longer one unless --size-of says otherwise; the content's aspect
+    ratio is kept."""
+    size_of: SizeOf = "longer"
+    """What --size is: the longer side, the shorter side, or the side of a square of the same area. The last
+    two keep panoramas from becoming thin strips; no side exceeds 16384 pixels."""
     iterations: int = 200
     """Evaluations of the objective over all scales."""
     scales: int | tuple[float, ...] = 0
@@ -67,9 +72,10 @@ class StyleConfig(Settings):
     style_layer_weights: tuple[float, ...] = ()
     """One per layer; their sum does not matter; none: equal."""
     style_blend: tuple[float, ...] = ()
-    """One weight per style where there are several; their sum does not matter; none: equal."""
+    """One weight per style where several are blended (--blend-folders); their sum does not matter; none:
+    equal."""
     style_scale: float = 1.0
-    """Longer side of the style pictures over that of the content; they are never enlarged."""
+    """Longer side of the style pictures over --size; they are never enlarged."""
     colours: Colours = "style"
     """style: those of the style; luminance: the content's, the style only moves the lightness; lab: the
     content's palette, to which the style picture is matched first."""
@@ -169,6 +175,20 @@ class StyleConfig(Settings):
                 f"{_flag(name)} must be {count} numbers that are not negative and not all 0, "
                 f"not {_listed(weights)}; leave it out for equal weights",
             )
+
+    def longer_side(self, height: float, width: float) -> float:
+        """Longer side in pixels of the result for a content of this height and width.
+
+        A content that has its final size, up to the rounding of its sides, keeps it.
+        """
+        longer, shorter = max(height, width), min(height, width)
+        if self.size_of == "longer":
+            return self.size
+        if self.size_of == "shorter":
+            return min(MOST_SIZE_PX, self.size * longer / shorter)
+        if abs(longer * shorter - self.size**2) <= longer / 2 + shorter + 1:
+            return longer
+        return min(MOST_SIZE_PX, self.size * math.sqrt(longer / shorter))
 
     def scale_shares(self) -> tuple[float, ...]:
         """Longer sides of the scales over `size`, ascending, the last 1."""

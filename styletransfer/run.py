@@ -1,20 +1,22 @@
 """Runs a command of `python -m styletransfer`, from its folders to its exit code."""
 
-import sys
-
 from rich.console import Console
 
 from common.cli.signals import Interrupted
+from common.cli.terminal import complain
 from common.image_files import other_files
-from common.text import printable
+from common.text import counted, printable
 from styletransfer.commands import PROG, Batch
 from styletransfer.execution.result_log import BatchError
 from styletransfer.pictures.listing import Listing
 from styletransfer.planning.batch_request import BatchRequest, make_request
 from styletransfer.planning.inputs import Inputs
 from styletransfer.planning.manifest import locked
+from styletransfer.planning.output_names import SHEET_NAME
 from styletransfer.planning.plan import BatchPlan, make_plan
-from styletransfer.report.contact_sheet import SHEET_NAME, write_contact_sheet
+from styletransfer.planning.reuse import reuse
+from styletransfer.report.contact_sheet import write_contact_sheet
+from styletransfer.report.plan_lines import plan_lines
 from styletransfer.report.terminal import BatchView
 
 
@@ -38,6 +40,16 @@ def run(command: Batch, console: Console) -> int:
     with locked(request.out):
         with view.working("comparing with what is done"):
             plan = make_plan(request)
+        if set(plan.reasons.values()) - {"new"}:
+            view.say(f"why: {plan.why()}")
+        for line in plan_lines(plan):
+            view.say(line)
+        if plan.reusable:
+            with view.working("copying pictures"):
+                new_entries = {pair: plan.entry(pair) for pair in plan.reusable}
+                copied = reuse(request.out, plan.reusable, new_entries, quality=request.quality)
+                plan = make_plan(request)
+            view.say(f"{counted(copied, 'picture')} copied")
         if len(plan.stale) < len(plan.outputs):
             view.say(f"{len(plan.outputs) - len(plan.stale)} of {len(plan.outputs)} are up to date")
         if plan.stale:
@@ -51,7 +63,11 @@ def _stylize(plan: BatchPlan, command: Batch, view: BatchView) -> int:
     from styletransfer.execution.batch import Options, run_batch  # Ray takes a second
 
     options = Options(
-        address=command.address, workers=command.workers, gpu=command.wants_gpu(), batch=command.batch
+        address=command.address,
+        workers=command.workers,
+        gpu=command.wants_gpu(),
+        batch=command.batch,
+        threads=command.threads,
     )
     remedy = "finished pairs are kept: repeat the command to continue"
     try:
@@ -60,7 +76,7 @@ def _stylize(plan: BatchPlan, command: Batch, view: BatchView) -> int:
         view.say(f"{interrupted}; {view.summary()}; {remedy}")
         return interrupted.exit_code
     except BatchError as error:
-        print(f"{PROG}: {error}; {view.summary()}; {remedy}", file=sys.stderr)
+        complain(PROG, f"{error}; {view.summary()}; {remedy}")
         return 3
     view.say(f"pictures: {plan.request.out.path(SHEET_NAME)}")
     return 3 if results.failed else 0

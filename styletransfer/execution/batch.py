@@ -17,10 +17,11 @@ from common.storage.folder import Folder
 from common.text import first_line
 from styletransfer.execution.coordinator import Coordinator
 from styletransfer.execution.output_writer import OutputWriter
-from styletransfer.execution.placement import Placement, choose_placement
+from styletransfer.execution.partial import tidy_partials
+from styletransfer.execution.placement import Placement, choose_placement, most_bytes_each
 from styletransfer.execution.result_log import BatchError, ResultLog
 from styletransfer.execution.worker_pool import WorkerPool
-from styletransfer.planning.estimate import worker_bytes
+from styletransfer.planning.estimate import fitting_tile, worker_bytes
 from styletransfer.planning.manifest import Manifest
 from styletransfer.planning.plan import BatchPlan
 from styletransfer.report.contact_sheet import write_contact_sheet
@@ -33,31 +34,41 @@ _PROBE = ".artsweep-probe-"
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Options:
-    """Where and by how many workers a batch is stylized; nothing here changes a picture."""
+    """Where and by how many workers a batch is stylized; of these only the threads matter to a picture."""
 
     address: str | None = None
     workers: int | None = None
     gpu: bool | None = None
     batch: int = 0
     """Pairs stylized together; 0: as is usual for the device."""
+    threads: int | None = None
+    """CPUs of each worker; None: as many as all can get."""
 
 
-def local_placement(plan: BatchPlan, options: Options) -> Placement:
+def fitted(plan: BatchPlan, options: Options) -> tuple[BatchPlan, Placement]:
     """The workers in the Ray that this process has joined, or else in one that it would start here.
 
-    Raises: ConfigError when so many cannot be placed.
+    Where a worker would need more memory than one can have, the plan comes back with tiles, which do not
+    change a picture.
+
+    Raises: ConfigError when so many workers cannot be placed.
     """
     nodes = cluster_nodes() if ray.is_initialized() else local_nodes()
     if not ray.is_initialized():
         memory = free_memory_bytes()
         nodes = [{**node, "memory": memory} for node in nodes]
-    return choose_placement(
+    plan = _with_tiles(plan, options, most_bytes_each(nodes, options.workers))
+    placement = choose_placement(
         nodes,
         wanted=options.workers,
         gpu=options.gpu,
-        most=len(plan.stale),
+        # not only those left: a worker's CPUs decide the last digits of its pictures
+        most=len(plan.outputs),
         bytes_each=bytes_per_worker(plan, options),
+        threads=options.threads,
     )
+    needed = max(1, min(placement.workers, len(plan.stale)))
+    return plan, dataclasses.replace(placement, workers=needed)
 
 
 def bytes_per_worker(plan: BatchPlan, options: Options) -> int:
@@ -68,22 +79,47 @@ def bytes_per_worker(plan: BatchPlan, options: Options) -> int:
     )
 
 
+def tiles_chosen(asked: BatchPlan, fitted: BatchPlan, options: Options) -> list[str]:
+    """A line that says in which tiles pictures are read for lack of memory, if they are."""
+    before, after = ([config.tile for config in plan.request.variants.values()] for plan in (asked, fitted))
+    if before == after:
+        return []
+    whole = bytes_per_worker(asked, options) / 2**30
+    sides = " and ".join(sorted({str(side) for side in after if side}))
+    return [f"in tiles of {sides} pixels: without them a worker would need {whole:.1f} GiB of memory"]
+
+
+def _with_tiles(plan: BatchPlan, options: Options, most_bytes: float) -> BatchPlan:
+    request, batch = plan.request, max(1, options.batch)
+    variants = {
+        variant: dataclasses.replace(
+            config, tile=fitting_tile(config, request.network(variant), batch=batch, most_bytes=most_bytes)
+        )
+        for variant, config in request.variants.items()
+    }
+    return dataclasses.replace(plan, request=dataclasses.replace(request, variants=variants))
+
+
 def run_batch(plan: BatchPlan, options: Options, view: BatchView) -> ResultLog:
     """Stylize what is to do, into the plan's folder, which the caller has locked.
 
     Raises: ConfigError before anything is stylized; BatchError when the batch cannot continue, Interrupted
     after a signal: what is done then is in the manifest and on the contact sheet.
     """
-    request = plan.request
-    placement = local_placement(plan, options) if options.address is None else None
+    asked, out = plan, plan.request.out
+    known = fitted(plan, options) if options.address is None else None
     write_contact_sheet(plan)
-    with _ray(options.address), Manifest(request.out) as manifest, _probe(request.out) as probe:
-        placement = placement or local_placement(plan, options)
+    with _ray(options.address), Manifest(out) as manifest, _probe(out) as probe:
+        plan, placement = known or fitted(plan, options)
+        request = plan.request
         view.say(f"{len(plan.stale)} to stylize with {placement}")
+        for line in tiles_chosen(asked, plan, options):
+            view.say(line)
         writer = OutputWriter(out=request.out.location, probe=probe, quality=request.quality)
         results = ResultLog(plan, manifest)
         can_batch = all(OPTIMIZERS[each.optimizer].takes_batches for each in request.variants.values())
         together = options.batch or (GPU_BATCH if placement.gpu and can_batch else 1)
+        tidy_partials(out, map(plan.entry, plan.stale))
         with deferred() as check:
             pool = WorkerPool(request.variants, request.networks, writer, placement)
             try:
@@ -95,6 +131,7 @@ def run_batch(plan: BatchPlan, options: Options, view: BatchView) -> ResultLog:
                 with contextlib.suppress(WriteError):
                     manifest.flush()
                 results.write_sheet()
+                tidy_partials(out, map(plan.entry, plan.stale))
     return results
 
 

@@ -45,7 +45,7 @@ class Coordinator:
                 self._results.record(self._results.entry(pair, error=reason))
             if self._pool.ready():
                 self._view.ready()
-            self._view.refresh()
+            self._view.refresh(self._pool.steps())
             self._results.write_sheet_if_due()
 
     def _assign_tasks(self) -> None:
@@ -72,10 +72,11 @@ class Coordinator:
 def _kept(plan: BatchPlan) -> Mapping[Kind, int]:
     """How many prepared pictures of a kind to keep, so that few are prepared twice in this order of pairs."""
     configs = plan.request.variants.values()
-    keys = {kind: len({prepared_key(config, kind) for config in configs}) for kind in ("content", "style")}
+    kinds: tuple[Kind, ...] = ("content", "style", "mask", "start")
+    keys = {kind: len({prepared_key(config, kind) for config in configs}) for kind in kinds}
     return {
         "content": 2 * keys["content"],
         "style": plan.styles_at_once * keys["style"],
-        "mask": 2,
-        "start": len({config.size for config in configs}),
+        "mask": 2 * keys["mask"],
+        "start": keys["start"],
     }

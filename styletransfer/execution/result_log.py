@@ -38,19 +38,7 @@ class ResultLog:
 
     def entry(self, pair: Pair, *, error: str | None = None, notes: tuple[str, ...] = ()) -> Entry:
         """The pair's line in the manifest: failed by `error`, or done, as far as known beforehand."""
-        plan = self._plan
-        return Entry(
-            **pair._asdict(),
-            output=plan.outputs[pair],
-            state="done" if error is None else "failed",
-            error=error,
-            notes=notes,
-            seed=plan.request.variants[pair.variant].seed,
-            content_digest=plan.content_digests[pair.content],
-            style_digest=plan.style_digests[pair.style],
-            settings_hash=plan.settings_hashes[pair.variant],
-            weights_hash=plan.weights_hashes[pair.variant],
-        )
+        return self._plan.entry(pair, error=error, notes=notes)
 
     def record(self, entry: Entry, files: Mapping[str, bytes] | None = None) -> None:
         """Write the files of a pair that its worker could not write, and its line in the manifest.

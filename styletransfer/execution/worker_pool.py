@@ -19,11 +19,13 @@ from styletransfer.execution.dispatch import Dispatcher, Input, PairTask, Task
 from styletransfer.execution.output_writer import OutputWriter
 from styletransfer.execution.placement import Placement
 from styletransfer.execution.prepare import KINDS
-from styletransfer.execution.renderer import Renderer
+from styletransfer.execution.renderer import NO_STEPS, Renderer, Steps
 from styletransfer.execution.result_log import BatchError, ResultLog
+from styletransfer.planning.inputs import PictureData
 from styletransfer.planning.manifest import Entry
 from styletransfer.planning.staleness import NetworkKey
 
+_REPORTS = "reports"
 TASKS_IN_FLIGHT = 2  # one being worked on, and one that begins at once after it
 START_TIMEOUT_S = 300.0
 _MOST_DEATHS_IN_A_ROW = 8  # per worker; each pair takes two
@@ -53,6 +55,10 @@ class StyleWorker(Renderer):
             keep_freed_memory()
         super().__init__(variants, {key: each.to(device) for key, each in networks.items()}, writer, device)
 
+    def report(self) -> Steps:
+        """How far the pair in work is; called while another method runs."""
+        return self.steps
+
     def hello(self) -> str:
         """Return, as soon as it can work, the id of the Ray node on which it runs."""
         node_id: str = ray.get_runtime_context().get_node_id()
@@ -74,8 +80,26 @@ class Worker:
         self.node_id = ""
         self.ready_since: float | None = None
         self.last_answer_at = 0.0
+        self._reported = NO_STEPS
+        self._asked: Any = None
 
-    def prepare(self, task: Input, data: bytes) -> None:
+    def steps(self) -> Steps:
+        """How far its pair is, as it said when it was last asked; asks it again, without waiting."""
+        if self.ready_since is None or not self.awaited or isinstance(self.awaited[0].task, Input):
+            return NO_STEPS
+        with contextlib.suppress(ray.exceptions.RayError):  # a death shows in its awaited answer
+            if self._asked is not None and ray.wait([self._asked], timeout=0)[0]:
+                asked, self._asked = self._asked, None
+                self._reported = ray.get(asked)
+            if self._asked is None:
+                self._asked = self.actor.report.options(concurrency_group=_REPORTS).remote()
+        return self._reported
+
+    def forget_steps(self) -> None:
+        """What it said belongs to a pair that has ended."""
+        self._reported = NO_STEPS
+
+    def prepare(self, task: Input, data: PictureData) -> None:
         """Have it prepare a picture from its file."""
         prepare = self.actor.prepare.options(num_returns=2)
         self.awaited.append(_Awaited(task, *prepare.remote(task.need, task.variant, data)))
@@ -111,6 +135,7 @@ class WorkerPool:
             num_cpus=self.placement.cpus,
             num_gpus=int(self.placement.gpu),
             max_restarts=0,  # the dispatcher decides who died of what
+            concurrency_groups={_REPORTS: 1},  # a thread that answers while a pair is stylized
             runtime_env={"env_vars": worker_env(self.placement.cpus)},
         )
         return Worker(actor.remote(*self._args))
@@ -123,6 +148,10 @@ class WorkerPool:
         """The workers that can take one more task, idle ones first."""
         free = [worker for worker in self.ready() if len(worker.awaited) < TASKS_IN_FLIGHT]
         return sorted(free, key=lambda worker: len(worker.awaited))
+
+    def steps(self) -> list[Steps]:
+        """How far each worker's pair is."""
+        return [worker.steps() for worker in self._workers]
 
     def worker_seconds(self) -> tuple[float, float]:
         """Time that workers were ready, summed, dead ones included; and the same up to their last answers.
@@ -164,6 +193,7 @@ class WorkerPool:
                 return
             value = error
         worker.awaited.popleft()
+        worker.forget_steps()
         worker.last_answer_at = time.monotonic()
         if task is None:
             worker.node_id, worker.ready_since = value, worker.last_answer_at

@@ -20,6 +20,10 @@ from styletransfer.planning.pairs_csv import read_pairs
 _GLANCE_PX = 64  # to see whether a picture can be read
 
 
+PictureData = bytes | list[tuple[str, bytes]]
+"""A picture's file, or the names and files of the pictures that a style blends."""
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Inputs:
     """The pictures of a batch by name, and which go together."""
@@ -35,6 +39,8 @@ class Inputs:
     """Content -> mask, by name; a content that is missing here has no mask."""
     start: Listing | None = None
     """The one picture to start from, where it is a file."""
+    blends: Mapping[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
+    """Style -> its pictures, where each folder is one style; else empty: each picture is one."""
 
     def listing(self, kind: Kind) -> Listing:
         """The pictures of that kind."""
@@ -43,11 +49,20 @@ class Inputs:
         assert found is not None
         return found
 
-    def read(self, kind: Kind, name: str) -> bytes:
-        """A picture's file.
+    def pictures_of(self, style: str) -> tuple[str, ...]:
+        """The names of the pictures that a style is made of."""
+        return self.blends.get(style, (style,))
 
-        Raises: PictureError when it is gone, too large or unreadable.
+    def read(self, kind: Kind, name: str) -> PictureData:
+        """A picture's file, or those of a style.
+
+        Raises: PictureError when one is gone, too large or unreadable.
         """
+        if kind == "style" and name in self.blends:
+            return [(each, self._file(kind, each)) for each in self.blends[name]]
+        return self._file(kind, name)
+
+    def _file(self, kind: Kind, name: str) -> bytes:
         source = self.listing(kind).source(name)
         if isinstance(source, bytes):
             return source
@@ -61,6 +76,13 @@ class Inputs:
         except OSError as error:
             raise PictureError(name, os_reason(error)) from None
 
+    def source_key(self, kind: Kind, out: Folder) -> str:
+        """Equal for equal folders; relative to that of the results, so that both can be moved together."""
+        location = self.listing(kind).location
+        if out.is_local and Folder(location).is_local:
+            location = os.path.relpath(location, out.location)
+        return hashlib.blake2b(os.fsencode(location), digest_size=8).hexdigest()
+
     def content_digests(self) -> dict[str, str]:
         """Content -> digest of its file, and of its mask if it has one."""
         digests = _digests(self.contents, {pair.content for pair in self.pairs})
@@ -72,18 +94,33 @@ class Inputs:
         return digests
 
     def style_digests(self) -> dict[str, str]:
-        """Style -> digest of its file."""
-        return _digests(self.styles, {pair.style for pair in self.pairs})
+        """Style -> digest of its file, or of its pictures in their order."""
+        styles = {pair.style for pair in self.pairs}
+        found = _digests(self.styles, {name for style in styles for name in self.pictures_of(style)})
+        return {
+            style: digest_bytes(" ".join(found[name] for name in self.blends[style]).encode())
+            if style in self.blends
+            else found[style]
+            for style in styles
+        }
 
     def start_digest(self) -> str:
         """Digest of the file to start from; '' without one."""
         return "" if self.start is None else _digests(self.start, self.start.names)[self.start.names[0]]
 
 
-def find_inputs(places: Sequence[str], *, pairs: str | None, mask: str | None, start: str | None) -> Inputs:
+def find_inputs(
+    places: Sequence[str],
+    *,
+    pairs: str | None,
+    mask: str | None,
+    start: str | None,
+    blend_folders: bool = False,
+) -> Inputs:
     """List the pictures and their pairs, except the pictures in the output folder.
 
     places: locations of contents, styles and results; with a table of pairs, that of the results is enough.
+    blend_folders: each folder of styles is one style.
 
     Raises: ConfigError for a location that does not exist or holds no pictures, and for a table whose lines
     do not fit the pictures.
@@ -107,10 +144,12 @@ def find_inputs(places: Sequence[str], *, pairs: str | None, mask: str | None, s
         ):
             if _is_single(listing, place, flag):
                 _require_readable(listing, flag)
+    blends = _by_folder(found_styles) if blend_folders else {}
+    styles = tuple(blends) if blend_folders else found_styles.names
     if pairs is None:
-        wanted = product(found_contents.names, found_styles.names)
+        wanted = product(found_contents.names, styles)
     else:
-        wanted, asked = read_pairs(Path(pairs), found_contents.names, found_styles.names, SUFFIXES)
+        wanted, asked = read_pairs(Path(pairs), found_contents.names, styles, SUFFIXES)
     masks, mask_of = (None, {}) if mask is None else _masks(mask, found_contents.names, out)
     return Inputs(
         contents=found_contents,
@@ -120,7 +159,19 @@ def find_inputs(places: Sequence[str], *, pairs: str | None, mask: str | None, s
         masks=masks,
         mask_of=mask_of,
         start=None if start is None else _single(start, "--start"),
+        blends=blends,
     )
+
+
+def _by_folder(listing: Listing) -> dict[str, tuple[str, ...]]:
+    """Folder -> its pictures, sorted; those of the top folder by its own name."""
+    folders: dict[str, list[str]] = {}
+    for name in listing.names:
+        folders.setdefault(str(PurePosixPath(name).parent), []).append(name)
+    if "." in folders:
+        own = PurePosixPath(listing.location).name or "styles"
+        folders[f"{own}_" if own in folders else own] = folders.pop(".")
+    return {folder: tuple(folders[folder]) for folder in sorted(folders)}
 
 
 def _require_readable(listing: Listing, flag: str) -> None:

@@ -44,6 +44,11 @@ class Entry:
     style_digest: str = ""
     settings_hash: str = ""
     weights_hash: str = ""
+    content_source: str = ""
+    """Key of the folder that the content was in (`Inputs.source_key`); '' in lines of earlier versions."""
+    style_source: str = ""
+    threads: int | None = None
+    """CPU threads of the worker, on which the last digits depend; None on a GPU and in earlier lines."""
     time: float = dataclasses.field(default_factory=time.time)
     """Seconds since 1970."""
 

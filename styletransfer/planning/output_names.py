@@ -22,7 +22,7 @@ from pathvalidate import ErrorReason, ValidationError, validate_filename
 
 from styletransfer.planning.pairs import Pair
 
-THUMBS_FOLDER = "thumbs"
+SHEET_NAME, THUMBS_FOLDER = "index.html", "thumbs"
 
 # file systems allow 255 for one part; a name grows by .tmp and the like while it is written
 _MAX_PART_BYTES = 160

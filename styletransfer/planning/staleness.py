@@ -16,17 +16,20 @@ Reason = Literal[
     "settings changed", "weights changed",
 ]  # fmt: skip
 
+# Settings that were added later count only where they differ from what earlier versions did: pictures of
+# earlier batches stay up to date.
+_ADDED_LATER = {"size_of": "longer"}
 # settings that decide what the network sees in a picture, at every scale
-_NETWORK_SETTINGS = ("size", "scales", "colours", "features", "weights", "pooling", "precision")
+_NETWORK_SETTINGS = ("size", "size_of", "scales", "colours", "features", "weights", "pooling", "precision")
 _SETTINGS_OF_KIND: dict[Kind, tuple[str, ...]] = {
     "content": (*_NETWORK_SETTINGS, "content_layers"),
     "style": (*_NETWORK_SETTINGS, "style_layers", "style_scale"),
-    "mask": ("size",),
-    "start": ("size",),
+    "mask": ("size", "size_of"),
+    "start": ("size", "size_of"),
 }
 # A change of these alone makes no picture stale: tiles do not change the result; of the weights and of a
 # start from a file the bytes are compared, not the names.
-_WITHOUT_EFFECT = {"tile", "weights", "start"}
+WITHOUT_EFFECT = frozenset({"tile", "weights", "start"})
 
 
 class NetworkKey(NamedTuple):
@@ -93,7 +96,8 @@ def settings_hash(config: StyleConfig, *, start_digest: str, quality: int | None
     settings: dict[str, Any] = {
         field.name: getattr(config, field.name)
         for field in dataclasses.fields(config)
-        if field.name not in _WITHOUT_EFFECT
+        if field.name not in WITHOUT_EFFECT
+        and getattr(config, field.name) != _ADDED_LATER.get(field.name, ...)
     }
     start = start_digest or config.start
     return hash_settings({**settings, "scales": config.scale_shares(), "start": start, "quality": quality})

@@ -17,11 +17,10 @@ import jinja2
 from common.storage.folder import Folder
 from common.text import counted, printable
 from styletransfer.planning.manifest import Entry, read_manifest
-from styletransfer.planning.output_names import THUMBS_FOLDER, heading_thumb, output_thumb
+from styletransfer.planning.output_names import SHEET_NAME, THUMBS_FOLDER, heading_thumb, output_thumb
 from styletransfer.planning.pairs import Pair
 from styletransfer.planning.plan import BatchPlan
 
-SHEET_NAME = "index.html"
 _FULL_ENOUGH = 0.5
 
 
@@ -78,7 +77,7 @@ def write_contact_sheet(plan: BatchPlan) -> None:
     if len(request.variants) > 1:
         swept = {part.partition("=")[0] for variant in request.variants for part in variant.split(", ")}
         facts = {name: value for name, value in facts.items() if name.replace(" ", "-") not in swept}
-    write_sheet(request.out, plan.outputs, read_manifest(request.out), facts=facts)
+    write_sheet(request.out, {**plan.outputs, **plan.kept}, read_manifest(request.out), facts=facts)
 
 
 def write_sheet(

@@ -2,7 +2,7 @@
 
 import contextlib
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Protocol
 
 from rich.console import Console
@@ -12,6 +12,7 @@ from common.cli.progress import progress_bar, say
 from common.text import duration, printable
 
 SECONDS_BETWEEN_LINES = 15.0
+_LEAST_SHOWN = 0.05  # of a pair
 
 
 class Counts(Protocol):
@@ -26,15 +27,31 @@ class Counts(Protocol):
     first_error: str
 
 
+class PairSteps(Protocol):
+    """How far a pair in work is, in evaluations; all 0 where that is not known."""
+
+    @property
+    def begun(self) -> int:
+        """Where this attempt began: above 0 for a pair that was interrupted."""
+
+    @property
+    def done(self) -> int:
+        """Evaluations done."""
+
+    @property
+    def total(self) -> int:
+        """Of how many."""
+
+
 class BatchView:
     """A bar with counts, rate and failures in a terminal; elsewhere a line every `SECONDS_BETWEEN_LINES`."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
-        self._bar = progress_bar(console)
+        self._bar = progress_bar(console, with_time_left=False)
         self._counts: Counts | None = None
         self._began = self._next_line_s = time.monotonic()
-        self._shown = 0
+        self._shown = 0.0
         self._is_ready = False
 
     def say(self, line: str) -> None:
@@ -64,22 +81,31 @@ class BatchView:
         self._next_line_s = self._began + SECONDS_BETWEEN_LINES
         self._bar.update(self._task, description="stylizing")
 
-    def refresh(self) -> None:
-        """Show the counts as they are now."""
+    def refresh(self, in_work: Sequence[PairSteps] = ()) -> None:
+        """Show the counts as they are now, and how far the pairs in work are."""
         counts = self._counts
         assert counts is not None
         ended = counts.done + counts.failed
+        known = [steps for steps in in_work if steps.total]
+        reached = sum(steps.done / steps.total for steps in known)
+        made_here = counts.done + sum((steps.done - steps.begun) / steps.total for steps in known)
+        left = self._left(made_here, counts.total - ended - reached)
         if self._console.is_terminal:
-            text = f"{self._rate(counts)}{_failures(counts)}"
-            self._bar.update(self._task, completed=ended, text=text)
-        elif ended > self._shown and time.monotonic() >= self._next_line_s:
+            text = f"{self._rate(made_here)}{left}{_failures(counts)}"
+            self._bar.update(self._task, completed=min(ended + reached, counts.total), text=text)
+        elif ended + reached > self._shown and time.monotonic() >= self._next_line_s:
             self._next_line_s = time.monotonic() + SECONDS_BETWEEN_LINES
-            self._shown = ended
-            seconds_left = (time.monotonic() - self._began) * (counts.total - ended) / ended
+            self._shown = ended + reached
+            begun = f" and {reached:.1f} of those in work" if reached >= _LEAST_SHOWN else ""
             self.say(
-                f"{ended} of {counts.total} pairs, {self._rate(counts)}, "
-                f"about {duration(seconds_left)} left{_failures(counts)}"
+                f"{ended} of {counts.total} pairs{begun}, {self._rate(made_here)}{left}{_failures(counts)}"
             )
+
+    def _left(self, made: float, left: float) -> str:
+        """The time left, by the time that pairs took so far: failures take less, and count as none."""
+        if made < _LEAST_SHOWN:
+            return ""
+        return f", about {duration((time.monotonic() - self._began) * left / made)} left"
 
     def summary(self) -> str:
         """`7 of 25 pairs done, 1 failed`."""
@@ -98,15 +124,15 @@ class BatchView:
         took = duration(time.monotonic() - self._began)
         whole, until_last = (counts.seconds / max(seconds, 1e-9) for seconds in (ready_s, working_s))
         self.say(
-            f"{self.summary()} in {took}, {self._rate(counts)}; workers busy {whole:.1%}, "
+            f"{self.summary()} in {took}, {self._rate(counts.done)}; workers busy {whole:.1%}, "
             f"{until_last:.1%} up to the last pair of each"
         )
         if counts.first_error:
             self.say(f"first failure: {printable(counts.first_error)}")
 
-    def _rate(self, counts: Counts) -> str:
+    def _rate(self, made: float) -> str:
         minutes = max(time.monotonic() - self._began, 1e-9) / 60
-        return f"{(counts.done + counts.failed) / minutes:.3g} pairs/min"
+        return f"{made / minutes:.3g} pairs/min"
 
 
 def _failures(counts: Counts) -> str:

@@ -13,6 +13,7 @@ from styletransfer.config import StyleConfig
 from styletransfer.execution.output_writer import Finished, OutputWriter
 from styletransfer.execution.renderer import PreparationResult
 from styletransfer.execution.worker_pool import StyleWorker
+from styletransfer.planning.inputs import PictureData
 from styletransfer.planning.manifest import Entry
 from styletransfer.planning.pairs import Need
 from styletransfer.planning.staleness import NetworkKey
@@ -36,7 +37,7 @@ class Sabotaged(StyleWorker):
         super().__init__(variants, networks, writer, device, threads)
         self._root = Path(writer.out).parent
 
-    def prepare(self, need: Need, variant: str, data: bytes) -> tuple[PreparationResult, Any]:
+    def prepare(self, need: Need, variant: str, data: PictureData) -> tuple[PreparationResult, Any]:
         self._note(f"prepare {need.kind} {need.name}")
         if "read" in need.name:
             self._die_of(need.name)

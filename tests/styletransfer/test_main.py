@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from styletransfer.__main__ import main
+from styletransfer.commands import parse_command
 from styletransfer.config import StyleConfig
 from tests.styletransfer.folders import make_folders, quick, save
 
@@ -37,6 +38,7 @@ def test_every_setting_is_a_flag_in_the_help(capsys: Capture) -> None:
     flags = set(re.findall(r"--[a-z0-9-]+", shown))
     settings = {f"--{field.name.replace('_', '-')}" for field in dataclasses.fields(StyleConfig)}
     own = {"--pairs", "--mask", "--format", "--quality", "--preview", "--sweep", "--dry-run", "--redo"}
+    own |= {"--blend-folders", "--threads"}
     assert settings | own | {"--batch", "--workers", "--gpu", "--no-gpu", "--address"} <= flags
 
 
@@ -61,7 +63,25 @@ WRONG = [
     ([*PLACES, "--optimizer", "sgd"], "'sgd'"),
     ([*PLACES, "--optimizer", "lbfgs", "--batch", "4"], "--batch 4 needs --optimizer adam"),
     ([*PLACES, "--style-blend", "1", "2"], "--style-blend must have one weight for each of the 1 styles"),
-    ([*PLACES, "--style-layers", "relu9_9"], "relu9_9"),
+    ([*PLACES, "--style-layers", "relu9_9"], "--style-layers: the last tap must be one of relu1_1, "),
+    ([*PLACES, "--content-layers", "relu9_9"], "--content-layers: the last tap must be one of relu1_1, "),
+    (
+        [*PLACES, "--style-layers", "relu1_9", "relu4_1"],
+        "--style-layers: relu1_9 is not a layer of the network",
+    ),
+    (
+        [*PLACES, "--scales", "0.5,2"],
+        "--scales must be ascending shares of --size that end with 1, not 0.5 2.0",
+    ),
+    ([*PLACES, "--style-layers", "relu1_1,relu1_1"], "--style-layers must name layers, each once"),
+    (["photos", "paintings", "result.png"], "is named like a picture, but the results are a folder; try"),
+    ([*PLACES, "--gpu", "0"], "put CUDA_VISIBLE_DEVICES=0 before the command"),
+    ([*PLACES, "--threads", "0"], "--threads must lie between 1 and 1024"),
+    ([*PLACES, "--threads", "1000"], "--threads 1000 needs so many CPUs"),
+    (
+        [*PLACES, "--blend-folders", "--style-blend", "1", "2"],
+        "paintings in STYLES: --style-blend must have one",
+    ),
     ([*PLACES, "--weights", "nowhere.pth"], "nowhere.pth"),
     ([*PLACES, "--weights", "text.pth"], "text.pth"),
     ([*PLACES, "--format", "gif"], "'gif'"),
@@ -112,6 +132,14 @@ def test_a_wrong_flag_is_answered_before_torch_and_ray_are_loaded() -> None:
     assert answer.returncode == 2
 
 
+@pytest.mark.parametrize("words", [["--scales", "0.5,1"], ["--scales=0.5,1"], ["--scales", "0.5", "1"]])
+def test_several_values_may_be_separated_by_commas(words: list[str]) -> None:
+    layers = ["--style-layers", "relu1_1,relu2_1"]
+    command = parse_command(["a,b", "p", "o", *words, *layers, "--sweep", "style-weight=1,3"])
+    assert command.places == ("a,b", "p", "o") and command.sweep == ("style-weight=1,3",)
+    assert command.style.scales == (0.5, 1.0) and command.style.style_layers == ("relu1_1", "relu2_1")
+
+
 @pytest.mark.usefixtures("no_ray")
 def test_a_dry_run_says_what_would_be_done_and_writes_nothing(tmp_path: Path, capsys: Capture) -> None:
     places = make_folders(tmp_path, 3, 2)
@@ -124,7 +152,9 @@ def test_a_dry_run_says_what_would_be_done_and_writes_nothing(tmp_path: Path, ca
     ]
     assert re.fullmatch(r"workers: 1 worker, \d+ CPUs? each( \(memory is short\))?", lines[3])
     assert re.fullmatch(r"memory: about \d\.\d GiB per worker", lines[4])
-    assert re.fullmatch(r"time: about \d+ s, \S+ s per pair, from a few iterations at 64 pixels .+", lines[5])
+    assert re.fullmatch(
+        r"time: about \d+ s, \S+ s per pair, from a few iterations at small sizes .+", lines[5]
+    )
     assert len(lines) == 6 and not (tmp_path / "out").exists()
 
 

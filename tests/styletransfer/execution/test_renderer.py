@@ -13,15 +13,19 @@ from PIL import Image
 from styletransfer.config import StyleConfig
 from styletransfer.execution import renderer
 from styletransfer.execution.output_writer import Finished, OutputWriter
+from styletransfer.execution.partial import load_partial, partial_name, save_partial, tidy_partials
 from styletransfer.execution.prepare import KINDS, PairInputs
 from styletransfer.execution.renderer import Renderer, is_out_of_memory, smaller_tiles
 from styletransfer.execution.result_log import BatchError, ResultLog
+from styletransfer.execution.too_large import TooLarge, Work
 from styletransfer.pictures.reading import read_picture
 from styletransfer.pictures.writing import read_settings
 from styletransfer.planning.manifest import MANIFEST_NAME, Entry, Manifest, read_manifest
-from styletransfer.planning.pairs import Need
+from styletransfer.planning.pairs import Need, Pair
 from styletransfer.planning.plan import BatchPlan
+from styletransfer.planning.staleness import NetworkKey
 from styletransfer.transfer import stylize
+from styletransfer.transfer.midway import Midway
 from styletransfer.transfer.request import TransferRequest
 from styletransfer.transfer.stylize import Stylized
 from tests.styletransfer.folders import make_folders, pixels, plan_of, save, stylized_alone
@@ -244,6 +248,189 @@ def test_a_lack_of_memory_for_a_batch_falls_back_to_single_pairs(
     assert short_of_memory == [(2, 128), (1, 128), (1, 128)]
     assert {each.notes for each in entries} == {("out of memory with 2 pairs together: stylized alone",)}
     assert all(each.error is None for each in entries)
+
+
+def test_what_was_too_large_once_is_not_tried_with_the_next_pair(
+    short_of_memory: list[tuple[int, int]], tmp_path: Path
+) -> None:
+    plan = plan_of(*make_folders(tmp_path, 1, 1), "--size", "300", "--iterations", "1")
+    worker = renderer_for(plan)
+    entries_of(plan, worker)
+    assert short_of_memory == [(1, 0), (1, 256), (1, 128)]
+    [again] = entries_of(plan, worker)
+    assert short_of_memory[3:] == [(1, 128)]
+    assert again.notes == ("out of memory: stylized in tiles of 128 pixels",)
+    small = plan_of(*make_folders(tmp_path, 1, 1), "--size", "140", "--iterations", "1")
+    worker = renderer_for(small)
+    entries_of(small, worker)
+    del short_of_memory[:]
+    entries_of(small, worker)
+    assert short_of_memory == [(1, 128)]
+
+
+def test_a_batch_of_pairs_that_was_too_large_is_not_tried_again(
+    short_of_memory: list[tuple[int, int]], tmp_path: Path
+) -> None:
+    plan = plan_of(*make_folders(tmp_path, 2, 1), "--tile", "128")
+    worker = renderer_for(plan)
+    entries_of(plan, worker)
+    del short_of_memory[:]
+    entries_of(plan, worker)
+    assert short_of_memory == [(1, 128), (1, 128)]
+
+
+def test_smaller_pictures_are_tried_whole_after_larger_ones_were_too_large() -> None:
+    known, key = TooLarge(), NetworkKey("compact", None, None, "relu4_1")
+    known.add(Work("pair", key, 1000), 0)
+    known.add(Work("pair", key, 800), 512)
+    sides = [0, 512, 256, 128]
+    assert known.left(Work("pair", key, 1000), sides) == [256, 128]
+    assert known.left(Work("pair", key, 900), sides) == [0, 256, 128]
+    assert known.left(Work("pair", key, 500), sides) == sides
+    assert known.left(Work("content", key, 1000), sides) == sides, "other work needs other memory"
+    known.add(Work("pair", key, 10), 128)
+    assert known.left(Work("pair", key, 10), [128]) == [128], "the last is always tried"
+
+
+# --- long pairs
+
+
+def test_a_pair_that_was_interrupted_goes_on_from_where_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(renderer, "SECONDS_BETWEEN_SAVES", 0.0)
+    monkeypatch.setattr(renderer, "SHARE_OF_TIME", 1e9)
+    plan = plan_of(*make_folders(tmp_path, 1, 1), "--scales", "2", "--iterations", "40")
+    worker, seen = renderer_for(plan), []
+    honest = stylize.stylize_together
+
+    def dies_after(evaluations: int | None) -> Any:
+        def run(*args: Any, on_step: Any, **options: Any) -> Any:
+            def step(progress: Any) -> None:
+                on_step(progress)
+                seen.append(worker.steps)
+                if progress.done == evaluations:
+                    raise KeyboardInterrupt  # nothing catches it: as if the process were gone
+
+            return honest(*args, on_step=step, **options)
+
+        return run
+
+    monkeypatch.setattr(renderer, "stylize_together", dies_after(30))
+    with pytest.raises(KeyboardInterrupt):
+        entries_of(plan, worker)
+    [partial] = (tmp_path / "out" / ".partial").iterdir()
+    assert partial.stat().st_size < 24 * 32 * 3 * 2 + 500, "half precision, whatever the optimizer remembers"
+    assert seen[-1] == (0, 30, 40)
+
+    monkeypatch.setattr(renderer, "stylize_together", dies_after(None))
+    del seen[:]
+    [entry] = entries_of(plan, worker)
+    assert 20 < seen[0].begun <= 30 and seen[-1] == (seen[0].begun, 40, 40)
+    assert entry.state == "done" and entry.notes == ("interrupted, and gone on with from where it was",)
+    assert worker.steps == (0, 0, 0) and not list((tmp_path / "out" / ".partial").iterdir())
+    made = pixels(tmp_path / "out" / "c0__s0.png").astype(int)
+    alone = stylized_alone(plan, tmp_path, "c0.png", "s0.png").astype(int)
+    start = np.asarray(Image.open(tmp_path / "photos" / "c0.png").resize((32, 24))).astype(int)
+    assert np.abs(made - alone).mean() < 0.5 * np.abs(start - alone).mean()
+    [undisturbed] = entries_of(plan, worker)
+    assert undisturbed.notes == () and undisturbed.losses["total"] == pytest.approx(
+        entry.losses["total"], rel=0.2
+    )
+
+
+def test_damaged_or_foreign_partial_pictures_are_passed_over_and_tidied(tmp_path: Path) -> None:
+    plan = plan_of(*make_folders(tmp_path, 2, 1))
+    out, entries = plan.request.out, [plan.entry(pair) for pair in plan.stale]
+    midway = Midway(pictures=torch.rand(1, 3, 24, 32), scale=0, evaluations=1, seconds=2.5)
+    assert load_partial(out, entries[0]) is None
+    for entry in entries:
+        save_partial(out, entry, midway)
+    found = load_partial(out, entries[0])
+    assert found is not None and found[1:] == (0, 1, 2.5)
+    assert (found.pictures - midway.pictures).abs().max() < 1e-3
+    changed = dataclasses.replace(entries[0], settings_hash="another")
+    assert load_partial(out, changed) is None
+    tidy_partials(out, entries[:1])
+    assert load_partial(out, entries[0]) is not None and load_partial(out, entries[1]) is None
+    for damaged in (b"", b"torn", b"\xff" * 64):
+        out.write(partial_name(entries[0]), damaged)
+        assert load_partial(out, entries[0]) is None
+    save_partial(out, entries[0], midway._replace(pictures=torch.rand(1, 3, 5, 5)))
+    assert entries_of(plan, renderer_for(plan))[0].state == "done", "of another size: begun anew"
+    tidy_partials(out, [])
+    assert not (tmp_path / "out" / ".partial").exists()
+
+
+# --- blends, threads, sizes of styles
+
+
+@pytest.mark.parametrize("colours", ["style", "lab"])
+def test_a_folder_of_styles_is_one_style_blended_by_its_weights(colours: str, tmp_path: Path) -> None:
+    photos, paintings, out = make_folders(tmp_path, 1, 0)
+    for index, name in enumerate(("both/a.png", "both/b.png")):
+        save(tmp_path / "paintings" / name, 40, 40, seed=100 + index)
+    flags = ["--blend-folders", "--style-blend", "1", "3", "--colours", colours]
+    plan = plan_of(photos, paintings, out, *flags)
+    assert plan.outputs == {Pair("c0.png", "both"): "c0__both.png"}
+    [entry] = entries_of(plan, renderer_for(plan))
+    assert entry.error is None
+    [config], [network] = plan.request.variants.values(), plan.request.networks.values()
+    photo = read_picture(tmp_path / "photos" / "c0.png", long_side_px=32, enlarge=True).rgb
+    styles = [
+        read_picture(tmp_path / "paintings" / "both" / name, long_side_px=32).rgb
+        for name in ("a.png", "b.png")
+    ]
+    alone = stylize.stylize(photo, styles, config, network=network).picture
+    assert np.array_equal(pixels(tmp_path / "out" / "c0__both.png"), np.rint(alone * 255).astype(np.uint8))
+
+    before = plan.style_digests["both"]
+    save(tmp_path / "paintings" / "both" / "b.png", 40, 40, seed=200)
+    assert plan_of(photos, paintings, out, *flags).style_digests["both"] != before
+
+
+def test_pictures_at_the_top_are_one_style_by_the_name_of_their_folder(tmp_path: Path) -> None:
+    places = make_folders(tmp_path, 1, 2)
+    save(tmp_path / "paintings" / "late" / "x.png")
+    plan = plan_of(*places, "--blend-folders")
+    assert [pair.style for pair in plan.stale] == ["late", "paintings"]
+    assert plan.request.inputs.pictures_of("paintings") == ("s0.png", "s1.png")
+
+
+def test_the_manifest_says_with_how_many_threads_a_picture_was_made(tmp_path: Path) -> None:
+    plan = plan_of(*make_folders(tmp_path, 1, 1))
+    [entry] = entries_of(plan, renderer_for(plan))
+    assert entry.threads == torch.get_num_threads()
+
+
+@pytest.mark.parametrize(("size_of", "size_px"), [("shorter", (128, 32)), ("area", (64, 16))])
+def test_a_panorama_is_made_as_large_as_its_shorter_side_or_area_says(
+    size_of: str, size_px: tuple[int, int], tmp_path: Path
+) -> None:
+    places = make_folders(tmp_path, 0, 1)
+    rgba = np.full((20, 80, 4), 200, np.uint8)
+    rgba[:5, :, 3] = 100
+    (tmp_path / "photos").mkdir()
+    Image.fromarray(rgba).save(tmp_path / "photos" / "wide.png")
+    save(tmp_path / "mask.png", 80, 20)
+    plan = plan_of(*places, "--size-of", size_of, "--mask", str(tmp_path / "mask.png"))
+    [entry] = entries_of(plan, renderer_for(plan))
+    assert (entry.error, entry.size_px) == (None, size_px)
+
+
+def test_a_style_smaller_than_its_strokes_should_be_is_noted(tmp_path: Path) -> None:
+    plan = plan_of(*make_folders(tmp_path, 1, 1), "--sweep", "style-scale=1,1.25,3")
+    notes = {entry.variant: entry.notes for entry in entries_of_each(plan)}
+    note = "style: 40 pixels long, and --style-scale asks for 96: taken as large as it is"
+    assert notes == {"style-scale=1": (), "style-scale=1.25": (), "style-scale=3": (note,)}
+
+
+def entries_of_each(plan: BatchPlan) -> list[Entry]:
+    """The entries of pairs that are stylized one by one."""
+    worker = renderer_for(plan)
+    return [
+        entry for pair in plan.stale for entry in entries_of(dataclasses.replace(plan, stale=[pair]), worker)
+    ]
 
 
 def test_where_no_tile_is_small_enough_the_pair_fails_with_the_reason(

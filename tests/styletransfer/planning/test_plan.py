@@ -1,5 +1,6 @@
 """What a batch decides before it begins: inputs, variants, order, what is up to date, estimates."""
 
+import dataclasses
 import itertools
 import os
 import random
@@ -17,6 +18,7 @@ from styletransfer.pictures.writing import write_picture
 from styletransfer.planning.manifest import Entry, Manifest
 from styletransfer.planning.pairs import Pair, product
 from styletransfer.planning.plan import BatchPlan, in_blocks
+from styletransfer.report.plan_lines import plan_lines
 from tests.styletransfer.folders import make_folders, plan_of, save
 
 pytestmark = pytest.mark.usefixtures("cache")
@@ -41,6 +43,8 @@ def finish(
                     style_digest=plan.style_digests[pair.style],
                     settings_hash=plan.settings_hashes[pair.variant],
                     weights_hash=plan.weights_hashes[pair.variant],
+                    content_source=plan.sources["content"],
+                    style_source=plan.sources["style"],
                 )
             )
 
@@ -128,6 +132,108 @@ def test_the_manifest_s_pairs_keep_their_names(tmp_path: Path) -> None:
     plan = plan_of(*places)
     assert plan.outputs[Pair("c0.png", "s0.png")] == "c0__s0.png"
     assert plan.stale == [Pair("c0.jpg", "s0.png")]
+
+
+# --- nothing of the user's is overwritten in silence
+
+
+def test_finished_pictures_of_other_files_with_the_same_names_are_kept_unless_redo(tmp_path: Path) -> None:
+    photos, paintings, out = make_folders(tmp_path, 1, 1)
+    finish(plan_of(photos, paintings, out))
+    save(tmp_path / "other" / "c0.png", seed=40)
+    other = str(tmp_path / "other")
+    with pytest.raises(
+        ConfigError, match=r"1 finished picture of other files with the same names, such as c0__s0\.png"
+    ):
+        plan_of(other, paintings, out)
+    with pytest.raises(ConfigError, match="name another folder for the results, or give --redo"):
+        plan_of(photos, other_style(tmp_path), out)
+    assert plan_of(other, paintings, out, "--redo").replaced == ["c0__s0.png"]
+    save(tmp_path / "photos" / "c0.png", seed=41)
+    assert set(plan_of(photos, paintings, out).reasons.values()) == {"content changed"}, "edited in its place"
+
+
+def other_style(root: Path) -> str:
+    save(root / "styles2" / "s0.png", seed=42)
+    return str(root / "styles2")
+
+
+def test_a_project_that_was_moved_as_a_whole_knows_its_photos(tmp_path: Path) -> None:
+    finish(plan_of(*make_folders(tmp_path / "here", 1, 1)))
+    (tmp_path / "here").rename(tmp_path / "there")
+    save(tmp_path / "there" / "photos" / "c0.png", seed=41)
+    places = [str(tmp_path / "there" / name) for name in ("photos", "paintings", "out")]
+    assert set(plan_of(*places).reasons.values()) == {"content changed"}
+
+
+def test_a_manifest_of_an_earlier_version_does_not_say_where_photos_were(tmp_path: Path) -> None:
+    photos, paintings, out = make_folders(tmp_path, 1, 1)
+    plan = plan_of(photos, paintings, out)
+    finish(dataclasses.replace(plan, sources={"content": "", "style": ""}))
+    save(tmp_path / "other" / "c0.png", seed=40)
+    assert plan_of(photos, paintings, out).stale == []
+    assert set(plan_of(str(tmp_path / "other"), paintings, out).reasons.values()) == {"content changed"}
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("index.html", "<html>my homepage</html>"),
+        ("thumbs/mine.jpg", "my thumbnail"),
+        ("manifest.jsonl", "a manifest of something else"),
+    ],
+)
+def test_a_foreign_page_thumbnail_or_manifest_is_refused(name: str, content: str, tmp_path: Path) -> None:
+    places = make_folders(tmp_path, 1, 1)
+    (tmp_path / "out" / name).parent.mkdir(parents=True)
+    (tmp_path / "out" / name).write_text(content)
+    for flags in ((), ("--redo",)):
+        with pytest.raises(
+            ConfigError, match=r"not made here.*move it away|no \w+( \w+)? that was made here"
+        ):
+            plan_of(*places, *flags)
+    assert (tmp_path / "out" / name).read_text() == content
+
+
+def test_own_pages_and_torn_manifests_are_no_foreign_files(tmp_path: Path) -> None:
+    places = make_folders(tmp_path, 1, 1)
+    (tmp_path / "out" / "thumbs" / "output").mkdir(parents=True)
+    (tmp_path / "out" / "manifest.jsonl").write_text('{"content":"c0.p')
+    for page in (
+        "<style>:root { color-scheme: light dark;\n  --side: 168px;",  # of version 0.1.0
+        '<meta name="generator" content="styletransfer">',
+        "",
+    ):
+        (tmp_path / "out" / "index.html").write_text(page)
+        assert len(plan_of(*places).stale) == 1
+
+
+def test_a_picture_made_here_of_other_pictures_is_not_overwritten(tmp_path: Path) -> None:
+    places = make_folders(tmp_path, 1, 1)
+    pixels = np.zeros((8, 8, 3), dtype=np.uint8)
+    write_picture(
+        Folder(str(tmp_path / "out")), "c0__s0.png", pixels, None, {"content": "c0.png", "style": "z.png"}
+    )
+    with pytest.raises(
+        ConfigError, match=r"c0__s0\.png is in the way .+ was made of c0\.png and z\.png; move"
+    ):
+        plan_of(*places)
+
+
+def test_what_is_replaced_is_said_with_the_settings_that_changed(tmp_path: Path) -> None:
+    places = make_folders(tmp_path, 2, 1)
+    plan = plan_of(*places)
+    assert list(plan_lines(plan)) == []
+    finish(plan)
+    [config] = plan.request.variants.values()
+    pixels = np.zeros((8, 8, 3), dtype=np.uint8)
+    write_picture(plan.request.out, "c0__s0.png", pixels, None, {"config": config.to_dict()})
+    again = plan_of(*places, "--size", "64", "--style-weight", "5")
+    assert again.why() == "2 settings changed"
+    assert list(plan_lines(again)) == [
+        "2 pictures will be replaced, such as c0__s0.png "
+        "(--size 32 is now 64, --style-weight 20.0 is now 5.0)"
+    ]
 
 
 # --- pairs, masks, a start

@@ -99,8 +99,9 @@ def test_what_is_prepared_is_shared_exactly_where_it_is_the_same() -> None:
 def test_every_setting_counts_for_a_rerun_but_those_without_effect() -> None:
     base = StyleConfig()
     changes = {
-        "size": 64, "iterations": 9, "scales": 1, "coarser_iterations": 2.0, "start": "noise", "lr": 0.1,
-        "optimizer": "adam", "averaging": 0.5, "content_weight": 2.0, "style_weight": 2.0, "tv_weight": 2.0,
+        "size": 64, "size_of": "area", "iterations": 9, "scales": 1, "coarser_iterations": 2.0,
+        "start": "noise", "lr": 0.1, "optimizer": "adam", "averaging": 0.5, "content_weight": 2.0,
+        "style_weight": 2.0, "tv_weight": 2.0,
         "tv": "l1", "statistics": "wasserstein", "content_layers": ["relu3_1"], "style_layers": ["relu3_1"],
         "content_layer_weights": [1.0], "style_layer_weights": [1, 2, 3, 4], "style_blend": [1.0],
         "style_scale": 2.0, "colours": "lab", "features": "vgg19", "pooling": "max", "precision": "fp32",
@@ -119,3 +120,17 @@ def test_every_setting_counts_for_a_rerun_but_those_without_effect() -> None:
         assert settings_hash(base.with_values({name: value}), start_digest="", quality=None) == own
     assert settings_hash(base, start_digest="d", quality=None) != own
     assert settings_hash(base, start_digest="", quality=80) != own
+
+
+def test_pictures_of_version_0_1_0_stay_up_to_date() -> None:
+    config = StyleConfig(size=300, statistics="gram")
+    as_then = {
+        "size": 300, "iterations": 200, "scales": (0.25, 0.5, 1.0), "coarser_iterations": 0.5,
+        "start": "content", "optimizer": "lbfgs", "lr": 0.01, "averaging": 0.1, "content_weight": 1.0,
+        "style_weight": 20.0, "tv_weight": 1.0, "tv": "l2", "statistics": "gram",
+        "content_layers": ("relu4_1",), "content_layer_weights": (),
+        "style_layers": ("relu1_1", "relu2_1", "relu3_1", "relu4_1"), "style_layer_weights": (),
+        "style_blend": (), "style_scale": 1.0, "colours": "style", "features": "compact", "pooling": None,
+        "precision": "auto", "seed": 0, "quality": None,
+    }  # fmt: skip
+    assert settings_hash(config, start_digest="", quality=None) == hash_settings(as_then)

@@ -55,8 +55,8 @@ def test_without_a_terminal_a_line_comes_now_and_then_and_one_at_the_end(
     view.finish(120.0, 100.0)
     assert file.getvalue().splitlines() == [
         "10 of 20 pairs, 40 pairs/min, about 15 s left",
-        "12 of 20 pairs, 12 pairs/min, about 40 s left, 2 failed",
-        "10 of 20 pairs done, 2 failed in 1 min 0 s, 12 pairs/min; "
+        "12 of 20 pairs, 10 pairs/min, about 48 s left, 2 failed",
+        "10 of 20 pairs done, 2 failed in 1 min 0 s, 10 pairs/min; "
         "workers busy 75.0%, 90.0% up to the last pair of each",
         "first failure: cat.jpg\\x1b in the style of s.jpg: torn",
     ]
@@ -70,7 +70,60 @@ def test_in_a_terminal_a_bar_tells_counts_rate_and_failures(clock: Callable[[flo
         clock(30)
         view.refresh()
     shown = file.getvalue()
-    assert "stylizing" in shown and "5/20" in shown and "10 pairs/min, 1 failed" in shown
+    assert (
+        "stylizing" in shown and "5/20" in shown and "8 pairs/min, about 1 min 52 s left, 1 failed" in shown
+    )
+
+
+def steps(done: int, total: int = 200, begun: int = 0) -> Any:
+    return SimpleNamespace(begun=begun, done=done, total=total)
+
+
+def test_a_hundred_broken_files_do_not_make_the_rest_look_quick(clock: Callable[[float], None]) -> None:
+    file = io.StringIO()
+    view = BatchView(Console(file=file, width=40))
+    counts = counts_of(failed=100)
+    counts.total = 110
+    with view.stylizing(counts):
+        view.ready()
+        clock(16)
+        view.refresh()  # nobody knows yet how long a pair takes
+        clock(44)
+        counts.done = 1
+        view.refresh()
+    assert file.getvalue().splitlines() == [
+        "100 of 110 pairs, 0 pairs/min, 100 failed",
+        "101 of 110 pairs, 1 pairs/min, about 9 min 0 s left, 100 failed",
+    ]
+
+
+def test_within_long_pairs_the_evaluations_show_the_progress(clock: Callable[[float], None]) -> None:
+    file = io.StringIO()
+    view = BatchView(Console(file=file, width=40))
+    counts = counts_of()
+    counts.total = 3
+    with view.stylizing(counts):
+        view.ready()
+        clock(20)
+        view.refresh([steps(0, total=0), steps(50)])
+        clock(20)
+        view.refresh([steps(50), steps(150, begun=100)])  # the second was gone on with
+    assert file.getvalue().splitlines() == [
+        "0 of 3 pairs and 0.2 of those in work, 0.75 pairs/min, about 3 min 40 s left",
+        "0 of 3 pairs and 1.0 of those in work, 0.75 pairs/min, about 2 min 40 s left",
+    ]
+
+
+def test_the_bar_moves_within_a_pair(clock: Callable[[float], None]) -> None:
+    file = io.StringIO()
+    view = BatchView(Console(file=file, force_terminal=True, width=120))
+    counts = counts_of()
+    counts.total = 1
+    with view.stylizing(counts):
+        view.ready()
+        clock(30)
+        view.refresh([steps(100)])
+    assert "about 30 s left" in file.getvalue()
 
 
 @pytest.mark.parametrize(
