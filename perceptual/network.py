@@ -1,8 +1,9 @@
 """Feature networks: a stack of convolutions that returns its activations, and the project's compact one."""
 
+import copy
 import itertools
 from collections.abc import Iterable, Sequence
-from typing import Literal, cast
+from typing import Literal, Self, cast
 
 import torch
 import torch.nn.functional as F
@@ -12,6 +13,7 @@ from common.errors import ConfigError, require
 from perceptual.tensors import digest_of
 
 Pooling = Literal["average", "max"]
+Padding = Literal["zeros", "reflect"]
 
 WIDTHS = (32, 64, 128, 256, 320)
 CONVOLUTIONS_PER_STAGE = 2
@@ -55,6 +57,7 @@ class FeatureNetwork(nn.Module):
         )
         self.taps = taps if last_tap is None else taps[: taps.index(last_tap) + 1]
         self.pooling = pooling
+        self.padding: Padding = "zeros"
         self.name = type(self).__name__
         channels = [
             3,
@@ -71,8 +74,20 @@ class FeatureNetwork(nn.Module):
 
     @property
     def digest(self) -> str:
-        """Hex hash of the current weights and the pooling: networks with equal digests compute the same."""
+        """Hex hash of the current weights and the pooling: networks with equal digests and the same padding
+        compute the same."""
         return digest_of(self.state_dict(), self.pooling)
+
+    def padded_by(self, padding: Padding) -> Self:
+        """This network, with the same weights in memory, whose convolutions continue pictures by `padding`.
+
+        zeros: as the weights were trained and as sets of images are compared. reflect: mirrored at the
+        border, so that the activations there have the statistics of the inside; for pictures that are
+        optimized, which otherwise get a dark rim.
+        """
+        other = copy.copy(self)
+        other.padding = padding
+        return other
 
     def layers(self) -> list[nn.Conv2d]:
         """The convolutions in order, one a tap."""
@@ -97,12 +112,20 @@ class FeatureNetwork(nn.Module):
             if index > 0 and starts_stage(name):
                 x = self.pool(x)
             # in place: the convolution's output is not needed, and at a picture's full size it is large
-            x = F.relu(convolution(x), inplace=True)
+            x = F.relu(self._convolved(x, convolution), inplace=True)
             if name in wanted:
                 found[name] = x
             if len(found) == len(wanted):
                 break
         return found
+
+    def _convolved(self, x: torch.Tensor, convolution: nn.Conv2d) -> torch.Tensor:
+        if self.padding == "zeros":
+            result: torch.Tensor = convolution(x)
+            return result
+        # one position has no neighbour to be mirrored: it is repeated
+        mode = "reflect" if min(x.shape[2:]) > 1 else "replicate"
+        return F.conv2d(F.pad(x, (1, 1, 1, 1), mode=mode), convolution.weight, convolution.bias)
 
     def _wanted(self, images: torch.Tensor, taps: Iterable[str]) -> set[str]:
         # not `require`: building its message at every call would make torch.compile guard the sizes

@@ -4,23 +4,27 @@ import dataclasses
 import io
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
 from PIL import Image
+from torch import Tensor
 
+from common.errors import ConfigError
 from common.storage.folder import Folder
 from perceptual.loading import load_network
 from styletransfer.config import StyleConfig
-from styletransfer.pictures.reading import read_picture
+from styletransfer.pictures import roles
 from styletransfer.pictures.writing import write_picture
 from styletransfer.transfer import stylize as optimize
 from styletransfer.transfer.features import Network
+from styletransfer.transfer.scales import as_array, as_tensor, mask_tensor
 from styletransfer.transfer.stylize import Progress, Stylized
 
-PictureSource = str | Path | Image.Image | np.ndarray
-"""A file, a Pillow image, or RGB (H, W, 3) as bytes or as floats in [0, 1]."""
+PictureSource = str | Path | Image.Image | np.ndarray | Tensor
+"""A file, a Pillow image, or RGB (H, W, 3) as bytes or as floats in [0, 1]; a mask may be (H, W)."""
+T = TypeVar("T")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, repr=False)
@@ -70,7 +74,7 @@ def stylize(
     content: PictureSource,
     styles: PictureSource | Sequence[PictureSource],
     *,
-    masks: Sequence[PictureSource | None] | None = None,
+    masks: PictureSource | Sequence[PictureSource | None] | None = None,
     start: PictureSource = "content",
     config: StyleConfig | None = None,
     network: Network | None = None,
@@ -80,9 +84,10 @@ def stylize(
 ) -> Result:
     """Stylize a picture after another or several: `stylize("photo.jpg", "painting.jpg", size=256)`.
 
-    masks: grey pictures, one per style, white where it goes; None: everywhere. start: content, noise, gray or
-    a picture. settings: fields of `StyleConfig` that override those of `config`. network: default: loaded by
-    the settings; pass one to load it only once.
+    Whatever the pictures come from, they are read as `python -m styletransfer` reads files. masks: grey
+    pictures, one per style, white where it goes, black or clear elsewhere; None: everywhere. start: content,
+    noise, gray or a picture. settings: fields of `StyleConfig` that override those of `config`. network:
+    default: loaded by the settings; pass one to load it only once.
 
     Raises: ConfigError for files that cannot be read, settings that break a rule, and as
     `styletransfer.transfer.stylize.stylize`.
@@ -98,43 +103,48 @@ def stylize(
             last_tap=config.last_tap(),
             device=device,
         )
-    several = styles if isinstance(styles, Sequence) and not isinstance(styles, str) else [styles]
-    photo, alpha = _read(content, long_side_px=config.size)
-    begin: PictureSource | None = config.start_file() if isinstance(start, str | Path) else start
+    paintings = [_read(roles.read_style, style, config, "a style picture") for style in _several(styles)]
+    places = [None] * len(paintings) if masks is None else _several(masks)
+    begin = config.start_file() if isinstance(start, str | Path) else start
+    photo = _read(roles.read_content, content, config, "the content picture")
     stylized = optimize.stylize(
-        photo,
-        [_on_white(style) for style in several],
+        photo.rgb,
+        [painting.on_white() for painting in paintings],
         config,
         network=network,
-        masks=None if masks is None else [None if mask is None else _grey(mask) for mask in masks],
-        start=None if begin is None else _on_white(begin),
+        masks=[
+            None if place is None else _read(roles.read_mask, place, config, "a mask") for place in places
+        ],
+        alpha=photo.alpha,
+        start=None if begin is None else _read(roles.read_start, begin, config, "the start picture"),
         device=device,
         on_step=on_step,
     )
-    return Result(stylized=stylized, config=config, alpha=alpha)
+    return Result(stylized=stylized, config=config, alpha=photo.alpha)
 
 
-def _read(source: PictureSource, *, long_side_px: int | None = None) -> tuple[np.ndarray, np.ndarray | None]:
-    """RGB, and alpha if the picture has it."""
-    if isinstance(source, np.ndarray):
-        return source, None
-    picture = read_picture(_file(source), long_side_px=long_side_px, enlarge=True)
-    return picture.rgb, picture.alpha
+def _several(given: Any) -> list[Any]:
+    """One picture or several, as a list."""
+    return list(given) if isinstance(given, list | tuple) else [given]
 
 
-def _on_white(source: PictureSource) -> np.ndarray:
-    return source if isinstance(source, np.ndarray) else read_picture(_file(source)).on_white()
+def _read(read: Callable[..., T], given: Any, config: StyleConfig, name: str) -> T:
+    """A picture as `read`, one of `roles`, reads it; of an array or tensor, its values as 8 bits.
 
-
-def _grey(mask: PictureSource) -> np.ndarray:
-    if isinstance(mask, np.ndarray):
-        return mask
-    return np.array(Image.fromarray(read_picture(_file(mask)).on_white()).convert("L"))
-
-
-def _file(source: str | Path | Image.Image) -> str | Path | bytes:
-    if not isinstance(source, Image.Image):
-        return source
-    file = io.BytesIO()  # encoded, so that mode, profile and orientation are read as from a file
-    source.save(file, "PNG")
-    return file.getvalue()
+    Raises: ConfigError for what is no picture, an array of another shape or type, and values outside [0, 1].
+    """
+    if isinstance(given, str | Path):
+        return read(given, config)
+    if isinstance(given, np.ndarray | Tensor):
+        values = given.detach() if isinstance(given, Tensor) else given
+        if read is roles.read_mask and values.ndim == 2:
+            decoded = mask_tensor(values, name=name)[0, 0].numpy()
+        else:
+            decoded = as_array(as_tensor(values, name=name))
+        given = Image.fromarray(np.rint(decoded * 255).astype(np.uint8))
+    if not isinstance(given, Image.Image):
+        raise ConfigError(
+            f"{name} must be a file, a Pillow image, an array or a tensor, not {type(given).__name__}; "
+            "give its path"
+        )
+    return read(given, config, name=name)

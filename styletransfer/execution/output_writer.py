@@ -64,6 +64,8 @@ class OutputWriter:
         notes += [f"{kind}: {note}" for kind in ("content", "style") for note in getattr(inputs, kind).notes]
         if not stylized.stayed_finite:
             notes.append("the loss was not finite on the way: the optimizer went back and continued")
+        if not stylized.has_fallen:
+            notes.append("the loss did not fall: the picture is nearly as it was at the start")
         files = self.put(entry.output, encoded.data)
         files |= self.put(output_thumb(entry.output), thumbnail(rgb, alpha))
         completed = dataclasses.replace(

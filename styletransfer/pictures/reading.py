@@ -1,9 +1,9 @@
-"""Reads a picture file of any common format as upright 8-bit sRGB with alpha.
+"""Reads a picture file of any common format, or an open Pillow image, as upright 8-bit sRGB with alpha.
 
 Conventions: colours are converted from the embedded profile to sRGB; a picture without a profile is read as
-sRGB. EXIF orientation is applied. Of an animation or a file with several pages only the first is used, which
-`notes` records. 16-bit colours keep their high bytes; 16-bit grey is scaled as in `common.image_files`.
-Pixels of alpha 0 are white.
+sRGB, CMYK and HSV as Pillow converts them, Lab under D50. EXIF orientation is applied. Of an animation or a
+file with several pages only the first is used, which `notes` records. 16-bit colours keep their high bytes;
+16-bit grey is scaled as in `common.image_files`. Pixels of alpha 0 are white.
 """
 
 import contextlib
@@ -23,10 +23,14 @@ from common.image_files import (
     UnreadableError,
     grey_to_8_bits,
     opened,
+    quiet_pillow,
     upright,
 )
-from common.text import printable
+from common.text import one_line, printable
 from styletransfer.pictures.resizing import Pixels, fitted_size, on_white, resize
+
+PictureSource = Path | str | bytes | Image.Image
+"""A file, its bytes, or an image that Pillow has opened or made."""
 
 _WIDTH, _HEIGHT, _ORIENTATION = 0x0100, 0x0101, 0x0112
 _MODE_OF_PROFILE = {"RGB": "RGB", "GRAY": "L", "CMYK": "CMYK", "Lab": "LAB"}
@@ -65,7 +69,7 @@ class Picture:
 
 
 def read_picture(
-    source: Path | str | bytes,
+    source: PictureSource,
     *,
     name: str | None = None,
     long_side_px: int | None = None,
@@ -74,7 +78,7 @@ def read_picture(
 ) -> Picture:
     """Read a picture, shrunk until its longer side is `long_side_px`; a smaller one grows only if `enlarge`.
 
-    `name` names the picture in errors; by default its path.
+    `name` names the picture in errors; by default its path. An image is left as it is.
 
     Raises: PictureError when it cannot be opened or decoded, or has more than `max_pixels`, which is checked
     in the header before any pixel is decoded; ConfigError for a bad argument.
@@ -92,7 +96,7 @@ def read_picture(
 
 
 def read_size(
-    source: Path | str | bytes, *, name: str | None = None, max_pixels: int = MAX_PIXELS
+    source: PictureSource, *, name: str | None = None, max_pixels: int = MAX_PIXELS
 ) -> tuple[int, int]:
     """(width, height) of a picture, upright, from its header; nothing is decoded.
 
@@ -110,16 +114,34 @@ def read_size(
 
 
 @contextlib.contextmanager
-def opened_picture(source: Path | str | bytes, name: str | None, max_pixels: int) -> Iterator[Image.Image]:
+def opened_picture(source: PictureSource, name: str | None, max_pixels: int) -> Iterator[Image.Image]:
     """The picture with its header read and checked; whatever goes wrong in the block is a PictureError."""
     require_between("max_pixels", max_pixels, 1, LARGEST_MAX_PIXELS)
     source = Path(source) if isinstance(source, str) else source
     label = name or (str(source) if isinstance(source, Path) else "the picture")
     try:
-        with opened(source, max_pixels) as image:
+        is_open = isinstance(source, Image.Image)
+        with _checked(source, max_pixels) if is_open else opened(source, max_pixels) as image:
             yield image
     except UnreadableError as error:
         raise PictureError(label, str(error)) from error
+
+
+@contextlib.contextmanager
+def _checked(image: Image.Image, max_pixels: int) -> Iterator[Image.Image]:
+    """An image that is open already; any error within the block becomes an UnreadableError."""
+    width, height = image.size
+    if width < 1 or height < 1:
+        raise UnreadableError(f"{width} x {height} pixels, nothing to see")
+    if width * height > max_pixels:
+        raise UnreadableError(f"{width} x {height} pixels, over the limit of {max_pixels:,}")
+    try:
+        with quiet_pillow():
+            yield image
+    except (UnreadableError, ConfigError):
+        raise
+    except Exception as error:  # its file may be damaged or closed
+        raise UnreadableError(one_line(error, 120)) from error
 
 
 def _notes_on_frames(image: Image.Image) -> list[str]:
@@ -176,4 +198,9 @@ def _to_srgb(image: Image.Image, profile: bytes | None, notes: list[str]) -> Ima
             notes.append("its colour profile does not fit its pixels and is left out")
         except (ImageCms.PyCMSError, OSError, ValueError):
             notes.append("its colour profile is damaged and is left out")
+    if image.mode == "LAB":  # which Pillow converts by profiles alone
+        lab, srgb = ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB")
+        converted = ImageCms.profileToProfile(image, lab, srgb, outputMode="RGB")
+        assert converted is not None
+        return converted
     return image.convert("RGB")

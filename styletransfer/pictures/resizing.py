@@ -1,4 +1,4 @@
-"""Resizes 8-bit sRGB with alpha, keeping its brightness, and composes it on white."""
+"""Resizes 8-bit sRGB with alpha, keeping its brightness, and composes it on white or black."""
 
 import numpy as np
 import numpy.typing as npt
@@ -65,6 +65,11 @@ def on_white(rgb: Pixels, alpha: Pixels) -> Pixels:
     weight = alpha[..., None].astype(np.uint32)
     # rounded to the nearest
     return ((rgb * weight + 255 * (255 - weight) + 127) // 255).astype(np.uint8)
+
+
+def on_black(grey: Pixels, alpha: Pixels) -> Pixels:
+    """Grey (H, W) composed on black."""
+    return ((grey.astype(np.uint32) * alpha + 127) // 255).astype(np.uint8)
 
 
 def _averaged(rgb: Pixels, alpha: Pixels | None, curve: _Floats, factors: tuple[int, int]) -> _Floats:

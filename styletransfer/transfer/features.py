@@ -10,6 +10,7 @@ from torch import Tensor
 from common.device import autocast_dtype
 from common.errors import require
 from common.settings import Precision
+from perceptual.network import FeatureNetwork
 from styletransfer.transfer.moments import Moments, moments
 from styletransfer.transfer.tiles import Tile, reach, stride_of, tiles_of
 
@@ -31,8 +32,9 @@ class Network(Protocol):
 class Reader:
     """Reads a picture's features at some taps, in tiles of `tile_px` pixels a side or whole for 0.
 
-    Pictures are (N, 1 or 3, H, W) in [0, 1]; grey is read as RGB with three equal channels. A picture smaller
-    than one position of the deepest tap is padded with its border pixels.
+    Pictures are (N, 1 or 3, H, W) in [0, 1]; grey is read as RGB with three equal channels. The project's
+    networks mirror what they read at the border, so that it has the statistics of the inside. A picture
+    smaller than one position of the deepest tap is padded with its border pixels.
 
     Raises: ConfigError for a tap that the network does not have.
     """
@@ -40,7 +42,8 @@ class Reader:
     def __init__(
         self, network: Network, taps: Iterable[str], *, precision: Precision, tile_px: int = 0
     ) -> None:
-        self._network, self._precision, self._tile_px = network, precision, tile_px
+        self._network = network.padded_by("reflect") if isinstance(network, FeatureNetwork) else network
+        self._precision, self._tile_px = precision, tile_px
         self.taps = tuple(taps)
         for tap in self.taps:
             require(

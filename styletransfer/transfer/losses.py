@@ -1,7 +1,7 @@
 """The terms of the objective: content, style and total variation.
 
-A new term is a subclass of `LossTerm` and one entry in `loss_terms`. Every term is a mean or a ratio, so that
-its weight means the same for every network and size.
+A new term is a subclass of `LossTerm` and one entry in `loss_terms`. Every term is a mean or a ratio over the
+part of the picture where styles go, so that its weight means the same for every network, size and mask.
 """
 
 from collections.abc import Callable, Sequence
@@ -60,12 +60,13 @@ def loss_terms(
     """The terms of the objective at one scale.
 
     size: (height, width) of the pictures as the network is given them. masks: (N or 1, K, *size), where each
-    style goes, from 0, nowhere, to 1; None: everywhere.
+    style goes, from 0, nowhere, to 1; None: everywhere. Where none goes, no term counts.
     """
+    region = None if masks is None else masks.sum(dim=1, keepdim=True).clamp(0, 1)
     return [
-        ContentLoss(config, targets),
+        ContentLoss(config, targets, region=region),
         StyleLoss(config, targets, size=size, masks=masks),
-        VariationLoss(config),
+        VariationLoss(config, region=region),
     ]
 
 
@@ -74,10 +75,10 @@ class ContentLoss(LossTerm):
 
     name = "content"
 
-    def __init__(self, config: StyleConfig, targets: ScaleTargets) -> None:
+    def __init__(self, config: StyleConfig, targets: ScaleTargets, *, region: Tensor | None = None) -> None:
         self.weight = config.content_weight
         self._layers = {
-            tap: (share, FeatureDistance(targets.content[tap]))
+            tap: (share, FeatureDistance(targets.content[tap], None if region is None else _at(tap, region)))
             for tap, share in config.layer_shares("content").items()
         }
 
@@ -93,21 +94,29 @@ class FeatureDistance:
     """Squared distance of features from a target, over the sum of its squares; 0 at the target.
 
     Gatys et al. 2016, section 2.1, relative to the target, as the style distances are. target: (N, C, H, W).
+    weights: of the positions in both sums, (N or 1, 1, H, W); default: equal.
     """
 
-    def __init__(self, target: Tensor) -> None:
-        self._target = target
-        self._energy = exactly(target).square().sum(dim=(1, 2, 3)).clamp_min(_TINY)
+    def __init__(self, target: Tensor, weights: Tensor | None = None) -> None:
+        self._target, self._weights = target, weights
+        energy = exactly(target).square()
+        energy = energy if weights is None else energy * weights
+        self._energy = energy.sum(dim=(1, 2, 3)).clamp_min(_TINY)
 
     def __call__(self, features: Tensor, top: int = 0, left: int = 0) -> Tensor:
         """(N,): the part of the distance that features (N, C, h, w), cut out at (top, left), contribute."""
-        height, width = features.shape[2:]
-        target = self._target[:, :, top : top + height, left : left + width]
-        return (exactly(features) - exactly(target)).square().sum(dim=(1, 2, 3)) / self._energy
+        rows, columns = slice(top, top + features.shape[2]), slice(left, left + features.shape[3])
+        squares = (exactly(features) - exactly(self._target[:, :, rows, columns])).square()
+        if self._weights is not None:
+            squares = squares * self._weights[:, :, rows, columns]
+        return squares.sum(dim=(1, 2, 3)) / self._energy
 
 
 class StyleLoss(LossTerm):
-    """Distance from the statistics of the styles, the mean over layers and styles by their weights."""
+    """Distance from the statistics of the styles, the mean over layers and styles by their weights.
+
+    A style's weight is multiplied by the area of its mask, so that all pull equally hard at each pixel.
+    """
 
     name = "style"
 
@@ -119,7 +128,10 @@ class StyleLoss(LossTerm):
         statistic = STATISTICS[config.statistics]
         self._distances = {tap: statistic(targets.styles[tap]) for tap in self._shares}
         some = next(iter(targets.styles.values())).mean
-        self._blend = some.new_tensor(config.blend(some.shape[1]))
+        self._blend = some.new_tensor(config.blend(targets.num_styles))
+        if masks is not None:
+            shares = self._blend * masks.mean(dim=(2, 3))
+            self._blend = shares / shares.sum(dim=1, keepdim=True).clamp_min(_TINY)
         self._position_weights = {tap: _position_weights(tap, size, masks) for tap in self._shares}
 
     def tile_sums(self, features: Features, tile: Tile) -> list[Tensor]:
@@ -144,9 +156,13 @@ def _position_weights(tap: str, size: tuple[int, int], masks: Tensor | None) -> 
     stride = stride_of(tap)
     if masks is None:
         return 1 / ((size[0] // stride) * (size[1] // stride))
-    # shrunk as the network shrinks the picture, so that a position's weight is the mask of what it sees
-    shrunk = F.avg_pool2d(masks, stride)
+    shrunk = _at(tap, masks)
     return shrunk / shrunk.sum(dim=(2, 3), keepdim=True).clamp_min(_TINY)
+
+
+def _at(tap: str, masks: Tensor) -> Tensor:
+    """Masks (N, K, H, W) at the tap's positions: the mean over the pixels of each."""
+    return F.avg_pool2d(masks, stride_of(tap))  # as the network shrinks the picture
 
 
 class VariationLoss(LossTerm):
@@ -154,30 +170,46 @@ class VariationLoss(LossTerm):
 
     name = "variation"
 
-    def __init__(self, config: StyleConfig) -> None:
-        self.weight, self._kind = config.tv_weight, config.tv
+    def __init__(self, config: StyleConfig, *, region: Tensor | None = None) -> None:
+        self.weight, self._kind, self._region = config.tv_weight, config.tv, region
 
     def pixel_sums(self, pictures: Tensor) -> list[Tensor]:
-        return [total_variation(pictures, self._kind)]
+        height, width = pictures.shape[2:]
+        region = None if self._region is None else self._region[:, :, :height, :width]  # without padding
+        return [total_variation(pictures, self._kind, region)]
 
 
-def total_variation(pictures: Tensor, kind: VariationName) -> Tensor:
+def total_variation(pictures: Tensor, kind: VariationName, region: Tensor | None = None) -> Tensor:
     """(N,): mean over the differences between neighbours down, plus the same across; pictures (N, C, H, W).
 
     l2: their squares (Mahendran and Vedaldi 2015 with exponent 2); l1: their absolute values (Rudin et al.
     1992, anisotropic); huber: squares up to HUBER_STEP, then absolute values, with the slope of l1 and the
-    value 0 at 0. A picture of one row has no differences down: they count as 0.
+    value 0 at 0. A picture of one row has no differences down: they count as 0. region: weights of the
+    pixels, (N or 1, 1, H, W); a difference has the lesser of its two.
     """
-    down = pictures[:, :, 1:] - pictures[:, :, :-1]
-    across = pictures[:, :, :, 1:] - pictures[:, :, :, :-1]
     penalty = _PENALTIES[kind]
-    return sum(
-        (
-            penalty(difference).sum(dim=(1, 2, 3)) / max(1, difference[0].numel())
-            for difference in (down, across)
-        ),
-        start=pictures.new_zeros(len(pictures)),
-    )
+    total = pictures.new_zeros(len(pictures))
+    for dim in (2, 3):
+        penalties = penalty(_differences(pictures, dim))
+        if region is None:
+            total = total + penalties.sum(dim=(1, 2, 3)) / max(1, penalties[0].numel())
+        else:
+            before, after = _neighbours(region, dim)
+            weights = torch.minimum(before, after)
+            count = weights.sum(dim=(1, 2, 3)) * pictures.shape[1]
+            total = total + (penalties * weights).sum(dim=(1, 2, 3)) / count.clamp_min(_TINY)
+    return total
+
+
+def _neighbours(values: Tensor, dim: int) -> tuple[Tensor, Tensor]:
+    """All but the last along a dimension, and all but the first."""
+    length = values.shape[dim] - 1
+    return values.narrow(dim, 0, length), values.narrow(dim, 1, length)
+
+
+def _differences(pictures: Tensor, dim: int) -> Tensor:
+    before, after = _neighbours(pictures, dim)
+    return after - before
 
 
 def _huber(difference: Tensor) -> Tensor:

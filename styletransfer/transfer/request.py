@@ -22,13 +22,15 @@ class TransferRequest:
     """A content picture, the styles for it, and targets that were computed before.
 
     Pictures are RGB floats (H, W, 3) in [0, 1]. masks: one per style, (H, W) in [0, 1], 1 where it goes;
-    None: everywhere. start: overrides `config.start`. content_targets and style_targets: of these
-    pictures, with the same configuration and network.
+    None: everywhere. alpha: of the content, (H, W) in [0, 1]; what is clear counts in no loss; None: opaque.
+    start: overrides `config.start`. content_targets and style_targets: of these pictures, with the same
+    configuration and network.
     """
 
     content: ImageArray
     styles: Sequence[ImageArray]
     masks: Sequence[ImageArray | None] | None = None
+    alpha: ImageArray | None = None
     start: ImageArray | None = None
     content_targets: ContentTargets | None = None
     style_targets: Sequence[StyleTargets] | None = None
@@ -98,6 +100,23 @@ def masks_of(
     return torch.cat(rows)
 
 
+def alphas_of(
+    requests: Sequence[TransferRequest], height: int, width: int, device: torch.device | str
+) -> Tensor | None:
+    """How opaque each content is, (N, 1, H, W); None where all are everywhere."""
+    if all(request.alpha is None for request in requests):
+        return None
+    opaque = torch.ones(1, 1, height, width, device=device)
+    return torch.cat(
+        [
+            opaque
+            if request.alpha is None
+            else resized(mask_tensor(request.alpha, name="alpha", device=device), height, width)
+            for request in requests
+        ]
+    )
+
+
 def targets_of(
     requests: Sequence[TransferRequest], config: StyleConfig, *, network: Network, device: torch.device | str
 ) -> list[ScaleTargets]:
@@ -111,7 +130,14 @@ def targets_of(
         styles.append(
             request.style_targets
             or [
-                targets.style_targets(style, config, network=network, content=request.content, device=device)
+                targets.style_targets(
+                    style,
+                    config,
+                    network=network,
+                    content=request.content,
+                    alpha=request.alpha,
+                    device=device,
+                )
                 for style in request.styles
             ]
         )

@@ -1,6 +1,7 @@
 """Pictures as tensors, resizing, and the sizes from coarse to fine at which a picture is optimized."""
 
 import math
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -12,6 +13,7 @@ from common.errors import require
 from styletransfer.config import StyleConfig
 
 _ROUNDING = 1e-3  # what resizing and colour profiles may leave beyond [0, 1]
+_MOST_SHRINKING = 8  # of a side in one step of `resized`
 
 ImageArray = np.ndarray | Tensor
 """RGB (H, W, 3), as floats in [0, 1] or as bytes."""
@@ -26,13 +28,13 @@ class Scale(NamedTuple):
 
 
 def content_scales(config: StyleConfig, height: int, width: int) -> list[Scale]:
-    """The scales for a content picture of this size; the last one's longer side is `config.size`.
+    """The scales for a content picture of this size; the last one's longer side is `config.longer_side`.
 
     They are the same for a picture that has the last size already.
     """
-    finest = fitted(height, width, config.size)
+    finest = fitted(height, width, config.longer_side(height, width))
     steps = zip(config.scale_shares(), config.iterations_by_scale(), strict=True)
-    return [Scale(*fitted(*finest, config.size * share), iterations) for share, iterations in steps]
+    return [Scale(*fitted(*finest, max(finest) * share), iterations) for share, iterations in steps]
 
 
 def style_sizes(config: StyleConfig, height: int, width: int) -> list[tuple[int, int]]:
@@ -66,15 +68,15 @@ def as_tensor(
     return channels_last(values.permute(2, 0, 1).unsqueeze(0))
 
 
-def mask_tensor(mask: ImageArray, *, device: torch.device | str = "cpu") -> Tensor:
+def mask_tensor(mask: ImageArray, *, name: str = "a mask", device: torch.device | str = "cpu") -> Tensor:
     """Grey (H, W) -> float32 (1, 1, H, W) in [0, 1] on the device.
 
     Raises: ConfigError for another shape or type, for values outside [0, 1], and for an empty mask.
     """
-    values = _floats(_shared(mask), "a mask", device)
+    values = _floats(_shared(mask), name, device)
     require(
         values.ndim == 2,
-        f"a mask must have the shape (height, width), not {tuple(values.shape)}; give one channel of grey",
+        f"{name} must have the shape (height, width), not {tuple(values.shape)}; give one channel of grey",
     )
     return values[None, None]
 
@@ -93,11 +95,29 @@ def as_array(pictures: Tensor) -> np.ndarray:
 
 
 def resized(pictures: Tensor, height: int, width: int) -> Tensor:
-    """Pictures (N, C, H, W) resized by an antialiased bicubic filter, clamped to [0, 1]."""
-    if pictures.shape[2:] == (height, width):
+    """Pictures (N, C, H, W) resized by an antialiased bicubic filter, clamped to [0, 1].
+
+    A side that must shrink to less than an eighth is first halved until it need not: the filter of a step
+    from 4096 to 64 pixels does not fit into a GPU's shared memory.
+    """
+    wanted = (height, width)
+    if pictures.shape[2:] == wanted:
         return pictures
-    grown = F.interpolate(pictures, (height, width), mode="bicubic", antialias=True, align_corners=False)
-    return channels_last(grown.clamp_(0, 1))
+    for size in _halvings(*pictures.shape[2:], wanted):
+        pictures = _interpolated(pictures, size)
+    return channels_last(_interpolated(pictures, wanted).clamp_(0, 1))
+
+
+def _halvings(height: int, width: int, wanted: tuple[int, int]) -> Iterator[tuple[int, int]]:
+    """Sizes that halve the sides that are more than `_MOST_SHRINKING` times those wanted."""
+    while height > _MOST_SHRINKING * wanted[0] or width > _MOST_SHRINKING * wanted[1]:
+        height = math.ceil(height / 2) if height > _MOST_SHRINKING * wanted[0] else height
+        width = math.ceil(width / 2) if width > _MOST_SHRINKING * wanted[1] else width
+        yield height, width
+
+
+def _interpolated(pictures: Tensor, size: tuple[int, int]) -> Tensor:
+    return F.interpolate(pictures, size, mode="bicubic", antialias=True, align_corners=False)
 
 
 def channels_last(pictures: Tensor) -> Tensor:

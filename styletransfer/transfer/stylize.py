@@ -12,10 +12,12 @@ from styletransfer.config import StyleConfig
 from styletransfer.transfer.colours import luminance, with_chroma
 from styletransfer.transfer.features import Network
 from styletransfer.transfer.losses import Losses, mean_losses
+from styletransfer.transfer.midway import Keeper, Midway
 from styletransfer.transfer.objective import Objective
-from styletransfer.transfer.optimizers import OPTIMIZERS, Optimized, Report
+from styletransfer.transfer.optimizers import OPTIMIZERS, Evaluate, Optimized, Report
 from styletransfer.transfer.request import (
     TransferRequest,
+    alphas_of,
     check_requests,
     contents_of,
     masks_of,
@@ -44,7 +46,7 @@ class Stylized:
     """A stylized picture, float32 (H, W, 3) in [0, 1], with its losses and times.
 
     losses: at the end, before the content's colours are restored. stayed_finite: false where a loss or a
-    gradient was not finite and the optimizer stepped back.
+    gradient was not finite and the optimizer stepped back. has_fallen: false where the loss fell at no scale.
     """
 
     picture: np.ndarray
@@ -52,6 +54,7 @@ class Stylized:
     seconds_by_scale: tuple[float, ...]
     iterations: int
     stayed_finite: bool
+    has_fallen: bool = True
 
 
 def stylize(
@@ -61,6 +64,7 @@ def stylize(
     *,
     network: Network,
     masks: Sequence[ImageArray | None] | None = None,
+    alpha: ImageArray | None = None,
     start: ImageArray | None = None,
     device: torch.device | str = "cpu",
     on_step: Callable[[Progress], None] | None = None,
@@ -68,7 +72,7 @@ def stylize(
     """Stylize the content picture in one style or in a blend of several.
 
     Gatys et al. 2016, coarse to fine: the picture is optimized at a small size, enlarged, and optimized
-    further. For masks and start see `TransferRequest`. The same pictures, settings and number of
+    further. For masks, alpha and start see `TransferRequest`. The same pictures, settings and number of
     threads give the same pixels.
 
     Raises: ConfigError for arrays that are not pictures, layers that the network lacks, numbers of styles,
@@ -78,6 +82,7 @@ def stylize(
         content=content,
         styles=[styles] if isinstance(styles, np.ndarray | Tensor) else styles,
         masks=masks,
+        alpha=alpha,
         start=start,
     )
     return stylize_together([request], config, network=network, device=device, on_step=on_step)[0]
@@ -90,11 +95,14 @@ def stylize_together(
     network: Network,
     device: torch.device | str = "cpu",
     on_step: Callable[[Progress], None] | None = None,
+    begin: Midway | None = None,
+    keeper: Keeper | None = None,
 ) -> list[Stylized]:
     """Stylize several pairs as one batch, each as it would be alone; `seconds_by_scale` is each one's share.
 
     Their contents must have the same size after scaling, and their numbers of styles must agree. L-BFGS takes
-    one pair: its steps would depend on the others. `on_step` gets the mean losses.
+    one pair: its steps would depend on the others. `on_step` gets the mean losses. begin: goes on from there,
+    with fresh optimizers. keeper: hands out where it is on the way.
 
     Raises: as `stylize`, and ConfigError for pairs that cannot share a batch.
     """
@@ -102,18 +110,35 @@ def stylize_together(
     contents = contents_of(requests, config, device)
     height, width = contents.shape[2:]
     scales = content_scales(config, height, width)
-    masks = masks_of(requests, height, width, device)
+    masks, alphas = (find(requests, height, width, device) for find in (masks_of, alphas_of))
     targets = targets_of(requests, config, network=network, device=device)
     source = luminance(contents) if config.colours == "luminance" else contents
     canvas = start_of(requests, config, resized(source, scales[0].height, scales[0].width))
     optimize = OPTIMIZERS[config.optimizer].optimize
-    follow = _ProgressTracker(scales, len(requests), on_step)
+    begin = begin if begin is not None and _fits(begin, scales, canvas) else None
+    follow = _ProgressTracker(scales, len(requests), on_step, begin)
 
     for index, (scale, goal) in enumerate(zip(scales, targets, strict=True)):
+        if begin is not None and index < begin.scale:
+            continue
+        before = begin.evaluations if begin is not None and index == begin.scale else 0
+        if begin is not None and index == begin.scale:
+            canvas = begin.pictures.to(canvas)
         canvas = resized(canvas, scale.height, scale.width)
-        mask = None if masks is None else resized(masks, scale.height, scale.width)
-        objective = Objective(network, config, goal, height=scale.height, width=scale.width, masks=mask)
-        optimized = optimize(canvas, objective, scale.iterations, config, follow.reporter(index))
+        mask, alpha = (None if each is None else resized(each, *scale[:2]) for each in (masks, alphas))
+        objective = Objective(
+            network,
+            config,
+            goal,
+            height=scale.height,
+            width=scale.width,
+            masks=_where_seen(mask, alpha, goal.num_styles),
+        )
+        evaluate: Evaluate = objective
+        if keeper is not None:
+            evaluate = keeper.watching(objective, scale=index, evaluations=before, seconds=follow.seconds)
+        left = max(1, scale.iterations - before)
+        optimized = optimize(canvas, evaluate, left, config, follow.reporter(index))
         canvas = optimized.pictures
         if mask is not None:
             # only a style changes pixels: where none goes, the content stays as it is
@@ -122,6 +147,8 @@ def stylize_together(
         follow.scale_ended(optimized)
 
     losses = objective.losses(canvas)
+    if alphas is not None:
+        canvas = torch.where(alphas > 0, canvas, source)  # what nobody sees stays as it was read
     pictures = with_chroma(canvas, contents) if config.colours == "luminance" else canvas
     return [
         Stylized(
@@ -130,20 +157,48 @@ def stylize_together(
             seconds_by_scale=tuple(follow.seconds_by_scale),
             iterations=follow.done,
             stayed_finite=follow.stayed_finite,
+            has_fallen=follow.has_fallen,
         )
         for picture, each in zip(pictures, losses, strict=True)
     ]
 
 
+def _where_seen(masks: Tensor | None, alphas: Tensor | None, num_styles: int) -> Tensor | None:
+    """Where each style goes and the content is not clear, (N or 1, K, H, W); None: everywhere."""
+    if alphas is None:
+        return masks
+    return alphas.expand(-1, num_styles, -1, -1) if masks is None else masks * alphas
+
+
+def _fits(begin: Midway, scales: Sequence[Scale], canvas: Tensor) -> bool:
+    """Whether the pictures are those of one of the scales, with the canvas's number and channels."""
+    if not 0 <= begin.scale < len(scales):
+        return False
+    return begin.pictures.shape == (*canvas.shape[:2], *scales[begin.scale][:2])
+
+
 class _ProgressTracker:
-    """Counts evaluations and seconds, and reports them to `on_step`."""
+    """Counts evaluations and seconds, and reports them to `on_step`; goes on from where `begin` is."""
 
     def __init__(
-        self, scales: Sequence[Scale], num_pictures: int, on_step: Callable[[Progress], None] | None
+        self,
+        scales: Sequence[Scale],
+        num_pictures: int,
+        on_step: Callable[[Progress], None] | None,
+        begin: Midway | None,
     ) -> None:
         self._scales, self._num_pictures, self._on_step = scales, num_pictures, on_step
         self._began = self._scale_began = time.monotonic()
-        self.done, self.seconds_by_scale, self.stayed_finite = 0, list[float](), True
+        self.done, self.seconds_by_scale = 0, list[float]()
+        self.stayed_finite, self.has_fallen = True, False
+        if begin is not None:
+            self.done = sum(scale.iterations for scale in scales[: begin.scale]) + begin.evaluations
+            self.seconds_by_scale.append(begin.seconds)
+            self.has_fallen = True
+
+    def seconds(self) -> float:
+        """Seconds of optimization so far, of each picture."""
+        return sum(self.seconds_by_scale) + (time.monotonic() - self._scale_began) / self._num_pictures
 
     def reporter(self, index: int) -> Report:
         """The callback that the optimizer at that scale calls after every evaluation."""
@@ -168,8 +223,9 @@ class _ProgressTracker:
         return report
 
     def scale_ended(self, optimized: Optimized) -> None:
-        """Record the scale's seconds, and whether its losses stayed finite."""
+        """Record the scale's seconds, and whether its losses stayed finite and fell."""
         now = time.monotonic()
         self.seconds_by_scale.append((now - self._scale_began) / self._num_pictures)
         self._scale_began = now
         self.stayed_finite &= optimized.stayed_finite
+        self.has_fallen |= optimized.has_fallen

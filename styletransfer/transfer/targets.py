@@ -10,7 +10,14 @@ from styletransfer.config import StyleConfig
 from styletransfer.transfer.colours import luminance, match_lab, match_luminance
 from styletransfer.transfer.features import Features, Network, Reader
 from styletransfer.transfer.moments import Moments
-from styletransfer.transfer.scales import ImageArray, as_tensor, content_scales, resized, style_sizes
+from styletransfer.transfer.scales import (
+    ImageArray,
+    as_tensor,
+    content_scales,
+    mask_tensor,
+    resized,
+    style_sizes,
+)
 
 ContentTargets = list[Features]
 """One per scale, coarse to fine: the features of the content at its layers, (1, C, h, w)."""
@@ -24,6 +31,11 @@ class ScaleTargets(NamedTuple):
 
     content: Features
     styles: dict[str, Moments]
+
+    @property
+    def num_styles(self) -> int:
+        """K."""
+        return next(iter(self.styles.values())).mean.shape[1]
 
 
 def content_targets(
@@ -49,11 +61,13 @@ def style_targets(
     *,
     network: Network,
     content: ImageArray | None = None,
+    alpha: ImageArray | None = None,
     device: torch.device | str = "cpu",
 ) -> StyleTargets:
     """The moments of a style picture at every scale.
 
-    They depend on the content only where `config.colours` keeps its colours.
+    They depend on the content only where `config.colours` keeps its colours. alpha: of the content, (H, W) in
+    [0, 1]; None: opaque.
 
     Raises: ConfigError for an array that is not a picture, a layer that the network does not have, and a
     missing content whose colours are to be kept.
@@ -66,13 +80,24 @@ def style_targets(
             raise ConfigError(
                 f"--colours {config.colours} fits each style to its content; give the content too"
             )
-        picture = _recoloured(picture, as_tensor(content, name="the content picture", device=device), config)
+        seen = _seen_pixels(as_tensor(content, name="the content picture", device=device), alpha, config)
+        picture = _recoloured(picture, seen, config)
     reader = Reader(network, config.style_layers, precision=config.precision, tile_px=config.tile)
     return [reader.moments(resized(picture, *size)) for size in (*coarser, finest)]
 
 
+def _seen_pixels(content: Tensor, alpha: ImageArray | None, config: StyleConfig) -> Tensor:
+    """The content at its last size, (1, 3, H, W); with alpha, its pixels that are not clear, (1, 3, 1, P)."""
+    finest = content_scales(config, *content.shape[2:])[-1]
+    content = resized(content, finest.height, finest.width)
+    if alpha is None:
+        return content
+    opacity = resized(mask_tensor(alpha, name="alpha", device=content.device), finest.height, finest.width)
+    is_seen = opacity[0, 0] > 0.5
+    return content[:, :, is_seen].unsqueeze(2) if bool(is_seen.any()) else content
+
+
 def _recoloured(style: Tensor, content: Tensor, config: StyleConfig) -> Tensor:
-    content = resized(content, *content_scales(config, *content.shape[2:])[-1][:2])
     if config.colours == "lab":
         return match_lab(style, content)
     return match_luminance(luminance(style), luminance(content))

@@ -2,6 +2,7 @@
 
 import itertools
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
@@ -9,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from common.errors import ConfigError
-from perceptual.network import CompactNetwork, Pooling
+from perceptual.network import CompactNetwork, Padding, Pooling
 
 WIDTHS = (4, 5, 6, 7, 8)
 
@@ -24,7 +25,7 @@ def images(height: int = 40, width: int = 48, count: int = 2) -> torch.Tensor:
     return torch.rand(count, 3, height, width, generator=torch.Generator().manual_seed(5))
 
 
-def by_hand(whole: CompactNetwork, x: torch.Tensor) -> dict[str, torch.Tensor]:
+def by_hand(whole: CompactNetwork, x: torch.Tensor, padding: str = "zeros") -> dict[str, torch.Tensor]:
     """All taps, written out with NumPy-like steps: normalize, then convolve, cut at zero, halve."""
     x = (x - torch.tensor([0.485, 0.456, 0.406]).view(1, 3, 1, 1)) / torch.tensor([0.229, 0.224, 0.225]).view(
         1, 3, 1, 1
@@ -39,21 +40,49 @@ def by_hand(whole: CompactNetwork, x: torch.Tensor) -> dict[str, torch.Tensor]:
             x = corners.mean(0) if whole.pooling == "average" else corners.amax(0)
         place = 2 * (stage - 1) + index - 1
         weight, bias = state[f"convolutions.{place}.weight"], state[f"convolutions.{place}.bias"]
-        columns = F.unfold(x, 3, padding=1)
-        product = weight.flatten(1) @ columns + bias[:, None]
+        mode = "constant" if padding == "zeros" else "reflect" if min(x.shape[2:]) > 1 else "edge"
+        around = np.pad(x.numpy(), ((0, 0), (0, 0), (1, 1), (1, 1)), mode=mode)
+        product = weight.flatten(1) @ F.unfold(torch.from_numpy(around), 3) + bias[:, None]
         x = product.clamp_min(0).unflatten(2, x.shape[2:])
         found[f"relu{stage}_{index}"] = x
     return found
 
 
+@pytest.mark.parametrize("size", [(35, 50), (16, 50)])
+@pytest.mark.parametrize("padding", ["zeros", "reflect"])
 @pytest.mark.parametrize("pooling", ["average", "max"])
-def test_every_tap_is_what_the_steps_by_hand_give(pooling: Pooling) -> None:
-    whole, pictures = network(pooling), images(35, 50)
-    expected = by_hand(whole, pictures)
+def test_every_tap_is_what_the_steps_by_hand_give(
+    pooling: Pooling, padding: Padding, size: tuple[int, int]
+) -> None:
+    whole, pictures = network(pooling).padded_by(padding), images(*size)
+    expected = by_hand(whole, pictures, padding)
     found = whole(pictures, whole.taps)
     assert list(found) == list(expected)
     for tap, activation in found.items():
         torch.testing.assert_close(activation, expected[tap], rtol=1e-4, atol=1e-5)
+
+
+def test_mirrored_at_the_border_a_flat_image_is_flat_in_every_layer_and_keeps_its_gradient_s_sum() -> None:
+    whole = network().padded_by("reflect")
+    flat = torch.full((1, 3, 33, 40), 0.7, requires_grad=True)
+    for tap, activation in whole(flat, whole.taps).items():
+        torch.testing.assert_close(activation, activation[:, :, :1, :1].expand_as(activation), msg=tap)
+    activation = whole(flat, ["relu2_1"])["relu2_1"]
+    (gradient,) = torch.autograd.grad(activation.mean(), flat)
+    step = 1e-3
+    up, down = (float(whole(flat.detach() + sign * step, ["relu2_1"])["relu2_1"].mean()) for sign in (1, -1))
+    assert float(gradient.sum()) == pytest.approx((up - down) / (2 * step), rel=1e-2)
+
+
+def test_another_padding_is_another_view_of_the_same_weights() -> None:
+    whole, pictures = network(), images()
+    before = whole(pictures, ["relu3_1"])["relu3_1"]
+    mirrored = whole.padded_by("reflect")
+    assert not torch.equal(mirrored(pictures, ["relu3_1"])["relu3_1"], before)
+    # sets of images are compared with zeros around them: their distances must not move
+    assert whole.padding == "zeros" and torch.equal(whole(pictures, ["relu3_1"])["relu3_1"], before)
+    assert mirrored.digest == whole.digest
+    assert mirrored.layers()[0].weight is whole.layers()[0].weight
 
 
 @pytest.mark.parametrize("tap", ["relu1_1", "relu3_2", "relu5_2"])

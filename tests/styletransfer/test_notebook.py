@@ -4,13 +4,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+import torch
+from PIL import Image, ImageCms
 from skimage import data
 
 from common.errors import ConfigError
 from common.storage.folder import Folder
 from perceptual.loading import load_network
 from styletransfer import StyleConfig, stylize
+from styletransfer.execution.prepare import KINDS, PairInputs, prepare
 from styletransfer.pictures.writing import read_settings
 from styletransfer.transfer import stylize as optimize
 
@@ -65,6 +67,115 @@ def test_styles_blend_and_a_black_mask_leaves_a_style_out() -> None:
     masked = stylize(PHOTO, [PAINTING, OTHER], masks=[None, nowhere], **QUICK).pixels.astype(float)
     assert np.abs(both - one).mean() > 1
     assert np.abs(masked - one).mean() < np.abs(both - one).mean()
+
+
+def test_a_notebook_reads_large_pictures_as_a_batch_does(tmp_path: Path) -> None:
+    stripes = np.repeat(np.tile(np.uint8([0, 255]), 240)[None], 360, axis=0)
+    alpha = np.full((360, 480), 255, np.uint8)
+    alpha[:120] = 0
+    pictures = {
+        "content": Image.fromarray(
+            np.dstack([np.asarray(Image.fromarray(data.astronaut()).resize((480, 360))), alpha])
+        ),
+        "style": Image.fromarray(np.dstack([stripes, stripes // 2, stripes // 3])),
+        "mask": Image.fromarray(np.uint8(255 * (np.indices((360, 480))[1] > 200))),
+        "start": Image.fromarray(data.coffee()),
+    }
+    for kind, picture in pictures.items():
+        picture.save(tmp_path / f"{kind}.png")
+    config = StyleConfig().with_values({**QUICK, "start": str(tmp_path / "start.png")})
+    network = load_network(config.features, pooling=config.pooling, last_tap=config.last_tap())
+    prepared = [
+        prepare(kind, (tmp_path / f"{kind}.png").read_bytes(), kind, config, network=network, device="cpu")[0]
+        for kind in KINDS
+    ]
+    [batch] = optimize.stylize_together([PairInputs(*prepared).request()], config, network=network)
+    wanted = np.rint(batch.picture * 255).astype(np.uint8)
+    from_files = stylize(
+        tmp_path / "content.png",
+        tmp_path / "style.png",
+        masks=str(tmp_path / "mask.png"),
+        start=tmp_path / "start.png",
+        network=network,
+        **QUICK,
+    )
+    from_images = stylize(
+        pictures["content"],
+        [np.asarray(pictures["style"]) / 255],
+        masks=torch.from_numpy(np.array(pictures["mask"])),
+        start=pictures["start"],
+        network=network,
+        **QUICK,
+    )
+    np.testing.assert_array_equal(from_files.pixels, wanted)
+    np.testing.assert_array_equal(from_images.pixels, wanted)
+
+
+def test_an_open_image_keeps_its_turn(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[274] = 6  # turned by a quarter
+    Image.fromarray(PHOTO[:16]).save(tmp_path / "turned.jpg", exif=exif, quality=95)
+    with Image.open(tmp_path / "turned.jpg") as image:
+        made = stylize(image, PAINTING, **QUICK)
+    assert made.pixels.shape == (32, 16, 3)
+    np.testing.assert_array_equal(made.pixels, stylize(tmp_path / "turned.jpg", PAINTING, **QUICK).pixels)
+
+
+@pytest.mark.parametrize(
+    "mode", ["1", "L", "LA", "P", "RGBA", "CMYK", "YCbCr", "LAB", "HSV", "I", "F", "I;16"]
+)
+def test_an_image_of_any_mode_is_read(mode: str) -> None:
+    colour = Image.new("RGB", (SIZE, SIZE), (200, 100, 50))
+    if mode == "LAB":
+        profiles = (ImageCms.createProfile(name) for name in ("sRGB", "LAB"))
+        image = ImageCms.profileToProfile(colour, *profiles, outputMode="LAB")
+    elif mode == "I;16":
+        image = Image.fromarray(np.full((SIZE, SIZE), 100 * 257, np.uint16))
+    else:
+        image = colour.quantize() if mode == "P" else colour.convert(mode)
+    assert image is not None and image.mode == mode
+    kept = stylize(image, PAINTING, iterations=1, scales=1, size=SIZE, style_weight=0, tv_weight=0).pixels
+    grey: dict[str, object] = {"1": None, "L": 124, "LA": 124, "I": 124, "F": 124, "I;16": 100}
+    if mode in grey:
+        assert np.ptp(kept, axis=2).max() == 0
+    wanted = grey.get(mode, (200, 100, 50))
+    if wanted is not None:
+        assert np.abs(kept.astype(int) - wanted).max() <= 4
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (
+            {"content": None},
+            "the content picture must be a file, a Pillow image, an array or a tensor, not None",
+        ),
+        ({"styles": [3]}, "a style picture must be a file"),
+        (
+            {"content": torch.zeros(3, 32, 32)},
+            r"the content picture must have the shape \(height, width, 3\)",
+        ),
+        ({"masks": [{}]}, "a mask must be a file"),
+        ({"masks": np.zeros((2, 2, 2, 2))}, "a mask must have the shape"),
+        ({"masks": np.full((4, 4), 7.0)}, r"a mask must have values in \[0, 1\]"),
+        ({"masks": "no/such.png"}, "no/such.png cannot be read: no such file"),
+        ({"masks": [None, None]}, "as many masks as styles"),
+        ({"start": 5}, "the start picture must be a file"),
+    ],
+)
+def test_what_is_no_picture_is_one_line(arguments: dict[str, object], message: str) -> None:
+    with pytest.raises(ConfigError, match=message) as caught:
+        stylize(**{"content": PHOTO, "styles": PAINTING, **QUICK, **arguments})  # type: ignore[arg-type]
+    assert "\n" not in str(caught.value)
+
+
+def test_a_closed_image_is_one_line(tmp_path: Path) -> None:
+    Image.fromarray(PHOTO).save(tmp_path / "photo.png")
+    with Image.open(tmp_path / "photo.png") as image:
+        pass
+    with pytest.raises(ConfigError, match="the content picture cannot be read") as caught:
+        stylize(image, PAINTING, **QUICK)
+    assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize(

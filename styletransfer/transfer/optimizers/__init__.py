@@ -27,12 +27,15 @@ Report = Callable[["list[Losses]"], None]
 class Optimized(NamedTuple):
     """Pictures in [0, 1], and how many evaluations they took, at most as many as allowed.
 
-    stayed_finite: false where a loss or a gradient was not finite and the optimizer stepped back.
+    stayed_finite: false where a loss or a gradient was not finite and the optimizer stepped back. has_fallen:
+    false where the loss could have fallen, in several evaluations from a gradient that was not zero, and did
+    not.
     """
 
     pictures: "Tensor"
     evaluations: int
     stayed_finite: bool
+    has_fallen: bool = True
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

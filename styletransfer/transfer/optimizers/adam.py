@@ -5,6 +5,7 @@ from torch import Tensor
 
 from common.errors import ConfigError
 from styletransfer.config import StyleConfig
+from styletransfer.transfer.losses import mean_losses
 from styletransfer.transfer.optimizers import Evaluate, Optimized, Optimizer, Report
 
 _BETAS = (0.9, 0.99)  # a picture has no mini-batches: its gradients forget faster than Adam's default
@@ -26,7 +27,7 @@ def adam(
     pictures, good = pictures.clone(), pictures.clone()
     average, weight = torch.zeros_like(pictures), 0.0
     optimizer = _adam_for(pictures, lr)
-    steps_back = 0
+    steps_back, totals, has_gradient = 0, list[float](), False
     for done in range(evaluations):
         evaluated = evaluate(pictures)
         losses = evaluated.losses()
@@ -41,6 +42,8 @@ def adam(
             optimizer = _adam_for(pictures, lr / 2**steps_back)
             report(losses)
             continue
+        totals.append(mean_losses(losses)["total"])
+        has_gradient |= bool(evaluated.gradient.any())
         good.copy_(pictures)
         pictures.grad = evaluated.gradient
         optimizer.step()
@@ -48,7 +51,8 @@ def adam(
         average.lerp_(pictures, 1 - decay)
         weight += (1 - decay) * (1 - weight)
         report(losses)
-    return Optimized(average / weight if weight else good, evaluations, steps_back == 0)
+    has_fallen = not has_gradient or len(totals) < 2 or min(totals) < totals[0]
+    return Optimized(average / weight if weight else good, evaluations, steps_back == 0, has_fallen)
 
 
 def _adam_for(pictures: Tensor, lr: float) -> torch.optim.Adam:

@@ -157,6 +157,51 @@ def test_lbfgs_goes_back_to_the_best_picture_and_on_with_adam(gradient_alone: bo
     torch.testing.assert_close(optimized.pictures, goal, atol=0.02, rtol=0)
 
 
+def steep(goal: Tensor) -> Evaluate:
+    """The valley with a gradient at one black pixel that makes all other steps too small for float32."""
+
+    def evaluate(pictures: Tensor) -> Evaluated:
+        names, terms, gradient = valley(goal)(pictures)
+        gradient = gradient.clone()
+        gradient[0, 0, 0, 0] = 1e12
+        return Evaluated(names, terms, gradient)
+
+    return evaluate
+
+
+def test_where_no_step_of_lbfgs_lowers_the_loss_adam_goes_on() -> None:
+    start, goal, reported = random_picture(1), random_picture(), []
+    start[0, 0, 0, 0] = goal[0, 0, 0, 0] = 0
+    alone = lbfgs(start, steep(goal), 200, report=ignore)
+    assert alone.evaluations < 100 and not alone.has_fallen
+    optimized = optimize(start, steep(goal), 200, StyleConfig(optimizer="lbfgs", lr=0.02), reported.append)
+    assert len(reported) == optimized.evaluations == 200
+    assert optimized.stayed_finite and optimized.has_fallen
+    torch.testing.assert_close(optimized.pictures, goal, atol=0.03, rtol=0)
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "lbfgs"])
+def test_a_loss_that_never_falls_is_no_success_and_leaves_the_start(optimizer: str) -> None:
+    start = random_picture(1)
+
+    def flat(pictures: Tensor) -> Evaluated:
+        rising = (pictures.detach() - start).abs().mean(dim=(1, 2, 3))
+        return Evaluated(NAMES, torch.stack([rising] * 4, dim=1) + 1, torch.ones(SHAPE))
+
+    optimized = optimize(start, flat, 30, StyleConfig(optimizer=optimizer), ignore)  # type: ignore[arg-type]
+    assert not optimized.has_fallen
+    if optimizer == "lbfgs":
+        torch.testing.assert_close(optimized.pictures, start)
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "lbfgs"])
+def test_a_minimum_to_begin_with_is_a_success(optimizer: str) -> None:
+    start = random_picture()
+    optimized = optimize(start, valley(start), 20, StyleConfig(optimizer=optimizer), ignore)  # type: ignore[arg-type]
+    assert optimized.has_fallen
+    torch.testing.assert_close(optimized.pictures, start)
+
+
 @pytest.mark.parametrize("gradient_alone", [True, False])
 def test_adam_goes_back_to_the_last_good_picture(gradient_alone: bool) -> None:
     goal, seen = random_picture(), []

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -101,6 +102,37 @@ def test_resizing_keeps_a_flat_picture_and_the_range() -> None:
     edge = as_tensor(np.repeat(np.repeat(np.eye(2)[:, :, None], 4, axis=0), 3, axis=2))
     assert float(resized(edge, 40, 9).min()) == 0
     assert float(resized(edge, 40, 9).max()) == 1
+
+
+def one_step(pictures: torch.Tensor, height: int, width: int) -> torch.Tensor:
+    return F.interpolate(pictures, (height, width), mode="bicubic", antialias=True).clamp(0, 1)
+
+
+@pytest.mark.parametrize(
+    ("size", "wanted"), [((1030, 1030), (16, 16)), ((1000, 20), (10, 20)), ((5, 700), (9, 3))]
+)
+def test_no_step_of_shrinking_is_beyond_an_eighth_and_the_result_is_that_of_one_step(
+    size: tuple[int, int], wanted: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    steps, interpolate = [], F.interpolate
+
+    def watched(pictures: torch.Tensor, goal: tuple[int, int], **options: object) -> torch.Tensor:
+        steps.extend(before / after for before, after in zip(pictures.shape[2:], goal, strict=True))
+        return interpolate(pictures, goal, **options)
+
+    pictures = as_tensor(picture(*size))
+    expected = one_step(pictures, *wanted)
+    monkeypatch.setattr(F, "interpolate", watched)
+    found = resized(pictures, *wanted)
+    # a filter for 64:1 has 257 x 257 weights, too many for the shared memory of a GPU
+    assert max(steps) <= 8
+    assert float((found - expected).abs().mean()) < 0.005
+    assert float((found - expected).abs().max()) < 0.03
+
+
+def test_shrinking_to_an_eighth_is_one_step_as_ever() -> None:
+    pictures = as_tensor(picture(256, 200))
+    torch.testing.assert_close(resized(pictures, 32, 25), one_step(pictures, 32, 25), rtol=0, atol=0)
 
 
 @pytest.mark.parametrize(
