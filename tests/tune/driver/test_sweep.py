@@ -136,6 +136,22 @@ def test_a_population_larger_than_its_worker_groups_trains_on_and_exploits(tmp_p
     assert history[RATE].between(1e-5, 1e-2).all()
 
 
+def test_of_trials_that_wait_for_two_workers_only_the_one_that_diverges_fails(
+    tmp_path: Path, sabotage: None
+) -> None:
+    trials = sweep(
+        tmp_path,
+        rates(2e-4, POISON),
+        trials=6,
+        workers_per_trial=2,
+        scheduler="pbt",
+        perturb_ticks=9,  # after their end, so that none takes over another's rate
+        gan=tiny_gan(images=128),
+    )
+    ends = {(trial.values[RATE], trial.state) for trial in trials.values()}
+    assert ends == {(2e-4, "completed"), (POISON, "failed")}
+
+
 def test_two_workers_share_a_trial_and_agree_with_two_ranks_elsewhere(tmp_path: Path) -> None:
     space = Space({RATE: Choice((2e-4,)), "seed": Choice((0,))})
     trials = sweep(tmp_path, space, trials=2, workers_per_trial=2, scheduler="none")
