@@ -13,6 +13,8 @@ from gan.networks import build_discriminator, build_generator
 from gan.training import seeding
 from gan.training.losses import LOSSES
 
+_BIAS = ".bias"
+
 
 @dataclasses.dataclass(frozen=True)
 class Players:
@@ -76,6 +78,8 @@ def load_players(players: Players, tensors: Mapping[str, Tensor]) -> None:
     for role, network in _networks(players).items():
         own = network.state_dict()
         given = {name: tensors.get(f"{role}.{name}") for name in own}
+        if role == "discriminator":
+            given |= _absent_biases(own, given)
         for name, tensor in given.items():
             if tensor is None or tensor.shape != own[name].shape:
                 found = "missing" if tensor is None else f"of shape {tuple(tensor.shape)}"
@@ -86,6 +90,15 @@ def load_players(players: Players, tensors: Mapping[str, Tensor]) -> None:
         network.load_state_dict(given)
     for role, (optimizer, network) in _optimizers(players).items():
         _load_adam(optimizer, network, role, tensors)
+
+
+def _absent_biases(own: Mapping[str, Tensor], given: Mapping[str, Tensor | None]) -> dict[str, Tensor]:
+    """Biases of 0, with which a network without biases computes the same.
+
+    Spectrally normalized layers of earlier versions had none. A resumed run learns them from there on.
+    """
+    missing = [name for name in own if given[name] is None and name.endswith(_BIAS)]
+    return {name: torch.zeros_like(own[name]) for name in missing if f"{name.removesuffix(_BIAS)}.u" in own}
 
 
 def _load_adam(

@@ -156,9 +156,10 @@ def train_step(
         stats = reduction.finish(torch.cat([stats, generator_loss[None]]))
         players.generator_optimizer.step()
         players.generator_optimizer.zero_grad()
-        average_weights(players.ema, players.generator, settings.ema_decay)
     else:
         stats = torch.cat([stats, generator_loss[None]])
+    # in every step, so that the half-life counts the images shown whatever the balance, as in StyleGAN
+    average_weights(players.ema, players.generator, settings.ema_decay)
     return stats, trains
 
 

@@ -2,9 +2,9 @@
 
 `width` channels in the layer nearest the image and twice as many one layer further. The layer between latents
 and 4x4, and the one between 4x4 and logit, are written as matrix products, which is what a convolution over a
-1x1 input or to a 1x1 output is. The discriminator has no BatchNorm where its weights are spectrally
-normalized (Miyato et al. 2018, table 3), and layer normalization in its place where its gradient is penalized
-(Gulrajani et al. 2017, section 4).
+1x1 input or to a 1x1 output is. Where its weights are spectrally normalized the discriminator has biases and
+no BatchNorm (Miyato et al. 2018, table 3 and the authors' code); where its gradient is penalized it has layer
+normalization in its place (Gulrajani et al. 2017, section 4).
 """
 
 import itertools
@@ -65,16 +65,18 @@ class Discriminator(nn.Module):
         # a penalized gradient is differentiated twice, unfolding only once
         plain_conv = nn.Conv2d if norm == "layer" else UnfoldedConv2d
         conv, linear = (SpectralConv2d, SpectralLinear) if config.spectral_norm else (plain_conv, nn.Linear)
-        self.from_image = conv(channels, widths[0], 4, stride=2, padding=1, bias=False)
+        # without them D(0) = 0, whatever it learns
+        bias = config.spectral_norm
+        self.from_image = conv(channels, widths[0], 4, stride=2, padding=1, bias=bias)
         self.blocks = nn.ModuleList(
             nn.Sequential(
-                conv(outer, inner, 4, stride=2, padding=1, bias=False),
+                conv(outer, inner, 4, stride=2, padding=1, bias=bias),
                 _discriminator_norm(inner, config, norm),
                 nn.LeakyReLU(0.2, inplace=True),
             )
             for outer, inner in itertools.pairwise(widths)
         )
-        self.to_logit = linear(widths[-1] * FIRST_SIDE**2, 1, bias=False)
+        self.to_logit = linear(widths[-1] * FIRST_SIDE**2, 1, bias=bias)
 
     def forward(self, images: Tensor) -> Tensor:
         """images: (N, channels, resolution, resolution) in [-1, 1]."""
@@ -131,6 +133,8 @@ def _initialize(network: nn.Module, seed: int) -> None:
             nn.init.zeros_(module.bias)
         elif isinstance(module, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
             nn.init.normal_(module.weight, 0.0, WEIGHT_STD, generator=randomness)
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)
 
 
 def _widths(width: int, resolution: int) -> list[int]:

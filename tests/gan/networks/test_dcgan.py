@@ -183,3 +183,14 @@ def test_sync_batch_norm_on_two_ranks_is_batch_norm_over_both_shares(tmp_path: P
         torch.testing.assert_close(rank["weight.grad"], whole.weight.grad)
         torch.testing.assert_close(rank["running_mean"], whole.running_mean)
         torch.testing.assert_close(rank["running_var"], whole.running_var)
+
+
+def test_a_spectrally_normalized_discriminator_can_learn_what_to_say_of_a_grey_image() -> None:
+    config = NetworkConfig(width=4, spectral_norm=True)
+    network = build_discriminator(config, resolution=16, channels=1)
+    grey = torch.zeros(2, 1, 16, 16)
+    assert torch.equal(network(grey), torch.zeros(2)), "biases begin at 0, whatever the seed"
+    optimizer = torch.optim.SGD(network.parameters(), lr=0.1)
+    (1 - network(grey)).square().mean().backward()
+    optimizer.step()
+    assert network(grey).min() > 0.1  # without biases it is 0 for ever

@@ -201,6 +201,17 @@ def test_skips_are_shares_of_the_tick_and_follow_the_policy() -> None:
     assert GanRun(ratio, _images()).tick()["generator_skipped"] == 0.5
 
 
+def test_in_a_tick_float32_is_exact_and_kernels_are_chosen_by_trying_them() -> None:
+    seen = set[tuple[bool, str]]()
+
+    def note(progress: StepProgress) -> None:
+        seen.add((torch.backends.cudnn.benchmark, torch.backends.cudnn.conv.fp32_precision))
+
+    GanRun(CONFIG, _images(), on_step=note).tick()
+    assert seen == {(True, "ieee")}
+    assert not torch.backends.cudnn.benchmark and torch.backends.cudnn.allow_tf32
+
+
 def test_rates_follow_their_schedule() -> None:
     config = _config({"optimizer.schedule": "step", "optimizer.decay_at": 0.5, "optimizer.drop": 0.1})
     run = GanRun(config, _images())
