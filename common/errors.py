@@ -1,7 +1,9 @@
 """ConfigError, the exception for wrong input, and helpers that check rules and raise it."""
 
+import contextlib
 import math
 import re
+from collections.abc import Iterator
 
 
 class ConfigError(ValueError):
@@ -20,6 +22,20 @@ def require_between(name: str, value: float, low: float, high: float) -> None:
         math.isfinite(value) and low <= value <= high,
         f"{name} must lie between {low:g} and {high:g}, not {value:g}; choose a value in that range",
     )
+
+
+@contextlib.contextmanager
+def naming_flag(flag: str, value: str | None) -> Iterator[None]:
+    """Begin the message of a `ConfigError` in the block with the flag whose value caused it.
+
+    Without a value, which is then a default, the message stays as it is.
+    """
+    try:
+        yield
+    except ConfigError as error:
+        if value is None or str(error).startswith(flag):
+            raise
+        raise type(error)(f"{flag} {value}: {error}") from error
 
 
 def require_no_password(flag: str, url: str, remedy: str) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from common.cli.parsing import run_command
 from common.cli.terminal import Terminal
+from gan.cli.early import check_early
 from gan.cli.flags import PROG, GanCommand, Sample, Train, parse_command
 
 
@@ -18,7 +19,8 @@ def main(args: Sequence[str] | None = None) -> int:
 
 
 def _run(command: GanCommand, console: Terminal) -> int:
-    # imported here: torch and Ray take seconds to import, and a wrong flag is reported before
+    # imported here: torch and Ray take seconds to import, and what is wrong without them is reported before
+    check_early(command)
     if isinstance(command, Train):
         from gan.cli.train import run_train
 

@@ -57,7 +57,8 @@ class DataConfig:
     """Where the images come from and how they are prepared for training."""
 
     source: Annotated[str, tyro.conf.arg(name="data")] = "shapes"
-    """shapes (rendered, no download), mnist, fashion-mnist, cifar10, celeba, or a folder or zip of images."""
+    """shapes (rendered, no download), mnist, fashion-mnist, cifar10, celeba, or a folder, zip, tar or URL
+    (s3://bucket/path) of images."""
     root: Annotated[str | None, tyro.conf.arg(name="data-root")] = None
     """Folder of torchvision's data sets, also for downloads; default: the cache folder."""
     download: bool = False
@@ -69,7 +70,8 @@ class DataConfig:
     max_images: int | None = None
     """Use only so many images, spread evenly over all; for shapes, how many to render (default 12,000)."""
     held_out: int = 2000
-    """Images kept from training to measure quality against; at most a fifth of all."""
+    """Images kept from training to measure quality against; at most a fifth of all. Where that is fewer than
+    16, quality is measured against half of all."""
     max_broken: float = 0.05
     """Share of unreadable files above which the data are refused, 0 to 1."""
     data_seed: int = 0
@@ -79,7 +81,8 @@ class DataConfig:
 
     def __post_init__(self) -> None:
         require(
-            bool(self.source.strip()), "--data must name a data set, a folder or a zip, not ''; try shapes"
+            bool(self.source.strip()),
+            "--data must name a data set, a folder or an archive, not ''; try shapes",
         )
         require(
             self.max_images is None or self.max_images >= 2,
@@ -204,7 +207,8 @@ class GanConfig(Settings):
     images_per_tick: int = 20_000
     """Real images shown between two reports, which are at whole batches."""
     ema_half_life: int = 2_000
-    """Images after which half of the averaged generator is new; 0 turns averaging off."""
+    """Real images shown after which half of the averaged generator is new, also while the generator rests; 0
+    turns averaging off."""
     precision: Precision = "auto"
     """auto: bf16 where the device computes it fast, else fp32. Weights and optimizers stay fp32."""
     compile: Literal["auto", "on", "off"] = "auto"

@@ -17,7 +17,7 @@ def with_absolute_paths(config: GanConfig) -> GanConfig:
         config,
         data=dataclasses.replace(
             data,
-            source=data.source if data.source in NAMED_SOURCES else _absolute(data.source),
+            source=data.source if _is_no_path(data.source) else _absolute(data.source),
             root=data.root and _absolute(data.root),
             cache=data.cache and _absolute(data.cache),
         ),
@@ -38,7 +38,16 @@ def read_config(location: str, flag: str) -> GanConfig:
         raise ConfigError(
             f"{flag} needs {location}, which does not exist; give a file that a run or a sweep saved"
         )
-    return GanConfig.from_dict(parse_json(data, location))
+    try:
+        return GanConfig.from_dict(parse_json(data, location))
+    except ConfigError as error:
+        if location in str(error):
+            raise
+        raise ConfigError(f"{flag} {location}: {error}") from None
+
+
+def _is_no_path(source: str) -> bool:
+    return source in NAMED_SOURCES or "://" in source
 
 
 def _absolute(path: str) -> str:

@@ -10,12 +10,11 @@ from torch import Tensor, nn
 
 from common.device import autocast_dtype, exact_float32
 from common.errors import ConfigError
-from common.storage.folder import Folder
 from gan import checkpoint
 from gan.checkpoint import CheckpointError
 from gan.config import GanConfig
+from gan.generator_file import find_generator
 from gan.networks import build_generator
-from gan.run_folder import GENERATOR
 from gan.training import seeding
 from gan.training.step import generate
 
@@ -27,21 +26,16 @@ FRAMES_BETWEEN = 16
 
 
 def load_trained(location: str) -> tuple[nn.Module, GanConfig]:
-    """Load the generator of a run's folder or of one of its .safetensors files, local or at a URL.
+    """Load the generator of a run's or a sweep's folder or of a .safetensors file, local or at a URL.
 
     Returns: the generator in evaluation mode on the CPU, and the settings that it was trained with.
 
     Raises: ConfigError when there is none or its tensors do not fit its settings.
     """
-    folder, _, name = location.rstrip("/").rpartition("/")
-    if not name.endswith(".safetensors"):
-        folder, name = location.rstrip("/"), GENERATOR
-    data = Folder(folder or ".").read(name)
+    folder, name = find_generator(location)
+    data = folder.read(name)
     if data is None:
-        raise ConfigError(
-            f"{location} has no {name}; give a run's folder with a finished tick, a sweep's best/, "
-            "or a .safetensors file"
-        )
+        raise ConfigError(f"{folder.path(name)} was removed a moment ago; give another checkpoint")
     state = checkpoint.generator_from_bytes(data, name=location)
     config = GanConfig.from_dict(state.config)
     generator = build_generator(config.network, resolution=config.data.resolution, channels=state.channels)

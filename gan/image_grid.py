@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from PIL import Image
 
 from common.errors import require
@@ -28,8 +27,6 @@ def grid(images: np.ndarray, *, columns: int | None = None) -> np.ndarray:
 
     Raises: ConfigError for no images or another shape.
     """
-    from torchvision.utils import make_grid  # here: its import takes a second, and most users write PNGs only
-
     _check(images)
     require(columns is None or columns >= 1, f"a grid needs at least 1 column, not {columns}")
     count, height, width, channels = images.shape
@@ -37,13 +34,13 @@ def grid(images: np.ndarray, *, columns: int | None = None) -> np.ndarray:
     rows = math.ceil(count / columns)
     factor = max(1, min(_LARGEST_FACTOR, _WIDEST_PX // (max(columns * width, rows * height))))
     large = images.repeat(factor, axis=1).repeat(factor, axis=2)
-    if count == 1:  # make_grid leaves one image as it is
-        only: np.ndarray = large[0]
-        return only
-    tensor = torch.from_numpy(large).permute(0, 3, 1, 2)
-    framed: torch.Tensor = make_grid(tensor, nrow=columns, padding=GAP_PX, pad_value=_BACKGROUND)
-    # it also leaves a gap around the picture, and makes three equal channels of grey
-    return framed[:channels, GAP_PX:-GAP_PX, GAP_PX:-GAP_PX].permute(1, 2, 0).numpy()
+    height, width = height * factor, width * factor
+    shape = (rows * (height + GAP_PX) - GAP_PX, columns * (width + GAP_PX) - GAP_PX, channels)
+    picture = np.full(shape, _BACKGROUND, np.uint8)
+    for index, image in enumerate(large):
+        top, left = index // columns * (height + GAP_PX), index % columns * (width + GAP_PX)
+        picture[top : top + height, left : left + width] = image
+    return picture
 
 
 def png_bytes(image: np.ndarray) -> bytes:

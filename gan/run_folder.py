@@ -19,10 +19,11 @@ from gan import checkpoint
 from gan.checkpoint import RunState
 from gan.config import GanConfig
 from gan.config_file import CONFIG_FILE
+from gan.generator_file import GENERATOR as GENERATOR
 from gan.image_grid import png_bytes
 
 DETAILS, HISTORY = "run.json", "history.csv"
-LAST, BEST, GENERATOR = "last.safetensors", "best.safetensors", "generator.safetensors"
+LAST, BEST = "last.safetensors", "best.safetensors"
 
 Row = dict[str, float]
 

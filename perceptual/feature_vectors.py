@@ -20,8 +20,8 @@ def check_features(features: torch.Tensor, what: str, *, least: int = 1) -> None
         f"{what} must be floats of shape (N, D), not {features.dtype} {tuple(features.shape)}; convert them",
     )
     require(len(features) >= least, f"{what} must be at least {least}, not {len(features)}; take more images")
-    finite = torch.isfinite(features).all(dim=1)
-    broken = len(features) - int(finite.sum())
+    # by blocks: of a million vectors a mask alone takes 1 GB
+    broken = sum(int((~torch.isfinite(block).all(dim=1)).sum()) for block in features.split(BLOCK))
     require(
         broken == 0,
         f"{what} must be finite, but {broken} of {len(features)} hold NaN or infinity; "

@@ -13,6 +13,9 @@ _HELD_OUT = 0.1  # share of the vectors that the penalty is chosen on
 _PENALTIES = (1.0, 0.1, 1e-2, 1e-3, 1e-4, 1e-5)
 _ITERATIONS = 200  # at most, for each penalty
 _CHUNK = 8192
+# Of more vectors than give so many logits a random part is used: 60,000 of ten classes, 6,000 of a hundred.
+_MOST_LOGITS = 600_000
+_LEAST_PER_CLASS = 60
 # relative to a feature's largest value; a smaller spread is the rounding of a constant
 _LEAST_STD = 1e-6
 
@@ -54,6 +57,13 @@ class Probe:
         return F.linear((features.float() - self.mean) / self.std, self.weight, self.bias)
 
 
+def why_no_probe(labels: torch.Tensor) -> str:
+    """Why no probe can be fitted to vectors with these labels (N,), in words; '' where one can."""
+    if len(labels) < FEWEST:
+        return f"a linear probe needs at least {FEWEST} training images, not {len(labels)}"
+    return "" if len(labels.unique()) >= 2 else "all training images are of one class"
+
+
 def fit_probe(features: torch.Tensor, labels: torch.Tensor, num_classes: int, seed: int) -> Probe:
     """Multinomial logistic regression on standardized features, its L2 penalty chosen on a tenth held out.
 
@@ -71,8 +81,10 @@ def fit_probe(features: torch.Tensor, labels: torch.Tensor, num_classes: int, se
     require(classes >= 2, f"a probe needs labels of at least 2 classes, not {classes}; add images of others")
 
     order = torch.randperm(len(features), generator=torch.Generator().manual_seed(seed)).to(labels.device)
-    mean, std = _moments(features)
-    x, y = features[order].float().sub_(mean).div_(std), labels[order].long()
+    order = order[: most_vectors(num_classes)]
+    x, y = features[order].float(), labels[order].long()
+    mean, std = _moments(x)
+    x = x.sub_(mean).div_(std)
 
     held = round(len(x) * _HELD_OUT)
     weight, bias = x.new_zeros(num_classes, x.shape[1]), x.new_zeros(num_classes)
@@ -87,6 +99,11 @@ def fit_probe(features: torch.Tensor, labels: torch.Tensor, num_classes: int, se
     _, penalty, weight, bias = best
     weight, bias = _minimum(x, y, penalty, weight, bias)
     return Probe(mean, std, weight, bias, penalty)
+
+
+def most_vectors(num_classes: int) -> int:
+    """How many vectors a probe is fitted to at most: its time grows with their number times the classes."""
+    return max(_MOST_LOGITS // num_classes, _LEAST_PER_CLASS * num_classes)
 
 
 def _moments(features: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

@@ -6,6 +6,7 @@ from rich.console import Console
 
 from common.cli.progress import progress_bar, say
 from common.image_files import other_files
+from gan.metrics.few import say_few
 from gan.raytrain.events import Begun, RunEvent, Stepped, Ticked
 
 if TYPE_CHECKING:
@@ -73,9 +74,12 @@ def tick_line(row: dict[str, float], metric: str, total_images: int) -> str:
 
 
 def say_skipped(console: Console, images: "Images") -> None:
-    """Print which files were left out: those of other kinds, and those that could not be read."""
+    """Print which files were left out, and whether so few pictures are left that it must be said."""
     if images.others:
         say(console, other_files(images.others))
     if images.skipped:
         name, reason = images.skipped[0]
         say(console, f"skipped {len(images.skipped)} unreadable files, first {name}: {reason}")
+    few = say_few(len(images.train), len(images.held_out))
+    if few is not None:
+        say(console, few)

@@ -17,6 +17,8 @@ from gan.config import GanConfig
 from gan.config_file import CONFIG_FILE, read_config
 
 PROG = "python -m gan"
+MOST_IMAGES = 100_000
+"""Most images that are measured: the time of some measures grows with its square."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -45,6 +47,8 @@ class Train:
     """JSON file of settings that a run or a sweep saved; other flags override it."""
     resume: str | None = None
     """Folder of a run to resume from its last tick; --images may be raised."""
+    changed_data: tyro.conf.FlagCreatePairsOff[bool] = False
+    """With --resume: go on although its pictures are no longer those that it began with."""
 
     def __post_init__(self) -> None:
         require(not (self.gpu and self.no_gpu), "--gpu and --no-gpu exclude each other; give one of them")
@@ -60,6 +64,10 @@ class Train:
             self.resume is None or (self.config is None and self.name is None),
             "--resume takes settings and name from its folder; leave --config and --name out",
         )
+        require(
+            self.resume is not None or not self.changed_data,
+            "--changed-data has no meaning without --resume; leave it out",
+        )
 
     def wants_gpu(self) -> bool | None:
         """Whether GPUs are requested; None when neither flag is given."""
@@ -74,7 +82,7 @@ class Sample:
     """Sample images from a trained generator: a grid, single images, a walk between latents as a GIF."""
 
     checkpoint: CheckpointArgument
-    """Folder of a run, or one of its .safetensors files."""
+    """Folder of a run or a sweep, or a .safetensors file."""
     out: str = "samples"
     """Folder for grid.png, single/0000.png and so on, and interpolation.gif."""
     count: int = 64
@@ -108,27 +116,44 @@ class Evaluate:
     """Measure a trained generator against the held-out images of its data, as training does after a tick."""
 
     checkpoint: CheckpointArgument
-    """Folder of a run, or one of its .safetensors files."""
+    """Folder of a run or a sweep, or a .safetensors file."""
     data: str | None = None
     """Where its data are now, if they have moved; default: where they were."""
     data_root: str | None = None
     """Folder of torchvision's data sets, if it has moved."""
     cache_dir: str | None = None
     """Folder of the decoded arrays, if it has moved."""
+    colour: Literal["auto", "grey", "rgb"] | None = None
+    """Read its data as grey or in colour, as the generator's images are; default: as before."""
     images: int = 5000
-    """Generated images that the table is measured on."""
+    """Generated images that the table is measured on, 16 to 100,000."""
+    modes: tyro.conf.FlagCreatePairsOff[bool] = False
+    """Also count the classes that the images are of, by a linear probe, which takes minutes; needs labels."""
     features: Literal["compact", "inception"] = "compact"
     """Network whose features are compared: compact is shipped, inception is FID's."""
     weights: str | None = None
     """File of its weights; default: what is shipped, for inception the cache or a download."""
+    metric_weights: str | None = None
+    """File of the weights of the run's own metric, if it has moved."""
     json: bool = False
     """Print one JSON object instead of a table."""
 
     def __post_init__(self) -> None:
         require(
-            16 <= self.images <= 1_000_000,
-            f"--images must lie between 16 and 1000000, not {self.images}; try 5000",
+            16 <= self.images <= MOST_IMAGES,
+            f"--images must lie between 16 and {MOST_IMAGES}, not {self.images}; try 5000",
         )
+
+    def moved(self, config: GanConfig) -> GanConfig:
+        """The generator's settings with the places where its data and weights are now."""
+        values = {
+            "data.source": self.data,
+            "data.root": self.data_root,
+            "data.cache": self.cache_dir,
+            "data.colour": self.colour,
+            "evaluation.metric_weights": self.metric_weights,
+        }
+        return config.with_values({path: value for path, value in values.items() if value is not None})
 
 
 GanCommand = Train | Sample | Evaluate

@@ -2,24 +2,33 @@
 
 import dataclasses
 import json
+import math
+from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import torch
 from rich.console import Console
 from rich.table import Table
 from torch import nn
 
-from common.cli.progress import counted, say
+from common.cli.progress import counted, progress_bar, say
+from common.errors import naming_flag, require
 from gan import generation, image_grid
 from gan.cli.display import objective
 from gan.cli.flags import Evaluate, Sample
 from gan.config import GanConfig
 from gan.data.cache import cache_folder
+from gan.data.images import Images
 from gan.data.loading import load_images
 from gan.distributed import Ranks
 from gan.metrics.evaluation import EvaluationResult, evaluate, real_features
+from gan.metrics.few import check_sizes, say_few
 from gan.metrics.preparation import metric_of_run
-from perceptual.embedding import load_embedder
+from perceptual.embedding import Embedder, load_embedder
+
+_AT_ONCE = 1024  # samples that are in memory at once
+_LARGEST_GRID_PX = 10_000
 
 
 def run_sample(command: Sample, console: Console) -> int:
@@ -29,16 +38,26 @@ def run_sample(command: Sample, console: Console) -> int:
     """
     generator, config = generation.load_trained(command.checkpoint)
     out = Path(command.out)
-    latents = generation.random_latents(config, command.count, command.seed)
-    samples = generation.sample(generator, latents, config)
     written: list[Path] = []
     if command.grid:
-        written.append(out / "grid.png")
-        image_grid.write_png(written[-1], image_grid.grid(samples))
-    if command.singles:
-        for index, image in enumerate(samples):
-            written.append(out / "single" / f"{index:04d}.png")
-            image_grid.write_png(written[-1], image)
+        _check_grid(command.count, config.data.resolution)
+    if command.grid or command.singles:
+        latents = generation.random_latents(config, command.count, command.seed)
+        parts = []
+        bar = progress_bar(console)
+        task = bar.add_task("sampling", total=command.count, text="")
+        with bar:
+            for start, part in enumerate(latents.split(_AT_ONCE)):
+                samples = generation.sample(generator, part, config)
+                if command.grid:
+                    parts.append(samples)
+                for index, image in enumerate(samples if command.singles else (), start * _AT_ONCE):
+                    written.append(out / "single" / f"{index:04d}.png")
+                    image_grid.write_png(written[-1], image)
+                bar.advance(task, len(samples))
+        if command.grid:
+            written.insert(0, out / "grid.png")
+            image_grid.write_png(written[0], image_grid.grid(np.concatenate(parts)))
     if command.interpolate:
         latents = generation.random_latents(config, command.interpolate, command.seed)
         written.append(out / "interpolation.gif")
@@ -49,27 +68,47 @@ def run_sample(command: Sample, console: Console) -> int:
     return 0
 
 
+def _check_grid(count: int, resolution: int) -> None:
+    side = math.ceil(math.sqrt(count)) * (resolution + image_grid.GAP_PX)
+    require(
+        side <= _LARGEST_GRID_PX,
+        f"--count {count} images of {resolution} pixels would be a grid of {side:,} pixels a side, at most "
+        f"{_LARGEST_GRID_PX:,} are written; lower --count, or add --no-grid --singles",
+    )
+
+
 def run_evaluate(command: Evaluate, console: Console) -> int:
     """Print the run's metric and all measures with their noise floors; returns the exit code.
 
     Raises: ConfigError when the checkpoint or its data cannot be read.
     """
     generator, config = generation.load_trained(command.checkpoint)
-    moved = {"data.source": command.data, "data.root": command.data_root, "data.cache": command.cache_dir}
-    config = config.with_values({path: value for path, value in moved.items() if value is not None})
+    config = command.moved(config)
     bar, move = counted(console, "reading images")
     with bar:
         images = load_images(config.data, on_progress=move)
+    _check_data(command, config, images, generator)
     device = "cuda" if torch.cuda.is_available() else "cpu"
     generator.to(device)
-    with console.status("embedding the real images"):
+    with console.status("preparing the metric of the run"):
         metric = metric_of_run(config, images, device=device)
-        embedder = load_embedder(command.features, weights=command.weights, device=device)
-        real = real_features(images, embedder, cache_folder(config.data))
-    with console.status(f"measuring {command.images:,} generated images"):
+        with naming_flag("--weights", command.weights):
+            embedder = load_embedder(command.features, weights=command.weights, device=device)
+    bar = progress_bar(console)
+    total = len(images.train) + len(images.held_out)
+    task, mine = (
+        bar.add_task(f"embedding {what} images", total=number, text="")
+        for what, number in (("real", total), ("generated", command.images))
+    )
+    with bar:
+        real = real_features(
+            images, embedder, cache_folder(config.data), lambda count: bar.advance(task, count)
+        )
+        bar.update(task, completed=total)
+        features = _features(generator, config, embedder, command.images, lambda n: bar.advance(mine, n))
+    with console.status("comparing both" + ", and fitting a linear probe" * command.modes):
         row = metric.measure(_samples(generator, config, metric.num_images), Ranks())
-        features = embedder.embed(_samples(generator, config, command.images)).cpu()
-        found = evaluate(features, real, seed=config.data.data_seed)
+        found = evaluate(features, real, seed=config.data.data_seed, counts_modes=command.modes)
     if command.json:
         print(json.dumps(row | dataclasses.asdict(found)))
         return 0
@@ -78,8 +117,46 @@ def run_evaluate(command: Evaluate, console: Console) -> int:
         f"{objective(row, metric.name)} on {metric.num_images} images of {config.data.source}; "
         "lower is better",
     )
+    few = say_few(len(images.train), len(images.held_out))
+    if few is not None:
+        say(console, few)
     _show(found, command, console)
     return 0
+
+
+def _check_data(command: Evaluate, config: GanConfig, images: Images, generator: nn.Module) -> None:
+    """Raise `ConfigError` for data with which the generator, or what was asked for, cannot be measured."""
+    check_sizes(len(images.train), len(images.held_out), config.data.source)
+    channels = _samples(generator, config, 1).shape[3]
+    names = {1: ("grey", "grey"), 3: ("colour", "rgb")}
+    (makes, flag), (has, _) = names[channels], names[images.channels]
+    require(
+        channels == images.channels,
+        f"{command.checkpoint} makes images in {makes}, and --data {config.data.source} has pictures in "
+        f"{has}; name its own data with --data, or read these with --colour {flag}",
+    )
+    require(
+        not command.modes or images.train_labels is not None,
+        f"--modes needs classes, one subfolder each, and --data {config.data.source} has none; leave it out",
+    )
+
+
+def _features(
+    generator: nn.Module,
+    config: GanConfig,
+    embedder: Embedder,
+    count: int,
+    on_batch: Callable[[int], None],
+) -> torch.Tensor:
+    """Features (count, D) of samples from the latents that a tick measures, which are not kept."""
+    features = torch.empty(count, embedder.length)
+    latents = generation.fixed_latents(config, "evaluation", count)
+    for start in range(0, count, _AT_ONCE):
+        part = slice(start, start + _AT_ONCE)
+        samples = torch.from_numpy(generation.sample(generator, latents[part], config))
+        features[part] = embedder.embed(samples).cpu()
+        on_batch(len(samples))
+    return features
 
 
 def _samples(generator: nn.Module, config: GanConfig, count: int) -> torch.Tensor:
@@ -98,6 +175,8 @@ def _show(found: EvaluationResult, command: Evaluate, console: Console) -> None:
         error = "" if measure.standard_error is None else f" +- {measure.standard_error:.2g}"
         table.add_row(measure.name, f"{measure.value:.4g}{error}", f"{measure.real:.4g}", measure.reading)
     console.print(table)
-    if found.probe_accuracy is not None:
+    if found.left_out:
+        say(console, f"modes and kl are left out: {found.left_out}")
+    elif found.probe_accuracy is not None:
         right = f"{found.probe_accuracy:.1%} of the held-out images"
         say(console, f"modes are counted by a linear probe that is correct on {right}")

@@ -21,8 +21,8 @@ from common.errors import require
 from common.settings import setting_paths
 from common.storage.claim import claimed
 from common.storage.folder import Folder
-from common.storage.reach import check_reachable
 from gan.cli.display import RunDisplay, objective, say_skipped
+from gan.cli.early import refuse_existing
 from gan.cli.flags import Train
 from gan.config import GanConfig
 from gan.config_file import CONFIG_FILE, with_absolute_paths
@@ -58,11 +58,7 @@ def plan_run(command: Train) -> PlannedRun:
     config = with_absolute_paths(command.gan)
     if command.resume is None:
         results = RunFolder(Folder(command.storage).child(command.name or _default_name(config)))
-        require(
-            not results.exists(),
-            f"--name {command.name}: {results.folder.location} holds a run already; choose another name, "
-            "or resume it with --resume",
-        )
+        refuse_existing(results.folder, results.folder.location.rpartition("/")[2])
         workers = command.workers or 1
     else:
         results = RunFolder(Folder(command.resume))
@@ -98,7 +94,6 @@ def run_train(command: Train, console: Console) -> int:
 
     Raises: ConfigError for a command that cannot be run.
     """
-    check_reachable(command.resume or command.storage, flag="--resume" if command.resume else "--storage")
     plan = plan_run(command)
     if command.address is None:
         share_resources(local_nodes(), plan.workers, command.wants_gpu())

@@ -7,7 +7,7 @@ A store is a folder named by the images' fingerprint, with `train.npy` and `held
 import csv
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, BinaryIO, Literal
@@ -83,7 +83,7 @@ def write_store(
 
     good = np.setdiff1d(np.arange(len(names)), np.array(list(broken), dtype=np.int64))
     order = good[np.random.default_rng(config.data_seed).permutation(len(good))]
-    held_out = max(min(config.held_out, len(good) // 5), min(1, len(good)))
+    held_out = count_held_out(config.held_out, len(good))
     raw: Square = np.memmap(raw_path, np.uint8, "r", shape=(len(names), resolution, resolution, 3))
     is_grey = config.colour == "grey" or (config.colour == "auto" and _all_grey(raw))
     for part, indices in zip(_PARTS, (order[held_out:], order[:held_out]), strict=True):
@@ -101,6 +101,11 @@ def write_store(
         "skipped": len(broken),
     }
     (folder / "store.json").write_text(json.dumps(facts, indent=1) + "\n", "utf-8")
+
+
+def count_held_out(wanted: int, count: int) -> int:
+    """How many of `count` images are held out: as many as wanted, at most a fifth, at least one."""
+    return max(min(wanted, count // 5), min(1, count))
 
 
 def open_store(folder: Path) -> Images | None:
@@ -152,14 +157,19 @@ def _write_skipped(path: Path, skipped: list[tuple[str, str]]) -> None:
 
 
 def _write_pictures(path: Path, raw: Square, indices: npt.NDArray[np.int64], is_grey: bool) -> None:
+    blocks = (raw[indices[part]] for part in _chunks(len(indices)))
     shape = (len(indices), *raw.shape[1:3], 1 if is_grey else 3)
+    write_array(path, shape, (to_grey(block) if is_grey else block for block in blocks))
+
+
+def write_array(path: Path, shape: tuple[int, ...], blocks: Iterable[Square]) -> None:
+    """Write a .npy file of uint8 with that shape from its blocks along the first axis."""
     # written, not mapped: on a full disk a write raises OSError, a mapped page kills the process
     with path.open("wb") as file:
         header = {"descr": "|u1", "fortran_order": False, "shape": shape}
         np.lib.format.write_array_header_1_0(file, header)
-        for part in _chunks(len(indices)):
-            block = raw[indices[part]]
-            file.write((to_grey(block) if is_grey else block).tobytes())
+        for block in blocks:
+            file.write(block.tobytes())
         file.flush()
         os.fsync(file.fileno())
 

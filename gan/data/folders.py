@@ -1,9 +1,10 @@
-"""The pictures of a folder or a zip, and the classes that its subfolders make."""
+"""The pictures of a folder, and the classes that its subfolders make."""
 
 import os
-import zipfile
+import shlex
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -11,7 +12,6 @@ import numpy.typing as npt
 
 from common.errors import ConfigError, require
 from common.image_files import (
-    MAX_BYTES,
     SUFFIXES,
     UnreadableError,
     is_passed_over,
@@ -23,6 +23,10 @@ from common.text import one_line
 from gan.data.decode import read_picture
 from gan.data.picture_list import PictureList, Source, Square, even_indices
 
+IDX_FILES = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte")
+IDX_FOLDERS = (("MNIST", "raw"), ("FashionMNIST", "raw"))
+CIFAR_FOLDER = "cifar-10-batches-py"
+
 
 def folder_source(root: Path, limit: int | None) -> Source:
     """Pictures anywhere under `root`, at most `limit`, evenly spread over their sorted names.
@@ -30,64 +34,51 @@ def folder_source(root: Path, limit: int | None) -> Source:
     Raises: ConfigError when it has no pictures or a folder cannot be read.
     """
     listed = _files_under(root)
-    found = sorted(filter(is_picture, listed))
-    others = Counter(kind_of(name) for name in listed if not is_picture(name))
+    others = other_kinds(listed)
     require(
-        bool(found),
+        any(map(is_picture, listed)),
         f"--data {root} holds no pictures ({' '.join(sorted(SUFFIXES))}){'; ' * bool(others)}"
-        f"{other_files(others)}; give a folder with pictures; hidden files are not read",
+        f"{other_files(others)}; {data_set_in(root, listed) or 'give a folder with pictures'}"
+        "; hidden files are not read",
     )
-    labels, class_names = classes_of(found)
-    keep = even_indices(len(found), limit)
-    names = [found[i] for i in keep]
-    files = {name: root / name for name in names}
-
-    def read(start: int, stop: int, resolution: int) -> list[Square | str]:
-        return [_read_or_reason(files.__getitem__, name, resolution) for name in names[start:stop]]
-
-    pictures = PictureList(names, read, None if labels is None else labels[keep], class_names)
+    pictures = pictures_of(listed, root.joinpath, limit)
+    files = {name: root / name for name in pictures.names}
     return Source(identity="pictures", files=files, open=lambda: pictures, others=lambda: others)
 
 
-def zip_source(path: Path, limit: int | None) -> Source:
-    """Pictures anywhere in a zip, at most `limit`, evenly spread over their sorted names.
+def pictures_of(
+    names: Iterable[str],
+    get: Callable[[str], Path | bytes],
+    limit: int | None,
+    threads: ThreadPoolExecutor | None = None,
+) -> PictureList:
+    """The pictures among `names`, at most `limit`, evenly spread, with the classes that their folders make.
 
-    Raises: ConfigError, when it is opened, for a damaged zip and for one without pictures.
+    get: a picture's file or bytes; an exception is the reason why it is skipped. threads: in which pictures
+    are got, where that means waiting.
     """
+    found = sorted(filter(is_picture, names))
+    labels, class_names = classes_of(found)
+    keep = even_indices(len(found), limit)
+    kept = [found[i] for i in keep]
 
-    def open_archive() -> PictureList:
-        try:
-            archive = zipfile.ZipFile(path)
-        except (zipfile.BadZipFile, OSError, NotImplementedError) as error:
-            raise ConfigError(f"--data {path} is a damaged zip ({error}); make it again") from None
-        # members are only read into memory: a name such as ../../x never reaches the disk
-        members = {
-            m.filename: m
-            for m in archive.infolist()
-            if not m.is_dir() and _is_shown(m.filename) and is_picture(m.filename)
-        }
-        found = sorted(members)
-        require(bool(found), f"--data {path} holds no pictures ({' '.join(sorted(SUFFIXES))}); add some")
-        labels, class_names = classes_of(found)
-        keep = even_indices(len(found), limit)
-        names = [found[i] for i in keep]
+    def read(start: int, stop: int, resolution: int) -> list[Square | str]:
+        def read_one(name: str) -> Square | str:
+            return _read_or_reason(get, name, resolution)
 
-        def member(name: str) -> bytes:
-            if members[name].file_size > MAX_BYTES:
-                raise UnreadableError(f"over {MAX_BYTES:,} bytes")
-            return archive.read(members[name])
+        return list((threads.map if threads else map)(read_one, kept[start:stop]))
 
-        def read(start: int, stop: int, resolution: int) -> list[Square | str]:
-            return [_read_or_reason(member, name, resolution) for name in names[start:stop]]
+    return PictureList(kept, read, None if labels is None else labels[keep], class_names)
 
-        return PictureList(names, read, None if labels is None else labels[keep], class_names)
 
-    def others() -> Counter[str]:
-        with zipfile.ZipFile(path) as archive:
-            names = [m.filename for m in archive.infolist() if not m.is_dir() and _is_shown(m.filename)]
-        return Counter(kind_of(name) for name in names if not is_picture(name))
+def other_kinds(names: Iterable[str]) -> Counter[str]:
+    """How many of the files are no pictures, by their endings."""
+    return Counter(kind_of(name) for name in names if not is_picture(name))
 
-    return Source(identity="zip", files={"": path}, open=open_archive, others=others)
+
+def is_shown(name: str) -> bool:
+    """Whether neither the file nor a folder that it is in is hidden or made by a system."""
+    return not any(map(is_passed_over, PurePosixPath(name).parts))
 
 
 def _read_or_reason(get: Callable[[str], Path | bytes], name: str, resolution: int) -> Square | str:
@@ -99,8 +90,19 @@ def _read_or_reason(get: Callable[[str], Path | bytes], name: str, resolution: i
         return one_line(error)
 
 
-def _is_shown(name: str) -> bool:
-    return not any(map(is_passed_over, PurePosixPath(name).parts))
+def data_set_in(root: Path, names: Sequence[str]) -> str:
+    """`give --data mnist --data-root X` for a folder with the files of a known data set, else ''."""
+    for name in names:
+        place = PurePosixPath(name)
+        folder = root / place.parent
+        if place.name.removesuffix(".gz") in IDX_FILES:
+            kind = "fashion-mnist" if "fashion" in str(folder).lower() else "mnist"
+            top = folder.parent.parent if folder.parts[-2:] in IDX_FOLDERS else folder
+            return f"for its idx files give --data {kind} --data-root {shlex.quote(str(top))}"
+        if place.name == "data_batch_1":
+            top = folder.parent if folder.name == CIFAR_FOLDER else folder
+            return f"for CIFAR-10 give --data cifar10 --data-root {shlex.quote(str(top))}"
+    return ""
 
 
 def _files_under(root: Path) -> list[str]:

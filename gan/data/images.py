@@ -36,11 +36,14 @@ class Images:
         """Side of the square images in pixels."""
         return int(self.train.shape[1])
 
-    def check_batch(self, batch: int) -> None:
-        """Raise `ConfigError` when there are fewer training images than one batch."""
+    def check_batch(self, batch: int, *, flag: str = "--batch", remedy: str | None = None) -> None:
+        """Raise `ConfigError` when there are fewer training images than one batch.
+
+        flag: what the message calls the batch. remedy: default: the next smaller power of 2.
+        """
         have = len(self.train)
         require(
             batch <= have,
-            f"--batch must be at most the {have} training images ({len(self.held_out)} are held out), "
-            f"not {batch}; choose a smaller batch or add pictures",
+            f"{flag} must be at most the {have} training images ({len(self.held_out)} are held out), "
+            f"not {batch}; {remedy or f'try --batch {1 << (max(have, 2).bit_length() - 1)}'}",
         )

@@ -14,6 +14,8 @@ from gan.data.array_store import STORE_VERSION, open_store, write_store
 from gan.data.cache import locked_cache, new_store, open_new_store
 from gan.data.images import Images
 from gan.data.sources import find_source
+from gan.data.splitting import find_other_split, mark_split, split_again
+from gan.data.tidying import note_use, tidy
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,13 +37,16 @@ def load_images(config: DataConfig, *, on_progress: Callable[[DecodeProgress], N
     that cannot be written or is full.
     """
     # by source, not by content: also downloading and hashing the files is left to one process at a time
-    place = str(Path(config.source).expanduser().absolute()) + f"\0{config.root}"
+    place = config.source if "://" in config.source else str(Path(config.source).expanduser().absolute())
+    place += f"\0{config.root}"
     lock_name = hashlib.blake2b(place.encode("utf-8", "surrogateescape"), digest_size=8).hexdigest()
     with locked_cache(config, lock_name) as cache:
         source = find_source(config, cache)
-        content = digest_files(source.files, cache / f"{lock_name}.json")
+        content = source.content or digest_files(source.files, cache / f"{lock_name}.json")
         target = cache / _fingerprint(config, source.identity, content)
         images = open_store(target)
+        if images is None:
+            images = _split_anew(config, source.identity, content, target, lock_name)
         if images is None:
             pictures, began = source.open(), time.monotonic()
 
@@ -51,19 +56,42 @@ def load_images(config: DataConfig, *, on_progress: Callable[[DecodeProgress], N
 
             with new_store(target, lock_name) as folder:
                 write_store(folder, pictures, config, on_batch)
+                mark_split(folder, _split_free_fingerprint(config, source.identity, content))
             images = open_new_store(target)
+        note_use(target)
+        tidy(cache)
     _check_broken(config, images, target / "skipped.csv")
     return dataclasses.replace(images, others=source.others())
 
 
-def _fingerprint(config: DataConfig, identity: str, content: str) -> str:
+def _split_anew(
+    config: DataConfig, identity: str, content: str, target: Path, lock_name: str
+) -> Images | None:
+    """The images from a store of the same pictures that holds out another number; None without one."""
+    split_free = _split_free_fingerprint(config, identity, content)
+    other = find_other_split(target.parent, split_free)
+    if other is None:
+        return None
+    with new_store(target, lock_name) as folder:
+        split_again(other, target.parent / other.fingerprint, folder, config.held_out)
+        mark_split(folder, split_free)
+    return open_new_store(target)
+
+
+def _fingerprint(config: DataConfig, identity: str, content: str, *left_out: str) -> str:
     # --max-broken is left out: it is checked at every start and changes no pixel
     settings = {
         name: getattr(config, name)
         for name in ("resolution", "colour", "max_images", "held_out", "data_seed")
+        if name not in left_out
     }
     text = json.dumps([STORE_VERSION, identity, content, settings], sort_keys=True)
     return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+
+
+def _split_free_fingerprint(config: DataConfig, identity: str, content: str) -> str:
+    """The same for stores that differ only in how many images they hold out."""
+    return _fingerprint(config, identity, content, "held_out")
 
 
 def _check_broken(config: DataConfig, images: Images, table: Path) -> None:

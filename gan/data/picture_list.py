@@ -33,6 +33,8 @@ class Source:
     open: Callable[[], PictureList]
     others: Callable[[], Mapping[str, int]] = Counter
     """How many files of other kinds lie beside the pictures, by their endings."""
+    content: str | None = None
+    """Stands for the content of pictures that are not files here; else it is that of `files`."""
 
 
 def even_indices(count: int, limit: int | None) -> npt.NDArray[np.int64]:

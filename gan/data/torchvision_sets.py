@@ -17,17 +17,19 @@ from common.errors import ConfigError, require
 from common.text import one_line
 from gan.config import DataConfig
 from gan.data.decode import to_square
-from gan.data.folders import folder_source
+from gan.data.folders import CIFAR_FOLDER, IDX_FILES, folder_source
 from gan.data.picture_list import PictureList, Source, Square, even_indices
 
 
 def idx_source(config: DataConfig, root: Path, name: str) -> Source:
-    """MNIST or FashionMNIST from `root`/name/raw, gunzipped or not, without torchvision's own reader.
+    """MNIST or FashionMNIST from `root`/name/raw or `root`, gunzipped or not, without torchvision's reader.
 
     Raises: ConfigError when it is absent, and, when it is opened, if it is damaged.
     """
     folder = root / name / "raw"
-    parts = {"images": "train-images-idx3-ubyte", "labels": "train-labels-idx1-ubyte"}
+    if not folder.is_dir() and any((root / f"{IDX_FILES[0]}{end}").is_file() for end in ("", ".gz")):
+        folder = root  # as other programs unpack them
+    parts = dict(zip(("images", "labels"), IDX_FILES, strict=True))
 
     def find() -> dict[str, Path]:
         either = {part: (folder / file, folder / f"{file}.gz") for part, file in parts.items()}
@@ -58,7 +60,7 @@ def cifar10_source(config: DataConfig, root: Path) -> Source:
 
     Raises: ConfigError when it is absent, and, when it is opened, if it differs from the published files.
     """
-    folder = root / "cifar-10-batches-py"
+    folder = root / CIFAR_FOLDER
     names = [*(f"data_batch_{i}" for i in range(1, 6)), "test_batch", "batches.meta"]
 
     def is_complete() -> bool:

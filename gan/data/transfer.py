@@ -9,12 +9,14 @@ import numpy.typing as npt
 
 from common.errors import ConfigError, require
 from common.storage.folder import is_inside
+from common.storage.reach import check_reachable
 from gan.config import NAMED_SOURCES, DataConfig
 from gan.data.array_store import open_store
 from gan.data.cache import cache_folder, locked_cache, new_store, open_new_store
 from gan.data.images import Images
 from gan.data.loading import load_images
 from gan.data.sources import find_source
+from gan.data.sources.remote import is_url
 
 MAX_BYTES = 1_000_000_000
 
@@ -74,8 +76,11 @@ def has_source(config: DataConfig) -> bool:
     if config.source == "shapes" or config.download:
         return True
     try:
+        if is_url(config.source):
+            check_reachable(config.source, flag="--data")
+            return True
         if config.source not in NAMED_SOURCES:
-            return Path(config.source).expanduser().exists()
+            return Path(config.source.removeprefix("file://")).expanduser().exists()
         find_source(config, cache_folder(config))
     except (ConfigError, OSError):  # a folder above it may not be entered, say
         return False

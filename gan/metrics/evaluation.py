@@ -1,6 +1,8 @@
 """All measures of a trained generator that need features, each with its noise floor."""
 
 import dataclasses
+import functools
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -10,7 +12,8 @@ import torch
 from common.errors import require
 from gan.data.images import Images
 from gan.metrics.config import count_name
-from gan.metrics.feature_distance import embed_all
+from gan.metrics.feature_distance import embedded_batches
+from gan.metrics.few import LEAST_IMAGES, are_few, halves
 from gan.metrics.frechet import GaussianStatistics, frechet_distance
 from gan.metrics.kid import kernel_distance, kernel_set
 from gan.metrics.mode_coverage import count_modes
@@ -21,9 +24,9 @@ from gan.metrics.prdc import (
     neighbourhood,
     precision_recall_density_coverage,
 )
-from gan.metrics.reference import LEAST_IMAGES, evenly, remembered
+from gan.metrics.reference import evenly, remembered_features
 from perceptual.embedding import Embedder
-from perceptual.linear_probe import fit_probe
+from perceptual.linear_probe import fit_probe, why_no_probe
 
 LOWER, HIGHER, NEAR_REAL = "lower is better", "higher is better", "as real is best"
 
@@ -47,12 +50,14 @@ class EvaluationResult:
 
     measures: list[Measure]
     probe_accuracy: float | None
-    """Share of held-out images whose class the probe that counts modes predicts; None without labels."""
+    """Share of held-out images whose class the probe that counts modes predicts; None without a probe."""
+    left_out: str = ""
+    """Why modes were asked for and are not counted."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class RealFeatures:
-    """Features of the real images, float32 (N, D) on the CPU."""
+    """Features of the real images, float32 (N, D) on the CPU, perhaps mapped from a file."""
 
     train: torch.Tensor
     """Of all training images."""
@@ -64,32 +69,37 @@ class RealFeatures:
     network: str
     """compact or inception, for the measures' names."""
 
+    def compared(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """What generated images are compared with, and real ones that give the noise floor."""
+        if are_few(len(self.train), len(self.held_out)):
+            return halves(self.held_out, self.train)
+        return self.held_out, self.train
 
-def real_features(images: Images, embedder: Embedder, cache: Path | None) -> RealFeatures:
-    """Features of all real images, from the cache if it has them.
 
-    Raises: ConfigError when fewer than 16 images are held out or trained on.
-    """
-    require(
-        min(len(images.train), len(images.held_out)) >= LEAST_IMAGES,
-        f"an evaluation needs {LEAST_IMAGES} images to train on and as many held out, not "
-        f"{len(images.train)} and {len(images.held_out)}; give more images or raise --held-out",
-    )
-    tensors = remembered(
-        cache,
-        [images.fingerprint, embedder.key, "all"],
-        lambda: {
-            "train": embed_all(embedder, images.train),
-            "held_out": embed_all(embedder, images.held_out),
-        },
-    )
+def real_features(
+    images: Images,
+    embedder: Embedder,
+    cache: Path | None,
+    on_batch: Callable[[int], None] = lambda count: None,
+) -> RealFeatures:
+    """Features of all real images, from the cache if it has them; on_batch: see `embedded_batches`."""
+    parts = {"train": images.train, "held_out": images.held_out}
+    features = {
+        part: remembered_features(
+            cache,
+            [images.fingerprint, embedder.key, "all", part],
+            (len(pictures), embedder.length),
+            functools.partial(embedded_batches, embedder, pictures, on_batch),
+        )
+        for part, pictures in parts.items()
+    }
     labels = [
         None if each is None else torch.from_numpy(np.array(each))
         for each in (images.train_labels, images.held_out_labels)
     ]
     return RealFeatures(
-        train=tensors["train"],
-        held_out=tensors["held_out"],
+        train=features["train"],
+        held_out=features["held_out"],
         train_labels=labels[0],
         held_out_labels=labels[1],
         num_classes=len(images.class_names),
@@ -97,12 +107,14 @@ def real_features(images: Images, embedder: Embedder, cache: Path | None) -> Rea
     )
 
 
-def evaluate(generated: torch.Tensor, real: RealFeatures, *, seed: int) -> EvaluationResult:
+def evaluate(
+    generated: torch.Tensor, real: RealFeatures, *, seed: int, counts_modes: bool = True
+) -> EvaluationResult:
     """Measure distances, diversity, copies and, if the images have labels, modes.
 
     generated: features float32 (N, D). The noise floor is measured on N training images, or on all if there
     are fewer. FID compares with all training images, as published; every other measure compares with the
-    held-out ones.
+    held-out ones, or with one half of all where few are held out.
 
     Raises: ConfigError for fewer than 16 generated images.
     """
@@ -110,45 +122,60 @@ def evaluate(generated: torch.Tensor, real: RealFeatures, *, seed: int) -> Evalu
         len(generated) >= LEAST_IMAGES,
         f"--images must be at least {LEAST_IMAGES}, not {len(generated)}; try 5000",
     )
-    places = evenly(np.arange(len(real.train)), len(generated))
-    sample = real.train[torch.from_numpy(places)]
+    reference, others = real.compared()
+    places = evenly(np.arange(len(others)), len(generated))
+    sample = others[torch.from_numpy(places)]
     protocol = f"{real.network}_{count_name(len(generated))}"
-    compared = Compared(generated, sample, real.train, real.held_out)
+    compared = Compared(generated, sample, reference, real.train, real.held_out)
     measures = _distances(compared, protocol) + _diversity(compared, protocol)
-    if real.train_labels is None or real.held_out_labels is None:
+    if not counts_modes or real.train_labels is None or real.held_out_labels is None:
         return EvaluationResult(measures, None)
+    reason = why_no_probe(real.train_labels)
+    if reason:
+        return EvaluationResult(measures, None, reason)
     probe = fit_probe(real.train, real.train_labels, real.num_classes, seed)
-    held_out = probe.predict(real.held_out)
+    accuracy = probe.accuracy(real.held_out, real.held_out_labels)
+    guessed = float(real.held_out_labels.bincount().max()) / len(real.held_out_labels)
+    if accuracy <= guessed:
+        return EvaluationResult(
+            measures,
+            accuracy,
+            f"the linear probe is correct on {accuracy:.1%} of the held-out images, no better than always "
+            f"naming the most frequent class ({guessed:.1%})",
+        )
+    predicted = probe.predict(reference)
     found, floor = (
-        count_modes(probe.predict(each), held_out, real.num_classes) for each in (generated, sample)
+        count_modes(probe.predict(each), predicted, real.num_classes) for each in (generated, sample)
     )
     measures += [
         Measure(f"modes_{protocol}", found.covered, floor.covered, HIGHER),
         Measure(f"kl_{protocol}", found.kl, floor.kl, LOWER),
     ]
-    return EvaluationResult(measures, probe.accuracy(real.held_out, real.held_out_labels))
+    return EvaluationResult(measures, accuracy)
 
 
 class Compared(NamedTuple):
-    """Features (N, D) of the four sets that are compared."""
+    """Features (N, D) of the sets that are compared."""
 
     generated: torch.Tensor
     sample: torch.Tensor
-    """As many training images as generated ones, for the noise floor."""
+    """As many real images as generated ones, for the noise floor."""
+    reference: torch.Tensor
+    """What both are compared with."""
     train: torch.Tensor
     held_out: torch.Tensor
 
 
 def _distances(sets: Compared, protocol: str) -> list[Measure]:
     is_fid = protocol.startswith("inception")
-    reference = GaussianStatistics.from_features(sets.train if is_fid else sets.held_out)
+    reference = GaussianStatistics.from_features(sets.train if is_fid else sets.reference)
     # the training images cannot be measured against themselves
     against = sets.held_out if is_fid else sets.sample
     frechet, frechet_floor = (
         frechet_distance(reference, GaussianStatistics.from_features(each))
         for each in (sets.generated, against)
     )
-    kernels = kernel_set(sets.held_out)
+    kernels = kernel_set(sets.reference)
     kernel, kernel_floor = (kernel_distance(kernels, each) for each in (sets.generated, sets.sample))
     return [
         Measure(f"{'fid' if is_fid else 'fd'}_{protocol}", frechet, frechet_floor, LOWER),
@@ -157,7 +184,7 @@ def _distances(sets: Compared, protocol: str) -> list[Measure]:
 
 
 def _diversity(sets: Compared, protocol: str) -> list[Measure]:
-    near = neighbourhood(sets.held_out)
+    near = neighbourhood(sets.reference)
     found, floor = (precision_recall_density_coverage(near, each) for each in (sets.generated, sets.sample))
     shares = [
         Measure(f"{name}_{protocol}", getattr(found, name), getattr(floor, name), HIGHER)

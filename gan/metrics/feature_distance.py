@@ -5,11 +5,12 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import torch
 
-from common.errors import require
+from common.errors import naming_flag, require
 from gan.distributed import Ranks
 from gan.metrics.config import EvaluationConfig, count_name
+from gan.metrics.few import LEAST_REAL
 from gan.metrics.prdc import neighbourhood, precision_recall_density_coverage
-from gan.metrics.reference import LEAST_IMAGES, RealImages, Tensors, evenly, remembered
+from gan.metrics.reference import RealImages, Tensors, evenly, remembered
 from perceptual.embedding import Embedder, load_embedder
 
 _BATCH = 512  # real images taken from the memory map at once
@@ -20,26 +21,31 @@ def embed_all(embedder: Embedder, images: np.ndarray) -> torch.Tensor:
     return torch.cat(list(embedded_batches(embedder, images)))
 
 
-def embedded_batches(embedder: Embedder, images: np.ndarray) -> Iterator[torch.Tensor]:
-    """The features of `embed_all`, a batch at a time."""
+def embedded_batches(
+    embedder: Embedder, images: np.ndarray, on_batch: Callable[[int], None] = lambda count: None
+) -> Iterator[torch.Tensor]:
+    """The features of `embed_all`, a batch at a time; on_batch is told each batch's number of images."""
     for start in range(0, len(images), _BATCH):
-        yield embedder.embed(torch.from_numpy(np.array(images[start : start + _BATCH]))).cpu()
+        batch = np.array(images[start : start + _BATCH])
+        yield embedder.embed(torch.from_numpy(batch)).cpu()
+        on_batch(len(batch))
 
 
 class FeatureDistance:
     """Base of metrics on features: the network, and generated images that ranks embed in parts.
 
-    Raises: ConfigError for fewer than 16 images held out or to train on, and for missing weights.
+    Raises: ConfigError for fewer than 8 images held out or to train on, and for missing weights.
     """
 
     def __init__(self, config: EvaluationConfig, real: RealImages, network: str) -> None:
         self.name, self.num_images = config.key(), config.metric_images
         require(
-            min(len(real.held_out), len(real.train)) >= LEAST_IMAGES,
-            f"the metric {self.name} needs at least {LEAST_IMAGES} images held out and {LEAST_IMAGES} to "
-            f"train on, not {len(real.held_out)} and {len(real.train)}; give more images or raise --held-out",
+            min(len(real.held_out), len(real.train)) >= LEAST_REAL,
+            f"the metric {self.name} needs at least {LEAST_REAL} images held out and {LEAST_REAL} to "
+            f"train on, not {len(real.held_out)} and {len(real.train)}; give more images",
         )
-        self._embedder = load_embedder(network, weights=config.metric_weights, device=real.device)
+        with naming_flag("--metric-weights", config.metric_weights):
+            self._embedder = load_embedder(network, weights=config.metric_weights, device=real.device)
 
     def share(self, ranks: Ranks) -> slice:
         """Each rank generates and embeds a part of the images."""

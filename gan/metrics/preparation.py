@@ -1,14 +1,17 @@
 """The metric of a run with its real images prepared, once a process and ahead of the workers."""
 
 import collections
+import dataclasses
 
 import torch
 
+from common.device import exact_float32
 from gan.config import EvaluationConfig, GanConfig
 from gan.data.cache import cache_folder
 from gan.data.images import Images
+from gan.metrics.few import LEAST_IMAGES, are_few, check_sizes, halves
 from gan.metrics.named import METRICS, PreparedMetric
-from gan.metrics.reference import LEAST_IMAGES, RealImages, check_sizes, evenly
+from gan.metrics.reference import RealImages, evenly
 
 # every second one, so that both halves have all classes
 HELD_OUT_PARTS = {"all": slice(None), "search": slice(0, None, 2), "confirmation": slice(1, None, 2)}
@@ -17,6 +20,7 @@ _KEPT = 2  # a process rarely meets more than one data set; the real images of a
 _prepared: collections.OrderedDict[tuple[object, ...], PreparedMetric] = collections.OrderedDict()
 
 
+@exact_float32()
 def build_metric(config: EvaluationConfig, real: RealImages) -> PreparedMetric:
     """The metric that `config` names, prepared; the same object as before for an equal fingerprint.
 
@@ -35,16 +39,27 @@ def build_metric(config: EvaluationConfig, real: RealImages) -> PreparedMetric:
 
 def metric_of_run(config: GanConfig, images: Images, *, device: torch.device | str) -> PreparedMetric:
     """The metric with which a run of that configuration measures itself; see `build_metric`."""
-    part = config.evaluation.held_out_part
-    real = RealImages(
-        held_out=images.held_out[HELD_OUT_PARTS[part]],
-        train=images.train,
+    return build_metric(config.evaluation, real_images(config, images, torch.device(device)))
+
+
+def real_images(config: GanConfig, images: Images, device: torch.device) -> RealImages:
+    """What a run's metric is prepared from: held-out and training images, of few pictures two halves."""
+    held_out, train, part = images.held_out, images.train, config.evaluation.held_out_part
+    if are_few(len(train), len(held_out)):
+        held_out, train = halves(held_out, train)
+        part_name = "halves"
+    elif len(held_out) < 2 * LEAST_IMAGES:  # too few to be divided
+        part_name = "all"
+    else:
+        held_out, part_name = held_out[HELD_OUT_PARTS[part]], part
+    return RealImages(
+        held_out=held_out,
+        train=train,
         seed=config.data.data_seed,  # not the run's seed: trials of a sweep are compared by the metric
-        device=torch.device(device),
-        fingerprint=images.fingerprint if part == "all" else f"{images.fingerprint}-{part}",
+        device=device,
+        fingerprint=images.fingerprint if part_name == "all" else f"{images.fingerprint}-{part_name}",
         cache=cache_folder(config.data),
     )
-    return build_metric(config.evaluation, real)
 
 
 def prepare_metric(config: GanConfig, images: Images) -> None:
@@ -61,10 +76,12 @@ def prepare_metric(config: GanConfig, images: Images) -> None:
     if torch.cuda.device_count() == 0:  # which asks the driver library, without opening a GPU
         metric_of_run(config, images, device="cpu")
     else:
-        few = RealImages(
-            held_out=evenly(images.held_out, LEAST_IMAGES),
-            train=evenly(images.train, LEAST_IMAGES),
-            seed=config.data.data_seed,
-            device=torch.device("cpu"),
+        real = real_images(config, images, torch.device("cpu"))
+        few = dataclasses.replace(
+            real,
+            held_out=evenly(real.held_out, LEAST_IMAGES),
+            train=evenly(real.train, LEAST_IMAGES),
+            fingerprint=None,
+            cache=None,
         )
         build_metric(config.evaluation, few)

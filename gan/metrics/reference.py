@@ -3,7 +3,8 @@
 import contextlib
 import dataclasses
 import hashlib
-from collections.abc import Callable, Sequence
+import os
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,10 +12,9 @@ import safetensors
 import safetensors.torch
 import torch
 
-from common.errors import require
 from common.storage.atomic import WriteError, replace_file
+from gan.data.tidying import note_use
 
-LEAST_IMAGES = 16
 FOLDER = "references"
 
 Tensors = dict[str, torch.Tensor]
@@ -37,15 +37,6 @@ class RealImages:
     """Folder in which features of the images are kept for the next process; None: nowhere."""
 
 
-def check_sizes(train: int, held_out: int, source: str) -> None:
-    """Raise `ConfigError` unless there are enough images to measure a metric."""
-    require(
-        min(train, held_out) >= LEAST_IMAGES,
-        f"--data {source} must leave {LEAST_IMAGES} images to train on and as many held out, "
-        f"not {train} and {held_out}; give more images or raise --held-out",
-    )
-
-
 def evenly(images: np.ndarray, count: int) -> np.ndarray:
     """`count` of the images at equal distances; all of them when there are no more."""
     # data sets are often sorted by class: the first images would all be of one class
@@ -66,8 +57,53 @@ def remembered(cache: Path | None, key: Sequence[str] | None, compute: Callable[
     name = hashlib.blake2b("\0".join(key).encode(), digest_size=16).hexdigest()
     path = cache / FOLDER / f"{name}.safetensors"
     with contextlib.suppress(OSError, safetensors.SafetensorError):
-        return safetensors.torch.load(path.read_bytes())
+        tensors = safetensors.torch.load(path.read_bytes())
+        note_use(path)
+        return tensors
     tensors = compute()
     with contextlib.suppress(WriteError):
         replace_file(path, safetensors.torch.save(tensors))
     return tensors
+
+
+def remembered_features(
+    cache: Path | None,
+    key: Sequence[str],
+    size: tuple[int, int],
+    compute: Callable[[], Iterator[torch.Tensor]],
+) -> torch.Tensor:
+    """Features float32 of that size, from a file that is mapped instead of read: of a million images 4 GB.
+
+    compute: the features batch by batch, which are written to the file as they come. Without a cache that can
+    be written they are kept in memory.
+    """
+    if cache is not None:
+        name = hashlib.blake2b("\0".join(key).encode(), digest_size=16).hexdigest()
+        path = cache / FOLDER / f"{name}.npy"
+        with contextlib.suppress(OSError, ValueError):
+            if not path.exists():
+                _write_features(path, size, compute())
+            # copy on write: the tensor may not be written to, but PyTorch has no read-only ones
+            mapped = np.load(path, mmap_mode="c", allow_pickle=False)
+            if mapped.shape == size and mapped.dtype == np.float32:
+                note_use(path)
+                return torch.from_numpy(mapped)
+    features, done = torch.empty(size), 0
+    for batch in compute():
+        features[done : done + len(batch)] = batch
+        done += len(batch)
+    return features
+
+
+def _write_features(path: Path, size: tuple[int, int], batches: Iterator[torch.Tensor]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_name(f"{path.name}.{os.getpid()}.partial")
+    try:
+        with beside.open("wb") as file:
+            header = {"descr": "<f4", "fortran_order": False, "shape": size}
+            np.lib.format.write_array_header_1_0(file, header)
+            for batch in batches:
+                file.write(batch.float().cpu().contiguous().numpy().tobytes())
+        beside.replace(path)
+    finally:
+        beside.unlink(missing_ok=True)

@@ -7,8 +7,9 @@ from common.errors import require
 from gan.config import EvaluationConfig
 from gan.distributed import Ranks
 from gan.metrics import sliced_wasserstein
+from gan.metrics.few import LEAST_REAL
 from gan.metrics.named import Metric
-from gan.metrics.reference import LEAST_IMAGES, RealImages, evenly
+from gan.metrics.reference import RealImages, evenly
 
 
 class SlicedWasserstein:
@@ -28,10 +29,9 @@ class SlicedWasserstein:
         self.name = config.key()
         self.num_images = min(config.metric_images, len(held_out), len(train))
         require(
-            self.num_images >= LEAST_IMAGES,
-            f"the metric swd needs at least {LEAST_IMAGES} images held out, {LEAST_IMAGES} to train on and "
-            f"--metric-images {LEAST_IMAGES}, not {len(held_out)}, {len(train)} and {config.metric_images}; "
-            "give more images or raise --held-out",
+            self.num_images >= LEAST_REAL,
+            f"the metric swd needs at least {LEAST_REAL} images held out and {LEAST_REAL} to train on, not "
+            f"{len(held_out)} and {len(train)}; give more images",
         )
         require(
             held_out.shape[1] == held_out.shape[2] >= sliced_wasserstein.SMALLEST_SIDE,

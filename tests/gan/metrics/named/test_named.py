@@ -7,9 +7,9 @@ from typing import get_args
 import pytest
 
 from common.errors import ConfigError
-from gan import config
 from gan.__main__ import main
-from gan.config import EvaluationConfig
+from gan.config import EvaluationConfig, GanConfig
+from gan.metrics import config
 from gan.metrics.named import METRICS
 
 
@@ -17,7 +17,7 @@ def test_the_configuration_takes_the_names_of_the_registry_and_no_others() -> No
     assert get_args(config.MetricName) == METRICS.names
     assert {"fd_compact", "fid_inception", "kid_compact", "swd"} <= set(METRICS.names)
     with pytest.raises(ConfigError, match=r"evaluation\.metric"):
-        config.GanConfig.from_dict({"evaluation": {"metric": "fd_compacd"}})
+        GanConfig.from_dict({"evaluation": {"metric": "fd_compacd"}})
 
 
 def test_help_lists_every_metric_with_its_summary(capsys: pytest.CaptureFixture[str]) -> None:

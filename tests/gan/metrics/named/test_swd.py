@@ -119,7 +119,7 @@ def test_wrong_input_is_refused_in_one_line() -> None:
         assert "\n" not in str(caught.value)
         return str(caught.value)
 
-    assert "at least 16 images held out" in message(held_out=HELD_OUT[:15])
+    assert "at least 8 images held out" in message(held_out=HELD_OUT[:7])
     assert "at least 16 pixels, not 8 x 8" in message(held_out=_images(20, 0, side=8))
     with pytest.raises(ConfigError, match="--metric-images must be at least 16, not 8"):
         EvaluationConfig(metric="swd", metric_images=8)

@@ -1,20 +1,23 @@
-"""From `--data` to a source of pictures."""
+"""From `--data` to a source of pictures: a known data set, a folder, an archive, a URL."""
 
-import zipfile
 from pathlib import Path
 
 from common.errors import require
+from common.storage.reach import check_reachable
 from gan.config import NAMED_SOURCES, DataConfig
 from gan.data import shapes
-from gan.data.folders import folder_source, zip_source
+from gan.data.cache import cache_folder
+from gan.data.folders import folder_source
 from gan.data.picture_list import PictureList, Source, Square
+from gan.data.sources.archives import archive_source, is_archive, why_not
+from gan.data.sources.remote import is_url, url_source
 from gan.data.torchvision_sets import celeba_source, cifar10_source, idx_source
 
 
 def find_source(config: DataConfig, cache: Path) -> Source:
     """The source that `--data` names, its files listed.
 
-    Raises: ConfigError when it does not exist, is neither folder nor zip, or has no pictures.
+    Raises: ConfigError when it does not exist, is neither folder nor archive, or has no pictures.
     """
     root = Path(config.root).expanduser().absolute() if config.root else cache / "torchvision"
     match config.source:
@@ -32,25 +35,43 @@ def find_source(config: DataConfig, cache: Path) -> Source:
             return _path_source(config)
 
 
-def _path_source(config: DataConfig) -> Source:
-    path = Path(config.source).expanduser().absolute()
+def check_there(config: DataConfig) -> None:
+    """Raise `ConfigError` when `--data` names nothing that can be read; its pictures are not listed."""
+    if is_url(config.source):
+        check_reachable(config.source, flag="--data")
+    elif config.source not in NAMED_SOURCES:
+        _checked_path(config)
+    elif config.source != "celeba" and not config.download:
+        find_source(config, cache_folder(config))
+
+
+def _checked_path(config: DataConfig) -> Path:
+    """The folder or archive that `--data` names.
+
+    Raises: ConfigError when it does not exist or is neither.
+    """
+    path = Path(config.source.removeprefix("file://")).expanduser().absolute()
     try:
         is_there, reason = path.exists(), "does not exist"
     except OSError as error:  # a name too long, a parent that may not be entered
         is_there, reason = False, f"cannot be reached ({error.strerror})"
     require(
         is_there,
-        f"--data must be {', '.join(NAMED_SOURCES)}, or a folder or zip of pictures, but {path} {reason}; "
-        "check the path",
+        f"--data must be {', '.join(NAMED_SOURCES)}, or a folder, zip, tar or URL of pictures, but {path} "
+        f"{reason}; check the path",
     )
-    if path.is_dir():
-        return folder_source(path, config.max_images)
     require(
-        path.is_file() and zipfile.is_zipfile(path),
-        f"--data must name a folder or a zip of pictures, but {path} is neither; "
-        "give the folder that contains it",
+        path.is_dir() or (path.is_file() and is_archive(path)),
+        f"--data must name a folder, a zip or a tar of pictures, but {path} is neither; {why_not(path)}",
     )
-    return zip_source(path, config.max_images)
+    return path
+
+
+def _path_source(config: DataConfig) -> Source:
+    if is_url(config.source):
+        return url_source(config.source, config.max_images)
+    path = _checked_path(config)
+    return (folder_source if path.is_dir() else archive_source)(path, config.max_images)
 
 
 def _shapes_source(config: DataConfig) -> Source:
