@@ -27,6 +27,14 @@ def test_contents_grow_styles_and_starts_do_not_and_all_shrink() -> None:
     assert read_start(large, config).shape == (64, 64, 3)
 
 
+def test_a_panorama_is_read_at_the_size_that_is_made_of_it() -> None:
+    wide = png(astronaut()[:128])
+    config = StyleConfig(size=64, size_of="shorter")
+    assert read_content(wide, config).size_px == (256, 64)
+    assert read_start(wide, config).shape == (64, 256, 3)
+    assert read_mask(wide, config).shape == (64, 256)
+
+
 def test_in_a_mask_clear_is_black() -> None:
     on_clear = np.zeros((4, 4, 4), np.uint8)
     on_clear[:2] = 255  # white, opaque
