@@ -20,6 +20,7 @@ from common.storage.atomic import WriteError
 from common.storage.reach import check_reachable
 from common.text import counted
 from gan.config_file import with_absolute_paths
+from gan.data.sources import check_there
 from tune.commands import PROG, Best, Resume, Sweep, TuneCommand, parse_command
 from tune.config import SweepConfig
 from tune.search.study_url import absolute_study_url
@@ -48,15 +49,17 @@ def _execute(command: TuneCommand, console: Console) -> int:
 
 
 def _sweep(command: Sweep, console: Console) -> int:
-    # imported here and below: torch and Ray take seconds, and a wrong flag is reported before
-    from tune.space.space import check_accepts, default_space, moved_settings
-    from tune.space.toml import load_space, to_toml
-
     config = dataclasses.replace(
         command.sweep,
         gan=with_absolute_paths(command.sweep.gan),
         study=command.sweep.study and absolute_study_url(command.sweep.study),
     )
+    if not command.print_space:
+        check_there(config.gan.data)
+    # imported here and below: torch and Ray take seconds, and what is wrong without them is reported before
+    from tune.space.space import check_accepts, default_space, moved_settings
+    from tune.space.toml import load_space, to_toml
+
     space = load_space(config.space, config.gan) if config.space else default_space()
     if command.print_space:
         console.print(to_toml(space), markup=False, highlight=False, soft_wrap=True)
@@ -102,7 +105,14 @@ def _resume(command: Resume, console: Console) -> int:
         more = f"{_resume_command(folder, config)} --trials +10"
         say(console, f"all {len(known)} trials are finished; to add more, run {more}")
         return 0
-    return _run(SweepPlan(config=config, space=space, folder=folder, is_resumed=True), console)
+    plan = SweepPlan(
+        config=config,
+        space=space,
+        folder=folder,
+        is_resumed=True,
+        accepts_changed_data=command.changed_data,
+    )
+    return _run(plan, console)
 
 
 def _run(plan: "SweepPlan", console: Console) -> int:

@@ -61,6 +61,8 @@ class Resume:
     """Folder of the decoded arrays, if it has moved."""
     study: str | None = None
     """Storage URL of the Optuna study, if its database has moved."""
+    changed_data: tyro.conf.FlagCreatePairsOff[bool] = False
+    """Go on although the pictures are no longer those that the sweep began with."""
 
     def __post_init__(self) -> None:
         require(

@@ -26,7 +26,7 @@ from gan.cli.early import refuse_existing
 from gan.cli.flags import Train
 from gan.config import GanConfig
 from gan.config_file import CONFIG_FILE, with_absolute_paths
-from gan.data.images import Images
+from gan.data.images import Images, check_same, remember
 from gan.data.loading import load_images
 from gan.metrics.preparation import prepare_metric
 from gan.networks import describe
@@ -37,7 +37,10 @@ from gan.run_folder import LAST, RunFolder, best_row
 from gan.training.losses import LOSSES
 
 # What may differ when a run is resumed: how long it is, where the data are, and how fast it is computed.
-CHANGEABLE = {"images", "data.source", "data.root", "data.cache", "data.download", "precision", "compile"}
+CHANGEABLE = {
+    *("images", "precision", "compile"),
+    *("data.source", "data.root", "data.cache", "data.download", "evaluation.metric_weights"),
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,6 +51,10 @@ class PlannedRun:
     results: RunFolder
     workers: int
     details: dict[str, Any]
+    earlier_images: dict[str, Any] = dataclasses.field(default_factory=dict)
+    """What the run that is resumed remembers of its images; {} for a new one."""
+    channels: int | None = None
+    """Of the images of the state that is resumed; None without one."""
 
 
 def plan_run(command: Train) -> PlannedRun:
@@ -56,6 +63,7 @@ def plan_run(command: Train) -> PlannedRun:
     Raises: ConfigError for a name that exists already, or a run that cannot be resumed in this way.
     """
     config = with_absolute_paths(command.gan)
+    earlier_images, channels = {}, None
     if command.resume is None:
         results = RunFolder(Folder(command.storage).child(command.name or _default_name(config)))
         refuse_existing(results.folder, results.folder.location.rpartition("/")[2])
@@ -69,11 +77,14 @@ def plan_run(command: Train) -> PlannedRun:
             done < config.images,
             f"--resume {command.resume}: the run is finished after {done} images; raise --images",
         )
-        workers = command.workers or int(results.details().get("workers", 1))
+        details = results.details()
+        workers = command.workers or int(details.get("workers", 1))
+        earlier_images, channels = details.get("images", {}), int(state.meta["channels"]) if state else None
     config.check_workers(workers)
     packages = ("artsweep", "ray", "torch", "numpy")
     versions = {package: importlib.metadata.version(package) for package in packages}
-    return PlannedRun(config, results, workers, {"workers": workers, "versions": versions})
+    details = {"workers": workers, "versions": versions}
+    return PlannedRun(config, results, workers, details, earlier_images, channels)
 
 
 def check_resumable(saved: GanConfig, wanted: GanConfig) -> None:
@@ -106,6 +117,14 @@ def run_train(command: Train, console: Console) -> int:
 def _train(plan: PlannedRun, command: Train, console: Console) -> int:
     config, results = plan.config, plan.results
     images = _read_data(config, console)
+    check_same(
+        plan.earlier_images,
+        images,
+        source=config.data.source,
+        accepts_change=command.changed_data,
+        channels=plan.channels,
+    )
+    plan.details["images"] = remember(images)
     try:
         start_ray(command.address)
         nodes = local_nodes() if command.address is None else cluster_nodes()

@@ -1,12 +1,15 @@
-"""The decoded images of a run: arrays, labels and what identifies them."""
+"""The decoded images of a run: arrays, labels, and what a run remembers to know them again."""
 
 import dataclasses
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from common.errors import require
+from common.errors import ConfigError, require
+
+_COLOURS = {1: "grey", 3: "in colour"}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
@@ -47,3 +50,50 @@ class Images:
             f"{flag} must be at most the {have} training images ({len(self.held_out)} are held out), "
             f"not {batch}; {remedy or f'try --batch {1 << (max(have, 2).bit_length() - 1)}'}",
         )
+
+
+def remember(images: Images) -> dict[str, Any]:
+    """What identifies the images of a run or a sweep, as JSON values."""
+    return {
+        "fingerprint": images.fingerprint,
+        "train": len(images.train),
+        "held_out": len(images.held_out),
+        "channels": images.channels,
+    }
+
+
+def check_same(
+    remembered: dict[str, Any],
+    images: Images,
+    *,
+    source: str,
+    accepts_change: bool,
+    channels: int | None = None,
+) -> None:
+    """Raise `ConfigError` when a run would be resumed with other images than those it began with.
+
+    remembered: what `remember` returned then; {} in a run of an earlier version. source: what `--data` names.
+    accepts_change: whether `--changed-data` was given; networks for other channels are refused even so.
+    channels: those of the run's state, None when they are not known.
+    """
+    channels = remembered.get("channels", channels)
+    require(
+        channels in (None, images.channels),
+        f"--data {source}: the pictures are {_COLOURS[images.channels]}, and the networks were made for ones "
+        f"that are {_COLOURS.get(channels or 0)}; put the earlier pictures back, or start anew under another "
+        "--name",
+    )
+    if not remembered or accepts_change or remembered.get("fingerprint") == images.fingerprint:
+        return
+    now = remember(images)
+    counts = [
+        f"{now[part]:,} {what} instead of {remembered.get(part, 0):,}"
+        for part, what in (("train", "to train on"), ("held_out", "held out"))
+        if now[part] != remembered.get(part)
+    ]
+    changes = ", ".join(counts) or "as many, with other content"
+    raise ConfigError(
+        f"--data {source}: the pictures have changed since this was begun ({changes}), so that values before "
+        "and after do not compare; put the earlier ones back, name where they are with --data, or go on with "
+        "these by --changed-data"
+    )

@@ -19,6 +19,8 @@ class SweepPlan:
     space: Space
     folder: SweepFolder
     is_resumed: bool = False
+    accepts_changed_data: bool = False
+    """Whether it may be resumed with other pictures than it began with."""
     cluster_capacity: Capacity | None = None
 
     def check(self) -> None:

@@ -20,7 +20,7 @@ from common.storage.atomic import WriteError
 from common.storage.lock import FolderLock
 from common.text import first_line
 from gan.config import GanConfig
-from gan.data.images import Images
+from gan.data.images import Images, check_same, remember
 from gan.data.loading import load_images
 from gan.metrics.preparation import prepare_metric
 from gan.networks import family_of
@@ -61,6 +61,13 @@ def run_sweep(plan: SweepPlan, view: SweepView) -> dict[int, Trial]:
         if not plan.is_resumed:
             config = dataclasses.replace(config, gan=divided(config.gan, len(images.held_out)))
             plan = dataclasses.replace(plan, config=config)
+        else:
+            check_same(
+                plan.folder.images(),
+                images,
+                source=config.gan.data.source,
+                accepts_change=plan.accepts_changed_data,
+            )
         _check_images(images, config.gan, plan.space)
         view.say_skipped(images)
         prepare_environment()
@@ -74,7 +81,13 @@ def run_sweep(plan: SweepPlan, view: SweepView) -> dict[int, Trial]:
                 plan = dataclasses.replace(plan, cluster_capacity=capacity.plan(config, nodes))
                 check_seen_by_all(plan.folder.files)
                 check()
-                plan.folder.begin(config, plan.space, is_resumed=plan.is_resumed, study_name=study_name)
+                plan.folder.begin(
+                    config,
+                    plan.space,
+                    is_resumed=plan.is_resumed,
+                    study_name=study_name,
+                    images=remember(images),
+                )
                 trials = _begin_log(plan, log, study)
                 with _worker_groups(plan, images, view, check) as groups:
                     _tune(plan, groups, log, trials, study, view, check)
@@ -230,7 +243,10 @@ def _ray(address: str | None) -> Iterator[None]:
 
 
 def _check_images(images: Images, config: GanConfig, space: Space) -> None:
-    batches = space["batch"].extremes() if "batch" in space else [config.batch]
-    images.check_batch(int(max(batches)))
+    if "batch" in space:
+        largest = int(max(space["batch"].extremes()))
+        images.check_batch(largest, flag="batch in the --space", remedy="lower its values")
+    else:
+        images.check_batch(config.batch)
     family_of(config.network, config.data.resolution)  # refuses a resolution that it does not support
     prepare_metric(config, images)

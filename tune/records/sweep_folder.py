@@ -82,11 +82,17 @@ class SweepFolder:
                 self.files.remove_file(name)
 
     def begin(
-        self, config: SweepConfig, space: Space, *, is_resumed: bool, study_name: str | None = None
+        self,
+        config: SweepConfig,
+        space: Space,
+        *,
+        is_resumed: bool,
+        study_name: str | None = None,
+        images: dict[str, Any] | None = None,
     ) -> None:
         """Write the whole configuration, versions and git commit; a resumed sweep adds a session.
 
-        study_name: of the Optuna study; default: the folder's name.
+        study_name: of the Optuna study; default: the folder's name. images: what `remember` says of them.
 
         Raises: WriteError when the folder cannot be written.
         """
@@ -96,6 +102,7 @@ class SweepFolder:
             "space": to_toml(space),
             # the folder may be renamed
             "study_name": study_name or self.name,
+            "images": images or {},
             "sessions": sessions,
         }
         self.files.write(SWEEP_FILE, (json.dumps(record, indent=2) + "\n").encode())
@@ -104,6 +111,11 @@ class SweepFolder:
         """The name of the sweep's study; None in a folder of an earlier version, which did not save it."""
         found = self._read().get("study_name")
         return found if isinstance(found, str) else None
+
+    def images(self) -> dict[str, Any]:
+        """What the sweep remembers of its images; {} in a folder of an earlier version."""
+        found = self._read().get("images")
+        return found if isinstance(found, dict) else {}
 
     def config(self) -> SweepConfig:
         """The settings of the last session.

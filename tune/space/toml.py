@@ -28,7 +28,7 @@ def load_space(path: Path | str, base: GanConfig | None = None) -> Space:
     Raises: ConfigError in one line: the file cannot be read, or `parse_space` refuses it.
     """
     try:
-        text = Path(path).read_text(encoding="utf-8")
+        text = Path(path).read_text(encoding="utf-8-sig")  # editors on Windows put a byte-order mark first
     except OSError as error:
         raise ConfigError(f"--space {path} cannot be read: {error.strerror}; see --print-space") from None
     except UnicodeDecodeError as error:
