@@ -4,7 +4,13 @@ import asyncio
 import dataclasses
 from typing import Any, Literal
 
-from tune.worker_groups.messages import CommandResult, WorkerCommand, WorkerGroupStatus
+from tune.worker_groups.messages import (
+    CommandResult,
+    TrialFailedError,
+    WorkerCommand,
+    WorkerGroupLostError,
+    WorkerGroupStatus,
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,6 +46,47 @@ class WorkerGroup:
     def is_idle(self) -> bool:
         """Whether it can be lent."""
         return self.is_ready and not self.is_busy
+
+    async def execute(self, command: WorkerCommand) -> Any:
+        """Have all ranks execute a command, and return rank 0's value.
+
+        Raises: TrialFailedError when any rank reports an error; what `end_command` was given.
+        """
+        if not self.is_ready:
+            raise WorkerGroupLostError(f"{self.name} is gone")
+        self.num_commands += 1
+        answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        self.pending = PendingCommand(self.num_commands, answer)
+        for mailbox in self.mailboxes.values():
+            mailbox.put_nowait(dataclasses.replace(command, number=self.num_commands))
+        return await answer
+
+    def note(self, rank: int, result: CommandResult) -> None:
+        """Note a rank's result; the command ends when all ranks have answered it.
+
+        Ranks answer at different times. If the first one's error ended the command, the next trial would get
+        the group, and the second rank's error would be taken for that trial's.
+        """
+        pending = self.pending
+        if pending is None or result.number != pending.number:
+            return  # nobody waits for it any more
+        pending.results[rank] = result
+        if len(pending.results) < self.world_size:
+            return
+        errors = [result.error for _, result in sorted(pending.results.items()) if result.error is not None]
+        self.end_command(
+            value=pending.results[0].value, error=TrialFailedError(errors[0]) if errors else None
+        )
+
+    def end_command(self, *, value: Any = None, error: Exception | None = None) -> None:
+        """Answer the pending command, if there is one, with a value or an error."""
+        pending, self.pending = self.pending, None
+        if pending is None or pending.answer.done():  # its trial may have been cancelled
+            return
+        if error is not None:
+            pending.answer.set_exception(error)
+        else:
+            pending.answer.set_result(value)
 
     def status(self) -> WorkerGroupStatus:
         """Its status for the driver."""

@@ -11,7 +11,7 @@ import uuid
 from collections.abc import AsyncIterator
 from typing import Any
 
-from tune.worker_groups.group import PendingCommand, WorkerGroup
+from tune.worker_groups.group import WorkerGroup
 from tune.worker_groups.messages import (
     CommandResult,
     NoWorkerGroupLeftError,
@@ -76,37 +76,20 @@ class Pool:
         return await mailbox.get()
 
     def _settle(self, group: WorkerGroup, rank: int, result: CommandResult) -> None:
-        """Note a rank's result; a command ends when all ranks have answered it, or with a fatal result.
-
-        Ranks answer at different times. If the first one's error ended the command, the next trial would get
-        the group, and the second rank's error would be taken for that trial's.
-        """
-        if result.fatal:
-            reason = f"{group.name} restarts"
-            error = WorkerGroupLostError(reason) if result.is_peer_lost else TrialFailedError(result.error)
-            self._remove_workers(group, reason, error=error)
+        """Note a rank's result; a command ends when all ranks have answered it, or with a fatal result."""
+        if not result.fatal:
+            group.note(rank, result)
             return
-        pending = group.pending
-        if pending is None or result.number != pending.number:
-            return  # nobody waits for it any more
-        pending.results[rank] = result
-        if len(pending.results) < group.world_size:
-            return
-        group.pending = None
-        errors = [result.error for _, result in sorted(pending.results.items()) if result.error is not None]
-        if errors:
-            _fail(pending.answer, TrialFailedError(errors[0]))
-        elif not pending.answer.done():
-            pending.answer.set_result(pending.results[0].value)  # rank 0 answers for all
+        reason = f"{group.name} restarts"
+        error = WorkerGroupLostError(reason) if result.is_peer_lost else TrialFailedError(result.error)
+        self._remove_workers(group, reason, error=error)
 
     def _remove_workers(self, group: WorkerGroup, reason: str, error: Exception | None = None) -> None:
         """Forget the dead workers of a group; fails the tick that waits for them and loses their run."""
         self._unload(group, lost_reason=reason)
         group.incarnation, group.world_size = "", 0
         group.mailboxes = {}
-        if group.pending is not None:
-            _fail(group.pending.answer, error or WorkerGroupLostError(reason))
-            group.pending = None
+        group.end_command(error=error or WorkerGroupLostError(reason))
 
     # --- called by trials
 
@@ -150,7 +133,7 @@ class Pool:
                     except WorkerGroupLostError:
                         continue  # the state never left the pool: another group takes it
                 try:
-                    return await self._ask(group, command)
+                    return await group.execute(command)
                 except TrialFailedError:
                     self._unload(group, lost_reason="its trial has failed")
                     raise
@@ -164,7 +147,7 @@ class Pool:
         if self._run(run_id).state is None:
             async with self._borrowed(run_id) as group:
                 if group.loaded_run == run_id:
-                    return await self._ask(group, command)
+                    return await group.execute(command)
         state = self._run(run_id).state
         if state is None:
             raise TrialFailedError("there is no state to save before the first tick")
@@ -196,7 +179,7 @@ class Pool:
         before = group.loaded_run
         if before is not None:
             try:
-                state = await self._ask(group, WorkerCommand("dump"))
+                state = await group.execute(WorkerCommand("dump"))
             except TrialFailedError as error:  # not the fault of the trial whose run is loaded now
                 self._unload(group, lost_reason=str(error))
             else:
@@ -204,7 +187,7 @@ class Pool:
                     self._run(before).state = state
                     self._unload(group)
         run = self._run(run_id)
-        await self._ask(group, WorkerCommand("begin", config=run.config, state=run.state))
+        await group.execute(WorkerCommand("begin", config=run.config, state=run.state))
         if run_id in self._runs:  # it was not forgotten meanwhile
             run.state, group.loaded_run = None, run_id
 
@@ -212,16 +195,6 @@ class Pool:
         if group.loaded_run is not None and lost_reason is not None:
             self._run(group.loaded_run).lost_reason = lost_reason
         group.loaded_run = None
-
-    async def _ask(self, group: WorkerGroup, command: WorkerCommand) -> Any:
-        if not group.is_ready:
-            raise WorkerGroupLostError(f"{group.name} is gone")
-        group.num_commands += 1
-        answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        group.pending = PendingCommand(group.num_commands, answer)
-        for mailbox in group.mailboxes.values():
-            mailbox.put_nowait(dataclasses.replace(command, number=group.num_commands))
-        return await answer
 
     @contextlib.asynccontextmanager
     async def _borrowed(self, run_id: str) -> AsyncIterator[WorkerGroup]:
@@ -305,8 +278,3 @@ class Pool:
         for group in self._groups.values():
             for mailbox in group.mailboxes.values():
                 mailbox.put_nowait(WorkerCommand("stop"))
-
-
-def _fail(answer: asyncio.Future[Any], error: Exception) -> None:
-    if not answer.done():  # its trial may have been cancelled
-        answer.set_exception(error)
