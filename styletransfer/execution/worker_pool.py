@@ -131,11 +131,12 @@ class WorkerPool:
         self._workers = [self._start() for _ in range(placement.workers)]
 
     def _start(self) -> Worker:
-        actor = ray.remote(StyleWorker).options(
+        # a thread of its own answers how far a pair is while it is stylized
+        kind = ray.remote(concurrency_groups={_REPORTS: 1})(StyleWorker)
+        actor = kind.options(
             num_cpus=self.placement.cpus,
             num_gpus=int(self.placement.gpu),
             max_restarts=0,  # the dispatcher decides who died of what
-            concurrency_groups={_REPORTS: 1},  # a thread that answers while a pair is stylized
             runtime_env={"env_vars": worker_env(self.placement.cpus)},
         )
         return Worker(actor.remote(*self._args))

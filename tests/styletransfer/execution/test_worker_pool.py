@@ -10,7 +10,7 @@ import ray.exceptions
 
 from styletransfer.execution import worker_pool
 from styletransfer.execution.dispatch import Dispatcher, Input, PairTask
-from styletransfer.execution.renderer import PreparationResult
+from styletransfer.execution.renderer import NO_STEPS, PreparationResult, Steps
 from styletransfer.execution.result_log import BatchError
 from styletransfer.execution.worker_pool import WorkerPool
 from styletransfer.planning.pairs import Need, Pair
@@ -50,7 +50,7 @@ class Stage:
         self.started += 1
         call = SimpleNamespace(remote=lambda *_: object(), options=lambda **_: pair_of_references)
         pair_of_references = SimpleNamespace(remote=lambda *_: ("answer", "handle"))
-        return worker_pool.Worker(SimpleNamespace(hello=call, prepare=call, stylize=call))
+        return worker_pool.Worker(SimpleNamespace(hello=call, prepare=call, stylize=call, report=call))
 
     def get(self, _: object) -> Any:
         answer = self.answers.popleft()
@@ -93,6 +93,21 @@ def test_a_finished_pair_is_recorded_and_thumbnails_are_written(stage: Stage) ->
     stage.hear([("entry", {"a.png": b""})])
     assert stage.recorded == [("entry", {"a.png": b""})] and stage.written == ["thumb.jpg"] * 2
     assert stage.dispatcher.is_finished() and stage.started == 1
+
+
+def test_a_worker_is_asked_how_far_its_pair_is_without_waiting_for_the_answer(stage: Stage) -> None:
+    assert stage.pool.steps() == [NO_STEPS], "not ready yet"
+    stage.hear("node")
+    pending(stage)
+    assert stage.pool.steps() == [NO_STEPS], "asked"
+    assert stage.pool.steps() == [NO_STEPS], "no answer yet"
+    for done in (5, 8):
+        stage.answers.append(Steps(0, done, 10))
+        assert stage.pool.steps() == [Steps(0, done, 10)]
+    stage.answers.append(ray.exceptions.RayActorError())
+    assert stage.pool.steps() == [Steps(0, 8, 10)], "a death shows elsewhere"
+    stage.hear([("entry", {})])
+    assert stage.pool.steps() == [NO_STEPS]
 
 
 def test_an_error_of_a_task_fails_its_pairs_in_one_line(stage: Stage) -> None:
