@@ -15,6 +15,7 @@ from common.cli.parsing import address_flag, run_command
 from common.cli.progress import say
 from common.cli.signals import Interrupted
 from common.cli.terminal import Terminal, complain
+from common.cluster.temp_folder import check_temp_folder
 from common.errors import require
 from common.storage.atomic import WriteError
 from common.storage.reach import check_reachable
@@ -56,6 +57,8 @@ def _sweep(command: Sweep, console: Console) -> int:
     )
     if not command.print_space:
         check_there(config.gan.data)
+        if config.address is None:
+            check_temp_folder()
     # imported here and below: torch and Ray take seconds, and what is wrong without them is reported before
     from tune.space.space import check_accepts, default_space, moved_settings
     from tune.space.toml import load_space, to_toml

@@ -18,6 +18,7 @@ import torch
 from ray._private import services
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
+from common.cluster.temp_folder import check_temp_folder
 from common.errors import ConfigError, require
 from common.text import one_line
 
@@ -64,6 +65,7 @@ def stop_ray() -> None:
 
 
 def _start_here(num_cpus: int) -> None:
+    check_temp_folder()
     # The address is chosen here and passed to every process: Ray Train's cleaner finds its cluster by it.
     # Without it, and with a second Ray on the host, it may find that one and take the workers' resources.
     port = _free_port()
