@@ -40,7 +40,7 @@ def run_sample(command: Sample, console: Console) -> int:
     out = Path(command.out)
     written: list[Path] = []
     if command.grid:
-        _check_grid(command.count, config.data.resolution)
+        check_grid(command.count, config.data.resolution)
     if command.grid or command.singles:
         latents = generation.random_latents(config, command.count, command.seed)
         parts = []
@@ -68,7 +68,8 @@ def run_sample(command: Sample, console: Console) -> int:
     return 0
 
 
-def _check_grid(count: int, resolution: int) -> None:
+def check_grid(count: int, resolution: int) -> None:
+    """Raise `ConfigError` when so many images of that side would be a picture that few programs open."""
     side = math.ceil(math.sqrt(count)) * (resolution + image_grid.GAP_PX)
     require(
         side <= _LARGEST_GRID_PX,

@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from common.errors import ConfigError
 from gan.config import DataConfig, EvaluationConfig, GanConfig
-from gan.config_file import with_absolute_paths
+from gan.config_file import read_config, with_absolute_paths
 
 
 def test_every_path_becomes_absolute_and_nothing_else_changes(
@@ -33,3 +34,26 @@ def test_every_path_becomes_absolute_and_nothing_else_changes(
 
 def test_names_of_data_sets_and_absent_paths_stay_as_they_are() -> None:
     assert with_absolute_paths(GanConfig()) == GanConfig()
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ('{"batch": "many"}', "batch is wrong"),
+        ('{"optimizer": 3}', "optimizer must be a table"),
+        ('{"batch": 1}', "--batch must be at least 2"),
+        ("[]", "must hold a table"),
+        ("{", "is not a JSON file"),
+    ],
+)
+def test_what_is_wrong_in_a_file_is_said_with_its_name(content: str, said: str, tmp_path: Path) -> None:
+    path = tmp_path / "own settings.json"
+    path.write_text(content)
+    with pytest.raises(ConfigError, match=said) as caught:
+        read_config(str(path), "--config")
+    assert str(path) in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_a_byte_order_mark_changes_nothing(tmp_path: Path) -> None:
+    (tmp_path / "marked.json").write_text('{"batch": 48}', encoding="utf-8-sig")
+    assert read_config(str(tmp_path / "marked.json"), "--config").batch == 48

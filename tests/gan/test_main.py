@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -16,8 +17,10 @@ import pytest
 from PIL import Image
 
 from common.cluster.session import usable_cpus
+from common.errors import ConfigError
 from common.storage.folder import Folder
 from gan.__main__ import main
+from gan.cli.inspect import check_grid
 from gan.config import GanConfig
 from gan.run_folder import Row, RunFolder
 
@@ -82,11 +85,14 @@ WRONG = [
     (["train", "--storage", "nosuch://x"], "--storage nosuch://x"),
     (["train", "--data", "nowhere"], "nowhere"),
     (["train", "--max-images", "60", "--batch", "64"], "--batch must be at most"),
-    (["train", "--max-images", "60", "--held-out", "4", "--batch", "8"], "raise --held-out"),
+    (["train", "--max-images", "100", "--held-out", "4", "--batch", "8"], "raise --held-out"),
+    (["train", "--max-images", "12", "--batch", "8"], "must hold at least 16 pictures"),
+    (["train", "--changed-data"], "--changed-data has no meaning without --resume"),
+    (["train", "--metric-weights", "no.safetensors"], "--metric-weights no.safetensors: the weights"),
     (["train", "--config", "nowhere.json"], "nowhere.json"),
     (["train", "--config", "text.json"], "text.json is not a JSON file"),
     (["train", "--config", "odd.json"], "colour of the sky"),
-    (["train", "--config", "rule.json"], "--batch must be at least 2"),
+    (["train", "--config", "rule.json"], "rule.json: --batch must be at least 2"),
     (["train", "--resume", "nowhere"], "nowhere"),
     (["train", "--resume", "runs/full", "--name", "x"], "leave --config and --name out"),
     (["train", "--resume", "runs/full", "--width", "9"], "network.width"),
@@ -96,6 +102,7 @@ WRONG = [
     (["sample", "runs/full", "--no-grid"], "leaves nothing to write"),
     (["sample", "runs/full", "--interpolate", "1"], "--interpolate must be 0"),
     (["evaluate", "text.safetensors"], "text.safetensors"),
+    (["evaluate", "runs/full", "--images", "1000000"], "--images must lie between 16 and 100000"),
 ]
 
 
@@ -123,10 +130,23 @@ def test_wrong_input_is_one_line_and_exit_code_2_before_ray_starts(
     assert shown.out == ""
 
 
-def test_a_wrong_flag_is_reported_before_torch_and_ray_are_loaded() -> None:
+@pytest.mark.parametrize(
+    "args",
+    [
+        ["train", "--batch", "1"],
+        ["train", "--data", "nowhere"],
+        ["train", "--data", "cifar10", "--data-root", "nowhere"],
+        ["train", "--workers", "3", "--batch", "64"],
+        ["train", "--resume", "nowhere"],
+        ["sample", "nowhere"],
+        ["evaluate", "nowhere"],
+    ],
+    ids=" ".join,
+)
+def test_what_can_be_known_without_torch_and_ray_is_reported_before_they_are_loaded(args: list[str]) -> None:
     code = (
-        "import sys; from gan.__main__ import main; code = main(['train', '--batch', '1']); "
-        "assert not {'torch', 'ray'} & set(sys.modules); sys.exit(code)"
+        f"import sys; from gan.__main__ import main; code = main({args}); "
+        "assert not {'torch', 'ray', 'torchvision'} & set(sys.modules); sys.exit(code)"
     )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, check=False).returncode == 2
 
@@ -154,7 +174,7 @@ def test_evaluate_prints_what_the_best_tick_measured(
 def test_evaluate_prints_every_measure_with_its_noise_floor(
     plain_run: tuple[Folder, list[Row]], capsys: Capture
 ) -> None:
-    assert main(["evaluate", plain_run[0].location, "--images", "40", "--json"]) == 0
+    assert main(["evaluate", plain_run[0].location, "--images", "40", "--modes", "--json"]) == 0
     printed = json.loads(capsys.readouterr().out)
     measures = {each["name"].removesuffix("_compact_40"): each for each in printed["measures"]}
     assert set(measures) == {
@@ -165,9 +185,42 @@ def test_evaluate_prints_every_measure_with_its_noise_floor(
     assert measures["kid"]["standard_error"] > 0
     assert measures["coverage"]["real"] > 0.8
     assert 0 < printed["probe_accuracy"] <= 1
-    assert main(["evaluate", plain_run[0].location, "--images", "40"]) == 0
+    assert main(["evaluate", plain_run[0].location, "--images", "40", "--modes"]) == 0
     shown = capsys.readouterr().out
     assert all(each["name"] in shown for each in printed["measures"])
+
+
+def test_evaluate_counts_no_modes_unless_asked_and_finds_the_best_of_a_sweep(
+    plain_run: tuple[Folder, list[Row]], tmp_path: Path, capsys: Capture
+) -> None:
+    best = tmp_path / "sweep" / "best"
+    best.mkdir(parents=True)
+    shutil.copy(plain_run[0].path("generator.safetensors"), best)
+    assert main(["evaluate", str(tmp_path / "sweep"), "--images", "40", "--json"]) == 0
+    printed = json.loads(capsys.readouterr().out)
+    assert printed["probe_accuracy"] is None and len(printed["measures"]) == 8
+    assert main(["sample", str(tmp_path / "sweep"), "--out", str(tmp_path / "out"), "--count", "4"]) == 0
+    assert (tmp_path / "out" / "grid.png").exists()
+
+
+def test_evaluate_refuses_data_of_other_channels_with_a_remedy_that_works(
+    plain_run: tuple[Folder, list[Row]], tmp_path: Path, capsys: Capture
+) -> None:
+    for number in range(100):
+        Image.new("L", (16, 16), 2 * number).save(tmp_path / f"{number:03}.png")
+    args = ["evaluate", plain_run[0].location, "--data", str(tmp_path), "--images", "40"]
+    assert main(args) == 2
+    said = capsys.readouterr().err
+    assert "makes images in colour" in said and "has pictures in grey" in said and "--colour rgb" in said
+    assert main([*args, "--modes", "--colour", "rgb"]) == 2
+    assert "--modes needs classes" in capsys.readouterr().err
+    assert main([*args, "--colour", "rgb"]) == 0
+
+
+def test_a_grid_that_nobody_could_open_is_refused_before_any_sample() -> None:
+    check_grid(10_000, 64)
+    with pytest.raises(ConfigError, match="a grid of 20,922 pixels a side.*--no-grid --singles"):
+        check_grid(100_000, 64)
 
 
 def test_a_run_measures_features_by_default(

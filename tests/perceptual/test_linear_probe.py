@@ -8,7 +8,8 @@ import scipy.special
 import torch
 
 from common.errors import ConfigError
-from perceptual.linear_probe import fit_probe
+from perceptual import linear_probe
+from perceptual.linear_probe import fit_probe, most_vectors
 
 Array = npt.NDArray[np.float64]
 
@@ -125,3 +126,18 @@ def test_what_no_probe_can_learn_from_is_refused_in_one_line() -> None:
         with pytest.raises(ConfigError, match=said) as caught:
             call()
         assert "\n" not in str(caught.value)
+
+
+def test_of_very_many_vectors_a_part_is_used_and_predicts_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert most_vectors(10) == 60_000 and most_vectors(100) == 6_000
+    assert most_vectors(1000) == 60_000, "of many classes each still has 60"
+    monkeypatch.setattr(linear_probe, "_MOST_LOGITS", 1200)
+    rows: list[int] = []
+    minimum_of = linear_probe._minimum
+    monkeypatch.setattr(
+        linear_probe, "_minimum", lambda x, *rest: (rows.append(len(x)), minimum_of(x, *rest))[1]
+    )
+    probe = fit_probe(*blobs(5000, 10, 4, spread=0.3, seed=1), 4, 0)
+    assert max(rows) == 300
+    features, labels = blobs(200, 10, 4, spread=0.3, seed=2)
+    assert probe.accuracy(features, labels) == 1

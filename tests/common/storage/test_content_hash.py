@@ -47,3 +47,26 @@ def test_unchanged_files_of_a_store_are_not_read_again(
     first = digest_remote(folder, ["x"], tmp_path / "index.json", max_bytes=9)
     monkeypatch.setattr(Folder, "read", lambda *_: pytest.fail("read what has not changed"))
     assert digest_remote(folder, ["x"], tmp_path / "index.json", max_bytes=9) == first
+
+
+def test_of_many_files_only_some_thousand_wait_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(content_hash, "_WAITING", 10)
+    most = 0
+
+    class Watched(content_hash.ThreadPoolExecutor):
+        def map(self, function: object, names: object) -> object:  # type: ignore[override]
+            nonlocal most
+            given = list(names)  # type: ignore[call-overload]
+            most = max(most, len(given))
+            return super().map(function, given)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(content_hash, "ThreadPoolExecutor", Watched)
+    files = {f"{number}": tmp_path / f"{number}" for number in range(35)}
+    for number, path in enumerate(files.values()):
+        path.write_bytes(b"%d" % number)
+    for _ in range(2):  # read, then compared with the index
+        found = digest_each(files, tmp_path / "index.json")
+        assert found == {f"{number}": of(b"%d" % number) for number in range(35)}
+    assert most == 10

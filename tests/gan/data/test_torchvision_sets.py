@@ -3,6 +3,7 @@
 import gzip
 import hashlib
 import pickle
+import shlex
 import struct
 from pathlib import Path
 
@@ -163,3 +164,41 @@ def test_celeba_is_its_folder_of_faces(tmp_path: Path, cache: Path) -> None:
     write_pictures(tmp_path / "celeba" / "img_align_celeba", [f"{i:06}.jpg" for i in range(10)])
     images = load("celeba", cache, root=str(tmp_path))
     assert len(images.train) == 8 and images.train_labels is None
+
+
+@pytest.mark.parametrize(
+    ("place", "root", "source"),
+    [
+        ("MNIST/raw", "", "mnist"),
+        ("FashionMNIST/raw", "", "fashion-mnist"),
+        ("my digits", "my digits", "mnist"),
+        ("fashion", "fashion", "fashion-mnist"),
+    ],
+)
+def test_a_folder_with_idx_files_is_answered_with_the_flags_that_read_it(
+    place: str, root: str, source: str, tmp_path: Path, cache: Path
+) -> None:
+    values = np.arange(30, dtype=np.uint8)
+    write_idx(
+        tmp_path / "sets" / place, np.repeat(values, 28 * 28).reshape(30, 28, 28), values % 10, packed=True
+    )
+    for given in (tmp_path / "sets" / place, tmp_path / "sets"):
+        with pytest.raises(ConfigError) as error:
+            load(given, cache)
+        assert_one_line_with_remedy(error, "for its idx files give --data")
+        words = shlex.split(str(error.value).partition("give ")[2].partition("; hidden")[0])
+        assert words[:3] == ["--data", source, "--data-root"]
+        assert Path(words[3]) == tmp_path / "sets" / root
+        assert len(load(words[1], cache, root=words[3]).train) == 24
+
+
+def test_a_folder_with_cifars_batches_is_answered_with_the_flags_that_read_it(
+    tmp_path: Path, cache: Path
+) -> None:
+    batches = tmp_path / "cifar-10-batches-py"
+    batches.mkdir()
+    (batches / "data_batch_1").write_bytes(b"x")
+    for given in (batches, tmp_path):
+        with pytest.raises(ConfigError) as error:
+            load(given, cache)
+        assert_one_line_with_remedy(error, f"give --data cifar10 --data-root {tmp_path}")

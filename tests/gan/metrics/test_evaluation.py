@@ -1,6 +1,8 @@
 """The measures of a generator, on features for which the true values are known."""
 
+import dataclasses
 import math
+import re
 
 import pytest
 import torch
@@ -78,6 +80,28 @@ def test_without_labels_no_modes_are_counted() -> None:
     found = _evaluated(_sample(50, 3)[0], _real(labelled=False))
     assert found.probe_accuracy is None
     assert not any(each.name.startswith(("modes", "kl_")) for each in found.measures)
+
+
+def test_modes_are_not_counted_unless_asked_for() -> None:
+    found = evaluate(_sample(50, 3)[0], _real(), seed=0, counts_modes=False)
+    assert found.probe_accuracy is None and found.left_out == ""
+    assert not any(each.name.startswith(("modes", "kl_")) for each in found.measures)
+
+
+def test_a_probe_that_only_guesses_counts_no_modes() -> None:
+    for labels, said in (
+        ((HELD_OUT_LABELS + 1) % CLASSES, r"correct on 0\.0% .* \(25\.0%\)"),
+        (torch.zeros_like(HELD_OUT_LABELS), r"correct on 25\.0% .* \(100\.0%\)"),
+    ):
+        real = dataclasses.replace(_real(), held_out_labels=labels)
+        found = _evaluated(_sample(50, 3)[0], real)
+        assert re.search(said, found.left_out)
+        assert not any(each.name.startswith(("modes", "kl_")) for each in found.measures)
+
+
+def test_data_that_no_probe_can_be_fitted_to_count_no_modes() -> None:
+    real = dataclasses.replace(_real(), train_labels=torch.zeros_like(TRAIN_LABELS))
+    assert _evaluated(_sample(50, 3)[0], real).left_out == "all training images are of one class"
 
 
 def test_inceptions_distance_is_to_the_training_images() -> None:
