@@ -48,7 +48,7 @@ def exact_float32() -> Iterator[None]:
     try:
         yield
     finally:
-        if not earlier.restore_convolutions():
+        if not earlier.restore_convolutions() or conv_before == "ieee":
             conv.fp32_precision = conv_before
         earlier.restore_products()
         matmul.fp32_precision = matmul_before

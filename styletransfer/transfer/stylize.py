@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from common.device import exact_float32
 from styletransfer.config import StyleConfig
 from styletransfer.transfer.colours import luminance, with_chroma
 from styletransfer.transfer.features import Network
@@ -88,6 +89,7 @@ def stylize(
     return stylize_together([request], config, network=network, device=device, on_step=on_step)[0]
 
 
+@exact_float32()
 def stylize_together(
     requests: Sequence[TransferRequest],
     config: StyleConfig,

@@ -5,6 +5,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from common.device import exact_float32
 from common.errors import ConfigError
 from styletransfer.config import StyleConfig
 from styletransfer.transfer.colours import luminance, match_lab, match_luminance
@@ -38,6 +39,7 @@ class ScaleTargets(NamedTuple):
         return next(iter(self.styles.values())).mean.shape[1]
 
 
+@exact_float32()
 def content_targets(
     content: ImageArray, config: StyleConfig, *, network: Network, device: torch.device | str = "cpu"
 ) -> ContentTargets:
@@ -55,6 +57,7 @@ def content_targets(
     return [reader.features(resized(picture, scale.height, scale.width)) for scale in (*coarser, finest)]
 
 
+@exact_float32()
 def style_targets(
     style: ImageArray,
     config: StyleConfig,

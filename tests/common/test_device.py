@@ -73,6 +73,16 @@ def test_float32_is_multiplied_as_float32_within_the_block_and_as_before_after_i
         assert all_settings() == before
 
 
+def test_a_block_within_a_block_leaves_the_outer_one_as_it_was() -> None:
+    before = all_settings()
+    with exact_float32():
+        outer = all_settings(), CONV.fp32_precision
+        with exact_float32():
+            assert CONV.fp32_precision == "ieee"
+        assert (all_settings(), CONV.fp32_precision) == outer
+    assert all_settings() == before
+
+
 def test_it_is_undone_after_an_error_too() -> None:
     before = all_settings()
     with pytest.raises(ValueError, match="within"), exact_float32():

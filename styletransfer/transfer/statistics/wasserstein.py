@@ -15,9 +15,10 @@ def wasserstein_distance(target: Moments) -> Distance:
 
     |m1 - m2|^2 + tr(C1 + C2 - 2 (C2^1/2 C1 C2^1/2)^1/2), Dowson and Landau 1982. Both covariances get a small
     ridge: a picture with fewer positions than channels has a singular one, at which the root has no gradient.
-    In float64: near the target the traces cancel almost completely.
+    In float64: near the target the traces cancel almost completely. On the CPU wherever the pictures are: a
+    GPU decomposes such small matrices in many short kernels, and many have little float64.
     """
-    unit, target = target.mean.dtype, target.double()
+    like, target = target.mean, _exact(target)
     mean_square = _trace(target.second).clamp_min(_TINY)
     ridge = (_RIDGE / target.second.shape[-1]) * mean_square
     target_covariance = _covariance(target, ridge)
@@ -25,19 +26,25 @@ def wasserstein_distance(target: Moments) -> Distance:
     target_trace = _trace(target_covariance)
 
     def distance(found: Moments) -> Tensor:
-        found = found.double()
+        found = _exact(found)
         covariance = _covariance(found, ridge)
         # the gradient of eigenvalues alone is defined also where two of them are equal
         between = torch.linalg.eigvalsh(root @ covariance @ root)
         floor = (ridge * ridge).unsqueeze(-1)
         cross = torch.maximum(between, floor).sqrt().sum(dim=-1)
         between_means = (found.mean - target.mean).square().sum(dim=-1)
-        return ((between_means + _trace(covariance) + target_trace - 2 * cross) / mean_square).to(unit)
+        value = (between_means + _trace(covariance) + target_trace - 2 * cross) / mean_square
+        return value.to(like.device, like.dtype)
 
     return distance
 
 
 STATISTIC = wasserstein_distance
+
+
+def _exact(found: Moments) -> Moments:
+    """In float64 on the CPU."""
+    return Moments(*(part.to("cpu", torch.float64) for part in found))
 
 
 def _trace(matrices: Tensor) -> Tensor:
