@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 # for the tests, installed where they run as root: package=program
 DEBIAN := openssh-server=sshd rsync=rsync iproute2=ip curl=curl chromium=chromium
 
-.PHONY: help env sweep check test test-slow check-pythons cluster-check test-cluster clean
+.PHONY: help env sweep check test test-slow check-pythons cluster-check test-cluster gpu-check clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -47,6 +47,9 @@ cluster-check: $(VENV)/.test  ## rehearse cluster.yaml and examples/onprem.yaml 
 test-cluster: $(VENV)/.test  ## the same with a real `ray up`, on hosts made of network namespaces; needs root
 	@tests/debian.sh $(DEBIAN)
 	$(BIN)/python -m pytest -m 'cluster and not slow' tests/cluster
+
+gpu-check: $(VENV)/.env  ## on a machine with CUDA: every loss, precision and fault of GPUs against the CPU; 6 minutes
+	$(BIN)/python benchmarks/gpu.py
 
 clean:  ## remove environments and caches, keep results
 	rm -rf $(VENV) .venvs build *.egg-info .mypy_cache .ruff_cache

@@ -54,6 +54,23 @@ def test_its_vectors_are_torch_fidelitys(original: FeatureExtractorInceptionV3, 
     torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
 
 
+def test_its_convolutions_are_float32_whatever_is_asked_of_gpus(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # PyTorch itself asks for TF32, with 10 bits of mantissa, in the convolutions of a GPU
+    asked = set[str]()
+    embedder = load_inception(str(file))
+    forward = type(embedder._extractor).forward
+
+    def recorded(extractor: FeatureExtractorInceptionV3, pictures: torch.Tensor) -> object:
+        asked.add(torch.backends.cudnn.conv.fp32_precision)
+        return forward(extractor, pictures)
+
+    monkeypatch.setattr(type(embedder._extractor), "forward", recorded)
+    embedder.embed(PICTURES)
+    assert asked == {"ieee"} and torch.backends.cudnn.allow_tf32
+
+
 def test_grey_is_repeated_and_nothing_gives_nothing(file: Path) -> None:
     embedder = load_inception(str(file))
     grey = PICTURES[:1, :, :, :1]
