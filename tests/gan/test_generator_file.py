@@ -32,6 +32,6 @@ def test_the_generator_of_a_run_of_a_sweep_and_of_a_file(
 @pytest.mark.parametrize("location", ["nowhere", "nowhere/x.safetensors", ".", "/x.safetensors"])
 def test_an_absent_one_is_one_line(location: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(ConfigError, match="has no .*; give the folder of a run or a sweep") as caught:
+    with pytest.raises(ConfigError, match=r"has no .*; give the folder of a run or a sweep") as caught:
         find_generator(location)
     assert location in str(caught.value) and "\n" not in str(caught.value)

@@ -219,7 +219,7 @@ def test_evaluate_refuses_data_of_other_channels_with_a_remedy_that_works(
 
 def test_a_grid_that_nobody_could_open_is_refused_before_any_sample() -> None:
     check_grid(10_000, 64)
-    with pytest.raises(ConfigError, match="a grid of 20,922 pixels a side.*--no-grid --singles"):
+    with pytest.raises(ConfigError, match=r"a grid of 20,922 pixels a side.*--no-grid --singles"):
         check_grid(100_000, 64)
 
 
