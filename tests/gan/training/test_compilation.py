@@ -27,6 +27,8 @@ from gan.training.players import build_players, players_tensors
 from gan.training.step import UNCOMPILED, Passes, step_settings, train_step
 
 CPU = torch.device("cpu")
+# of Dynamo, on 3.13.0 alone
+pytestmark = pytest.mark.filterwarnings("ignore:Guards may run slower on Python 3.13.0")
 
 
 def _config(**values: Any) -> GanConfig:
