@@ -149,16 +149,9 @@ class WorkerGroups:
             for thread in self._threads:
                 limit_s = timeout_s if thread.name in idle else tick_timeout_s
                 thread.join(max(0.0, began + limit_s - time.monotonic()))
-        if any(thread.is_alive() for thread in self._threads):
-            # in a caller's Ray they go on until they can ask the pool, which tells them to stop
-            threading.Thread(target=self._kill_pool_in_the_end, name="worker-groups-end", daemon=True).start()
-        else:
-            ray.kill(self.pool)
-
-    def _kill_pool_in_the_end(self) -> None:
-        for thread in self._threads:
-            thread.join()
-        with contextlib.suppress(Exception):  # Ray itself may have ended
+        # In a caller's Ray, workers in the middle of a tick still ask the pool, which tells them to stop. Ray
+        # ends it when nobody has a handle of it any more.
+        if not any(thread.is_alive() for thread in self._threads):
             ray.kill(self.pool)
 
 
