@@ -7,10 +7,15 @@ import platform
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from common.settings import Precision
+
+# modules with attributes of their own, which type checkers do not see
+_cudnn: Any = torch.backends.cudnn
+_mkldnn: Any = torch.backends.mkldnn
 
 # without one of these a CPU emulates bf16, which is slower than fp32
 _FAST_BF16_FLAGS = {"avx512_bf16", "amx_bf16", "bf16"}
@@ -40,7 +45,7 @@ def exact_float32() -> Iterator[None]:
     otherwise; matrix products only where the user asked for it. Both its earlier and its present settings are
     set, so that they agree: where they do not, compiling raises an error.
     """
-    conv, matmul = torch.backends.cudnn.conv, torch.backends.cuda.matmul
+    conv, matmul = _cudnn.conv, torch.backends.cuda.matmul
     conv_before, matmul_before = conv.fp32_precision, matmul.fp32_precision
     earlier = _Tf32Flags()
     conv.fp32_precision = "ieee"
@@ -66,7 +71,7 @@ class _Tf32Flags:
                 torch.backends.cudnn.allow_tf32 = False
             with contextlib.suppress(RuntimeError):
                 self._products = torch.get_float32_matmul_precision()
-                self._on_cpu = torch.backends.mkldnn.matmul.fp32_precision
+                self._on_cpu = _mkldnn.matmul.fp32_precision
                 if self._products != "highest":
                     torch.set_float32_matmul_precision("highest")
 
@@ -83,7 +88,7 @@ class _Tf32Flags:
         """Set the flag as it was."""
         if self._products not in (None, "highest"):
             torch.set_float32_matmul_precision(self._products)
-            torch.backends.mkldnn.matmul.fp32_precision = self._on_cpu
+            _mkldnn.matmul.fp32_precision = self._on_cpu
 
 
 @contextlib.contextmanager
