@@ -119,6 +119,8 @@ def _resume(command: Resume, console: Console) -> int:
 
 
 def _run(plan: "SweepPlan", console: Console) -> int:
+    plan.check()  # before the imports: Ray takes seconds
+
     from tune.display.view import SweepView
     from tune.driver.stopping import SweepError
     from tune.driver.sweep import run_sweep

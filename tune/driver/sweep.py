@@ -52,7 +52,6 @@ def run_sweep(plan: SweepPlan, view: SweepView) -> dict[int, Trial]:
     signal; then everything is saved that is finished, and the tables and `best/` are up to date.
     """
     config = plan.config
-    plan.check()
     if config.address is None:
         capacity.plan(config, local_nodes())
     with plan.folder.claimed(is_new=not plan.is_resumed) as lock, _study(plan) as (study, study_name):
