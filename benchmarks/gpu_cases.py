@@ -79,8 +79,8 @@ GPU = Setting(device=torch.device("cuda"), backend="inductor", sides=(512, 4096)
 SMALL = Setting(device=CPU, backend="aot_eager", sides=(32, 64), enlarged=8)
 
 # How far numbers may be from the CPU's in float32. `weights`: distance of the weights after 20 steps over the
-# way that training has moved them. Measured on a CPU: other kernels 5e-7 in fp32, 0.12 to 0.18 in bf16; TF32
-# has a quarter of bf16's rounding and must fail in fp32. In bf16 a policy may decide otherwise in a step.
+# way that training has moved them. Measured on a CPU: other kernels 5e-7 in fp32, 0.11 to 0.2 in bf16; TF32
+# has an eighth of bf16's rounding and must fail in fp32. In bf16 a policy may decide otherwise in a step.
 TOLERANCES = {
     "fp32": {"weights": 0.005, "loss": 0.001, "skipped": 0.0},
     "bf16": {"weights": 0.5, "loss": 0.05, "skipped": 0.15},
@@ -127,7 +127,7 @@ def all_cases(device: str) -> dict[str, Case]:
 
 def check(figures: Figures, name: str, value: float, most: float) -> None:
     """Note a figure, and raise an error unless it is at most `most`; NaN is not."""
-    figures[name] = round(float(value), 9)
+    figures[name] = round(float(value), 9) if math.isfinite(value) else str(value)  # JSON has no NaN
     if not value <= most:
         raise AssertionError(f"{name} is {value:.3g}, more than {most:.3g}")
 
@@ -357,10 +357,11 @@ def float32_is_exact(setting: Setting, figures: Figures) -> None:
         figures[f"conv_by_default_{asked}"], figures[f"product_by_default_{asked}"] = before = errors()
         with exact_float32():
             conv, found = errors()
-        check(figures, f"conv_{asked}", conv, 1e-6)
-        check(figures, f"product_{asked}", found, 1e-6)
+        # TF32: 3e-4; fast algorithms for float32 may have ten times the rounding of plain sums
+        check(figures, f"conv_{asked}", conv, 3e-5)
+        check(figures, f"product_{asked}", found, 3e-5)
         assert torch.get_float32_matmul_precision() == asked and torch.backends.cudnn.allow_tf32
-        assert np.allclose(errors(), before, rtol=0.1), "the settings were not restored"
+        assert np.allclose(errors(), before, rtol=0.5), "the settings were not restored"
     torch.set_float32_matmul_precision("highest")
 
 
@@ -384,7 +385,7 @@ def inception_is_exact(setting: Setting, figures: Figures) -> None:
         InceptionEmbedder(_Extractor(), device).embed(shown)  # type: ignore[arg-type]
         for device in (setting.device, CPU)
     )
-    check(figures, "vectors", distance(found, expected), 1e-5)
+    check(figures, "vectors", distance(found, expected), 3e-5)
 
 
 def kernels_are_chosen_in_a_tick(setting: Setting, figures: Figures) -> None:
@@ -548,14 +549,16 @@ def metric(setting: Setting, figures: Figures) -> None:
     """The metrics that a tick measures are those of the CPU."""
     shown = torch.from_numpy(pictures(100, 32, seed=1))
     for name in ("fd_compact", "kid_compact", "swd"):
-        config = config_of(**{"evaluation.metric": name, "evaluation.metric_images": 100})
-        data = dataclasses.replace(images(32), fingerprint="")
-        found, expected = (
-            metric_of_run(config, data, device=device).measure(shown.to(device), Ranks())
-            for device in (setting.device, CPU)
-        )
-        key = config.evaluation.key()
-        check(figures, name, abs(found[key] - expected[key]) / abs(expected[key]), 0.05)
+        rows = []
+        for device in (setting.device, CPU):
+            # a cache for each device, so that neither takes the other's features
+            with tempfile.TemporaryDirectory() as folder:
+                values = {"evaluation.metric": name, "evaluation.metric_images": 100, "data.cache": folder}
+                config = config_of(**values)
+                data = dataclasses.replace(images(32), fingerprint=f"gpu-check-{device.type}")
+                rows.append(metric_of_run(config, data, device=device).measure(shown.to(device), Ranks()))
+        found, expected = (row[config.evaluation.key()] for row in rows)
+        check(figures, name, abs(found - expected) / abs(expected), 0.05)
 
 
 def evaluation(setting: Setting, figures: Figures) -> None:
