@@ -130,3 +130,13 @@ def keep_freed_memory() -> None:
     mallopt = ctypes.CDLL(None).mallopt
     mallopt(_M_MMAP_THRESHOLD, 2**30)
     mallopt(_M_TRIM_THRESHOLD, 2**31 - 1)
+
+
+def return_freed_memory() -> None:
+    """Let this process return freed blocks of over 1 MiB to the kernel at once, where the C library is glibc.
+
+    For work in many blocks, such as distances to a million vectors: small results that are kept between the
+    blocks would otherwise make every block take fresh memory.
+    """
+    if platform.libc_ver()[0] == "glibc":
+        ctypes.CDLL(None).mallopt(_M_MMAP_THRESHOLD, 2**20)

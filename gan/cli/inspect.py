@@ -13,6 +13,7 @@ from rich.table import Table
 from torch import nn
 
 from common.cli.progress import counted, progress_bar, say
+from common.device import return_freed_memory
 from common.errors import naming_flag, require
 from gan import generation, image_grid
 from gan.cli.display import objective
@@ -85,6 +86,7 @@ def run_evaluate(command: Evaluate, console: Console) -> int:
     """
     generator, config = generation.load_trained(command.checkpoint)
     config = command.moved(config)
+    return_freed_memory()
     bar, move = counted(console, "reading images")
     with bar:
         images = load_images(config.data, on_progress=move)

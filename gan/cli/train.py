@@ -28,6 +28,7 @@ from gan.config import GanConfig
 from gan.config_file import CONFIG_FILE, with_absolute_paths
 from gan.data.images import Images, check_same, remember
 from gan.data.loading import load_images
+from gan.metrics.few import check_sizes
 from gan.metrics.preparation import prepare_metric
 from gan.networks import describe
 from gan.raytrain import worker
@@ -183,8 +184,9 @@ def _read_data(config: GanConfig, console: Console) -> Images:
     bar, move = counted(console, "reading images")
     with bar:
         images = load_images(config.data, on_progress=move)
-    say_skipped(console, images)
     images.check_batch(config.batch)
+    check_sizes(len(images.train), len(images.held_out), config.data.source)
+    say_skipped(console, images)
     norm, resolution = LOSSES[config.loss.name].critic_norm, config.data.resolution
     networks = describe(config.network, resolution=resolution, channels=images.channels, norm=norm)
     with console.status("preparing the metric"):

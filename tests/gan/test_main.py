@@ -88,7 +88,7 @@ WRONG = [
     (["train", "--max-images", "100", "--held-out", "4", "--batch", "8"], "raise --held-out"),
     (["train", "--max-images", "12", "--batch", "8"], "must hold at least 16 pictures"),
     (["train", "--changed-data"], "--changed-data has no meaning without --resume"),
-    (["train", "--metric-weights", "no.safetensors"], "--metric-weights no.safetensors: the weights"),
+    (["train", "--metric-weights", "no.safetensors"], "neither a file nor shipped"),
     (["train", "--config", "nowhere.json"], "nowhere.json"),
     (["train", "--config", "text.json"], "text.json is not a JSON file"),
     (["train", "--config", "odd.json"], "colour of the sky"),
