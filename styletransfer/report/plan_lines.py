@@ -17,8 +17,8 @@ def plan_lines(plan: BatchPlan) -> Iterator[str]:
     if plan.reusable:
         entry = next(iter(plan.reusable.values()))
         yield (
-            f"{counted(len(plan.reusable), 'picture')} will be copied: they are here under another name or in "
-            f"another format, such as {printable(entry.output)}"
+            f"{counted(len(plan.reusable), 'picture')} will be copied: they are here under another name or "
+            f"in another format, such as {printable(entry.output)}"
         )
     if plan.replaced:
         name = plan.replaced[0]
