@@ -216,7 +216,8 @@ def parse_json(data: bytes, name: str) -> dict[str, Any]:
 def _resolve(url: str, flag: str) -> tuple[pyarrow.fs.FileSystem, str]:
     # pyarrow first: it supports S3, GCS and HDFS itself, where fsspec needs a package for each
     try:
-        files, root = pyarrow.fs.FileSystem.from_uri(url)
+        # a blank is no part of a URL, but of many names in buckets; pyarrow decodes it again
+        files, root = pyarrow.fs.FileSystem.from_uri(url.replace(" ", "%20"))
     except (pyarrow.ArrowInvalid, pyarrow.ArrowNotImplementedError):
         try:
             handler, root = fsspec.core.url_to_fs(url)

@@ -2,8 +2,14 @@
 
 import dataclasses
 import io
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
 import uuid
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +21,7 @@ from common.storage.folder import Folder
 from gan.config import DataConfig, GanConfig
 from gan.config_file import with_absolute_paths
 from gan.data.loading import load_images
+from gan.data.sources import check_there
 
 
 def _png(number: int) -> bytes:
@@ -80,6 +87,47 @@ def test_what_is_not_behind_the_url_is_one_line(bucket: Folder, tmp_path: Path) 
         with pytest.raises(ConfigError, match=said) as caught:
             load_images(_config(url, tmp_path))
         assert str(caught.value).startswith("--data") and "\n" not in str(caught.value)
+
+
+@pytest.fixture
+def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """URL of a bucket on a server of moto's."""
+    pytest.importorskip("moto.server", reason="moto is not installed; the test extra has it")
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    address = f"http://127.0.0.1:{port}"
+    settings = {"AWS_ENDPOINT_URL": address, "AWS_ACCESS_KEY_ID": "key", "AWS_SECRET_ACCESS_KEY": "secret"}
+    for name, value in {**settings, "AWS_DEFAULT_REGION": "us-east-1"}.items():
+        monkeypatch.setenv(name, value)
+    command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as server:
+        deadline = time.monotonic() + 60
+        while True:
+            try:
+                urllib.request.urlopen(f"{address}/moto-api/").close()
+                break
+            except OSError:
+                assert time.monotonic() < deadline
+                time.sleep(0.1)
+        urllib.request.urlopen(urllib.request.Request(f"{address}/photos", method="PUT")).close()
+        yield "s3://photos"
+        server.kill()
+
+
+def test_pictures_in_s3_are_read_as_a_folder_and_as_a_zip(s3: str, tmp_path: Path) -> None:
+    folder, buffer = Folder(f"{s3}/own pictures"), io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for number in range(40):
+            folder.write(f"{'ab'[number % 2]}/{number:02}.png", _png(number))
+            archive.writestr(f"{'ab'[number % 2]}/{number:02}.png", _png(number))
+    Folder(s3).write("packed.zip", buffer.getvalue())
+    check_there(_config(folder.location, tmp_path))
+    one, other = (load_images(_config(url, tmp_path)) for url in (folder.location, f"{s3}/packed.zip"))
+    np.testing.assert_array_equal(one.train, other.train)
+    assert len(one.train) == 32 and one.class_names == ("a", "b")
+    with pytest.raises(ConfigError, match=r"--data .*no-such-bucket"):
+        load_images(_config("s3://no-such-bucket/x", tmp_path))
 
 
 def test_a_url_stays_as_it_is_where_paths_become_absolute() -> None:
