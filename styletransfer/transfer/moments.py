@@ -19,9 +19,9 @@ class Moments(NamedTuple):
         """The moments of both parts together; not the concatenation that tuples do."""
         return Moments(self.mean + other[0], self.second + other[1])
 
-    def double(self) -> "Moments":
-        """The same in float64."""
-        return Moments(self.mean.double(), self.second.double())
+    def on_cpu(self) -> "Moments":
+        """The same in float64 on the CPU."""
+        return Moments(self.mean.to("cpu", torch.float64), self.second.to("cpu", torch.float64))
 
 
 def moments(features: Tensor, weights: Tensor | float | None = None) -> Moments:

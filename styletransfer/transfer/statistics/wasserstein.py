@@ -18,7 +18,7 @@ def wasserstein_distance(target: Moments) -> Distance:
     In float64: near the target the traces cancel almost completely. On the CPU wherever the pictures are: a
     GPU decomposes such small matrices in many short kernels, and many have little float64.
     """
-    like, target = target.mean, _exact(target)
+    like, target = target.mean, target.on_cpu()
     mean_square = _trace(target.second).clamp_min(_TINY)
     ridge = (_RIDGE / target.second.shape[-1]) * mean_square
     target_covariance = _covariance(target, ridge)
@@ -26,7 +26,7 @@ def wasserstein_distance(target: Moments) -> Distance:
     target_trace = _trace(target_covariance)
 
     def distance(found: Moments) -> Tensor:
-        found = _exact(found)
+        found = found.on_cpu()
         covariance = _covariance(found, ridge)
         # the gradient of eigenvalues alone is defined also where two of them are equal
         between = torch.linalg.eigvalsh(root @ covariance @ root)
@@ -40,11 +40,6 @@ def wasserstein_distance(target: Moments) -> Distance:
 
 
 STATISTIC = wasserstein_distance
-
-
-def _exact(found: Moments) -> Moments:
-    """In float64 on the CPU."""
-    return Moments(*(part.to("cpu", torch.float64) for part in found))
 
 
 def _trace(matrices: Tensor) -> Tensor:
