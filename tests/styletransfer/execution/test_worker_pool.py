@@ -159,6 +159,41 @@ def test_workers_that_keep_dying_end_the_batch(stage: Stage) -> None:
     assert stage.started == 3
 
 
+@pytest.mark.parametrize(
+    "error",
+    [
+        RuntimeError(""),
+        IndexError("list index out of range"),
+        ray.exceptions.RayTaskError("hello", "a\ntrace", KeyError()),
+        ray.exceptions.RuntimeEnvSetupError("no such environment"),
+        ray.exceptions.ActorUnschedulableError("no room"),
+        ray.exceptions.RaySystemError(ValueError("torn")),
+        ray.exceptions.OwnerDiedError("00", None, ""),
+        ray.exceptions.ObjectLostError("00", None, ""),
+        ray.exceptions.GetTimeoutError("late"),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_any_error_of_a_start_is_tried_again_and_ends_the_batch_in_one_line_when_it_stays(
+    stage: Stage, error: Exception
+) -> None:
+    for _ in range(2):
+        stage.hear(error)
+    assert stage.started == 3 and stage.pool.ready() == []
+    with pytest.raises(BatchError, match=r"workers cannot be kept alive: .+; try fewer") as caught:
+        stage.hear(error)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("error", [RuntimeError("busy"), ray.exceptions.RayActorError()])
+def test_a_start_that_fails_once_costs_nothing(stage: Stage, error: Exception) -> None:
+    stage.hear(error)
+    stage.hear("node")
+    pending(stage)
+    stage.hear([("entry", {})])
+    assert stage.started == 2 and stage.dispatcher.is_finished()
+
+
 def test_no_worker_ready_for_a_long_time_ends_the_batch(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
