@@ -20,6 +20,8 @@ from styletransfer.transfer.tiles import Tile, stride_of
 _TINY = 1e-12
 HUBER_STEP = 0.05
 """Difference between neighbours, of 1, up to which Huber's variation is quadratic."""
+FULL_AREA_PX = 128 * 96
+"""Area of a picture from which on the style has its full weight."""
 
 Losses = dict[str, float]
 """The value of each term by name, without its weight, and their weighted sum as `total`."""
@@ -38,7 +40,8 @@ class LossTerm:
     """
 
     name: str
-    weight: float
+    weight: float | Tensor
+    """One for all pictures, or (N or 1,)."""
 
     def pixel_sums(self, pictures: Tensor) -> list[Tensor]:
         """What the term needs from the pixels of pictures (N, C, H, W)."""
@@ -54,18 +57,37 @@ class LossTerm:
         return only
 
 
+def style_share(size: tuple[int, int], masks: Tensor | None) -> Tensor | float:
+    """What `style_weight` is multiplied by, (N or 1,) or a number in (0, 1], for pictures of this final size.
+
+    The fewer positions a picture has, the more exactly statistics of them describe a single picture: at full
+    weight nothing of a content of 32 pixels is left. So the weight falls with the area in which styles go
+    where that is below `FULL_AREA_PX`; measured in `benchmarks/style_sizes.py`. size: (height, width); masks:
+    (N or 1, K, *size).
+    """
+    if masks is None:
+        return min(1.0, size[0] * size[1] / FULL_AREA_PX)
+    return (masks.sum(dim=1).clamp(0, 1).sum(dim=(1, 2)) / FULL_AREA_PX).clamp(0, 1)
+
+
 def loss_terms(
-    config: StyleConfig, targets: ScaleTargets, *, size: tuple[int, int], masks: Tensor | None
+    config: StyleConfig,
+    targets: ScaleTargets,
+    *,
+    size: tuple[int, int],
+    masks: Tensor | None,
+    share: Tensor | float = 1.0,
 ) -> list[LossTerm]:
     """The terms of the objective at one scale.
 
     size: (height, width) of the pictures as the network is given them. masks: (N or 1, K, *size), where each
-    style goes, from 0, nowhere, to 1; None: everywhere. Where none goes, no term counts.
+    style goes, from 0, nowhere, to 1; None: everywhere. Where none goes, no term counts. share: that of
+    `style_share` at the final size.
     """
     region = None if masks is None else masks.sum(dim=1, keepdim=True).clamp(0, 1)
     return [
         ContentLoss(config, targets, region=region),
-        StyleLoss(config, targets, size=size, masks=masks),
+        StyleLoss(config, targets, size=size, masks=masks, share=share),
         VariationLoss(config, region=region),
     ]
 
@@ -121,9 +143,15 @@ class StyleLoss(LossTerm):
     name = "style"
 
     def __init__(
-        self, config: StyleConfig, targets: ScaleTargets, *, size: tuple[int, int], masks: Tensor | None
+        self,
+        config: StyleConfig,
+        targets: ScaleTargets,
+        *,
+        size: tuple[int, int],
+        masks: Tensor | None,
+        share: Tensor | float = 1.0,
     ) -> None:
-        self.weight = config.style_weight
+        self.weight = config.style_weight * share
         self._shares = config.layer_shares("style")
         statistic = STATISTICS[config.statistics]
         self._distances = {tap: statistic(targets.styles[tap]) for tap in self._shares}

@@ -46,6 +46,7 @@ class Objective:
     """Evaluates pictures (N, 1 or 3, height, width), each independently of the others.
 
     masks: (N or 1, K, height, width), where each style goes, from 0, nowhere, to 1; default: everywhere.
+    share: of the style's weight, `style_share` at the final size.
     """
 
     def __init__(
@@ -57,6 +58,7 @@ class Objective:
         height: int,
         width: int,
         masks: Tensor | None = None,
+        share: Tensor | float = 1.0,
     ) -> None:
         self._reader = Reader(network, config.taps(), precision=config.precision, tile_px=config.tile)
         self._terms = loss_terms(
@@ -64,6 +66,7 @@ class Objective:
             targets,
             size=self._reader.padded_size(height, width),
             masks=None if masks is None else self._reader.padded(masks),
+            share=share,
         )
         self._names = tuple(term.name for term in self._terms)
 

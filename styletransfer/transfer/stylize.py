@@ -12,7 +12,7 @@ from common.device import exact_float32
 from styletransfer.config import StyleConfig
 from styletransfer.transfer.colours import luminance, with_chroma
 from styletransfer.transfer.features import Network
-from styletransfer.transfer.losses import Losses, mean_losses
+from styletransfer.transfer.losses import Losses, mean_losses, style_share
 from styletransfer.transfer.midway import Keeper, Midway
 from styletransfer.transfer.objective import Objective
 from styletransfer.transfer.optimizers import OPTIMIZERS, Evaluate, Optimized, Report
@@ -115,6 +115,7 @@ def stylize_together(
     masks, alphas = (find(requests, height, width, device) for find in (masks_of, alphas_of))
     targets = targets_of(requests, config, network=network, device=device)
     source = luminance(contents) if config.colours == "luminance" else contents
+    share = style_share((height, width), _where_seen(masks, alphas, targets[-1].num_styles))
     canvas = start_of(requests, config, resized(source, scales[0].height, scales[0].width))
     optimize = OPTIMIZERS[config.optimizer].optimize
     begin = begin if begin is not None and _fits(begin, scales, canvas) else None
@@ -135,6 +136,7 @@ def stylize_together(
             height=scale.height,
             width=scale.width,
             masks=_where_seen(mask, alpha, goal.num_styles),
+            share=share,
         )
         evaluate: Evaluate = objective
         if keeper is not None:

@@ -22,8 +22,12 @@ def tiny_network(seed: int = 0, widths: tuple[int, ...] = (6, 8, 10)) -> Compact
 
 
 def tiny_config(**settings: object) -> StyleConfig:
-    """A configuration of a few iterations at 32 pixels with the layers of the tiny network."""
+    """A configuration of a few iterations at 32 pixels with the layers of the tiny network.
+
+    At 32 x 24 pixels a sixteenth of the style's weight counts: here the style is as strong as by default.
+    """
     values = {
+        "style_weight": 320.0,
         "size": 32,
         "iterations": 6,
         "scales": 2,

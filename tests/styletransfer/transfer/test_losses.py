@@ -6,7 +6,13 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from styletransfer.transfer.losses import HUBER_STEP, FeatureDistance, mean_losses, total_variation
+from styletransfer.transfer.losses import (
+    HUBER_STEP,
+    FeatureDistance,
+    mean_losses,
+    style_share,
+    total_variation,
+)
 
 PENALTIES = {
     "l2": lambda d: d * d,
@@ -81,6 +87,16 @@ def test_content_of_parts_adds_up_to_that_of_the_whole() -> None:
 def test_the_gradient_of_content_agrees_with_finite_differences() -> None:
     loss = FeatureDistance(random_pictures(1, 2, 3, 3))
     assert torch.autograd.gradcheck(loss, (random_pictures(1, 2, 3, 3, seed=1).requires_grad_(),))
+
+
+def test_the_style_s_share_is_the_area_where_it_goes_up_to_128_by_96_pixels() -> None:
+    assert style_share((384, 512), None) == style_share((96, 128), None) == 1
+    assert style_share((24, 32), None) == pytest.approx(1 / 16)
+    masks = torch.zeros(2, 2, 96, 128)
+    masks[0, 0, :48], masks[0, 1, :24] = 1, 1  # the second within the first
+    masks[1, 0] = 0.25
+    torch.testing.assert_close(style_share((96, 128), masks), torch.tensor([0.5, 0.25]))
+    assert float(style_share((400, 400), torch.ones(1, 1, 400, 400))) == 1
 
 
 def test_mean_losses_are_the_mean_of_each_term() -> None:

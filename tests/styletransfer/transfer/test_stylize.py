@@ -8,11 +8,14 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from skimage.data import astronaut, coffee
 
 from common.errors import ConfigError
+from perceptual.loading import load_network
+from styletransfer.config import StyleConfig
 from styletransfer.transfer.colours import luminance
 from styletransfer.transfer.request import TransferRequest
-from styletransfer.transfer.scales import as_tensor
+from styletransfer.transfer.scales import as_tensor, resized
 from styletransfer.transfer.stylize import Progress, stylize, stylize_together
 from styletransfer.transfer.targets import content_targets, style_targets
 from tests.styletransfer.tiny import picture, tiny_config, tiny_network
@@ -149,6 +152,65 @@ def test_where_the_mask_is_black_the_content_stays_exactly() -> None:
     made = stylize(CONTENT, STYLE, tiny_config(), network=NETWORK, masks=[mask])
     np.testing.assert_array_equal(made.picture[:, :14], CONTENT[:, :14])
     assert np.abs(made.picture[:, 18:] - CONTENT[:, 18:]).mean() > 0.01
+
+
+def correlation(made: np.ndarray, photo: np.ndarray) -> float:
+    return float(np.corrcoef(made.ravel(), photo.ravel())[0, 1])
+
+
+def alone(photo: np.ndarray) -> np.ndarray:
+    """Stylized as a picture of its own, with strokes as in one three times as large."""
+    config = tiny_config(size=16, iterations=60, scales=1, style_scale=3, style_weight=960.0)
+    return stylize(photo, STYLE_40, config, network=NETWORK).picture
+
+
+LARGE, STYLE_40 = picture(48, 48), picture(40, 40, seed=1)
+
+
+def test_a_white_rectangle_keeps_as_much_of_the_content_as_a_picture_of_its_own() -> None:
+    box = (slice(0, 16), slice(16, 32))  # a ninth of the picture
+    mask = np.zeros((48, 48), dtype=np.float32)
+    mask[box] = 1
+    config = tiny_config(size=48, iterations=60, scales=1, style_weight=960.0)  # 20 at this area
+    made = stylize(LARGE, STYLE_40, config, network=NETWORK, masks=[mask]).picture
+    # the content was divided by the energy of the whole picture, and the style by the mask's: 9 to 1
+    assert correlation(made[box], LARGE[box]) > correlation(alone(LARGE[box]), LARGE[box]) - 0.05
+
+
+def test_what_is_clear_uses_up_no_style() -> None:
+    box = (slice(16, 32), slice(16, 32))
+    alpha = np.zeros((48, 48), dtype=np.uint8)
+    alpha[box] = 255
+    content = np.where(alpha[..., None] > 0, LARGE, np.float32(1))
+    config = tiny_config(size=48, iterations=60, scales=1, style_weight=960.0)
+    made = stylize(content, STYLE_40, config, network=NETWORK, alpha=alpha).picture
+    assert correlation(made[box], LARGE[box]) > correlation(alone(LARGE[box]), LARGE[box]) - 0.05
+    np.testing.assert_array_equal(made[alpha == 0], content[alpha == 0])
+
+
+@pytest.mark.parametrize("colours", ["lab", "luminance"])
+def test_a_palette_is_taken_from_what_is_seen(colours: str) -> None:
+    alpha = np.zeros((24, 32), dtype=np.float32)
+    alpha[:, :8] = 1
+    seen = np.ascontiguousarray(CONTENT[:, :8])
+    config = tiny_config(size=32, scales=1, colours=colours)
+    white = np.where(alpha[..., None] > 0, CONTENT, np.float32(1))
+    found = style_targets(STYLE, config, network=NETWORK, content=white, alpha=alpha)
+    # read at 24 pixels, its own size
+    same = dataclasses.replace(config, size=24, style_scale=32 / 24)
+    expected = style_targets(STYLE, same, network=NETWORK, content=seen)
+    for tap, moments in found[0].items():
+        torch.testing.assert_close(moments.mean, expected[0][tap].mean, rtol=1e-3, atol=1e-3)
+
+
+def test_a_content_of_24_pixels_is_kept_nearly_as_one_of_96() -> None:
+    network, found = load_network("compact", last_tap="relu4_1"), []
+    for size in (24, 96):
+        config = StyleConfig(size=size, scales=1, iterations=40, precision="fp32")
+        made = stylize(astronaut(), coffee()[:, 100:500], config, network=network).picture
+        photo = resized(as_tensor(astronaut()), size, size)[0].permute(1, 2, 0).numpy()
+        found.append(correlation(made.mean(axis=2), photo.mean(axis=2)))
+    assert found[0] > found[1] - 0.08, found  # with the style's full weight the difference was 0.11
 
 
 def test_two_masked_styles_go_where_they_are_told() -> None:
