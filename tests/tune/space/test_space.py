@@ -250,3 +250,9 @@ def test_every_combination_of_the_default_choices_is_a_valid_configuration() -> 
     space = default_space()
     for ends in itertools.product(*(domain.extremes() for domain in space.values())):
         GanConfig().with_values(dict(zip(space, ends, strict=True)))
+
+
+def test_a_byte_order_mark_changes_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "space.toml"
+    path.write_text('["optimizer.beta1"]\nlow = 0.0\nhigh = 0.9\n', encoding="utf-8-sig")
+    assert load_space(path)["optimizer.beta1"].extremes() == (0.0, 0.9)
