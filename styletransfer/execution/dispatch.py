@@ -14,6 +14,7 @@ from styletransfer.planning.pairs import Kind, Need, Pair
 
 Cause = Literal["worker died", "machine was lost", "inputs were lost"]
 
+_DEADLY_PAIRS = 2  # one may be to blame itself; two of a size are too large
 MOST_MACHINES = 6  # machines are lost for other reasons, but not so often at the same picture
 _LIMITS: Mapping[Cause, tuple[int, str]] = {
     "worker died": (2, "the worker died twice"),
@@ -54,6 +55,8 @@ class PendingPair(_Interruptible):
 
     pair: Pair
     inputs: dict[Kind, Input]
+    is_careful: bool = False
+    """Whether workers died of others of its variant and size: it is stylized with little memory at once."""
 
     @property
     def is_ready(self) -> bool:
@@ -66,7 +69,11 @@ class PendingPair(_Interruptible):
         A pair is alone after its worker died, so that another death shows which pair is to blame.
         """
         has_killed = self.interruptions["worker died"] > 0
-        return self if has_killed else (self.pair.variant, self.inputs["content"].size_px)
+        return self if has_killed else self.memory_key()
+
+    def memory_key(self) -> tuple[str, tuple[int, int]]:
+        """Equal for pairs that need the same memory."""
+        return self.pair.variant, self.inputs["content"].size_px
 
     def notes(self) -> tuple[str, ...]:
         """What its manifest entry says about attempts that were interrupted."""
@@ -111,6 +118,7 @@ class Dispatcher:
         self._unusable: dict[Need, Input] = {}
         self._failures: list[tuple[Pair, str]] = []
         self._assigned = 0
+        self._deadly: collections.defaultdict[Any, set[Pair]] = collections.defaultdict(set)
 
     def next_task(self, *, is_idle: bool) -> Task | None:
         """What a worker should do next, None if nothing; `is_idle`: whether it has nothing else to do."""
@@ -158,6 +166,8 @@ class Dispatcher:
         for task in tasks[:1]:
             for blamed in (task,) if isinstance(task, Input) else task:
                 blamed.interruptions[cause] += 1
+                if isinstance(blamed, PendingPair) and cause == "worker died":
+                    self._deadly[blamed.memory_key()].add(blamed.pair)
         for task in reversed(tasks):
             if not isinstance(task, Input):
                 self._put_back(task, are_inputs_lost=cause == "inputs were lost")
@@ -197,6 +207,7 @@ class Dispatcher:
         alike = [pending for pending in ready if pending.group() == ready[0].group()]
         for pending in alike[: self._together]:
             self._window.remove(pending)
+            pending.is_careful = len(self._deadly[pending.memory_key()]) >= _DEADLY_PAIRS
         return tuple(alike[: self._together])
 
     def _input(self, need: Need, variant: str) -> Input:

@@ -98,7 +98,8 @@ class Renderer:
         """Stylize pairs of one variant and size: together, and where that fails one by one.
 
         entries: the pairs' lines in the manifest as if done, which come back completed or failed. is_repeat:
-        a worker died of the pair before; it is then stylized with as little memory as possible. pictures:
+        a worker died of the pair before, or of others of its size; it is then stylized with as little memory
+        as possible. pictures:
         the fields of `PairInputs`, pair after pair.
         """
         count = len(PairInputs._fields)
@@ -128,7 +129,9 @@ class Renderer:
             tiles = [side for side in tiles if 0 < side <= _REPEAT_TILE_PX < config.size] or tiles
 
         def attempt(tiled: StyleConfig) -> Finished:
-            why = "its worker died" if is_repeat and tiled.tile == tiles[0] else "out of memory"
+            is_own = any(note.startswith("its worker died") for note in entry.notes)
+            death = "its worker died" if is_own else "workers died of others of its size"
+            why = death if is_repeat and tiled.tile == tiles[0] else "out of memory"
             note = f"{why}: stylized in tiles of {tiled.tile} pixels"
             noted = entry if tiled == config else _with_note(entry, note)
             return self._stylize_together([noted], [inputs], tiled)[0]

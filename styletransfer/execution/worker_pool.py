@@ -106,7 +106,7 @@ class Worker:
 
     def stylize(self, task: PairTask, entries: Sequence[Entry]) -> None:
         """Have it stylize pairs from what was prepared; entries: see `Renderer.stylize`."""
-        is_repeat = any(pending.interruptions["worker died"] for pending in task)
+        is_repeat = any(pending.interruptions["worker died"] or pending.is_careful for pending in task)
         inputs = (pending.inputs.get(kind) for pending in task for kind in KINDS)
         # arguments of their own: Ray fetches what they refer to before the task begins
         handles = [None if each is None else each.handle for each in inputs]

@@ -274,3 +274,33 @@ def test_only_what_the_lost_machine_was_working_on_is_marked() -> None:
     first, second = prepare_all(plan), prepare_all(plan)
     plan.interrupted([first, second], "machine was lost")
     assert first[0].notes() == ("its machine was lost: stylized again",) and second[0].notes() == ()
+
+
+def test_after_two_pairs_of_a_size_killed_workers_the_others_of_it_are_stylized_with_care() -> None:
+    plan = dispatcher(grid(6, 1), workers=1, ahead=6)
+    for _ in range(7):
+        task = plan.next_task(is_idle=True)
+        assert isinstance(task, Input)
+        size = (64, 48) if task.need.name == "c5" else (4000, 3000)
+        plan.prepared(task, object(), size)
+    careful: dict[str, list[bool]] = {}
+    deaths = ["c0", "c0", "c1"]  # c0 is given up; one pair alone may be to blame itself
+    while not plan.is_finished():
+        task = plan.next_task(is_idle=True)
+        assert isinstance(task, tuple)
+        [pending] = task
+        careful.setdefault(pending.pair.content, []).append(pending.is_careful)
+        if pending.pair.content in deaths:
+            deaths.remove(pending.pair.content)
+            plan.interrupted([task], "worker died")
+        else:
+            plan.stylized(task)
+        plan.failures()
+    assert careful == {
+        "c0": [False, False],
+        "c1": [False, True],
+        "c2": [True],
+        "c3": [True],
+        "c4": [True],
+        "c5": [False],
+    }

@@ -454,6 +454,8 @@ def test_after_a_death_a_large_picture_is_stylized_in_tiles(
     monkeypatch.setattr(renderer, "_REPEAT_TILE_PX", 128)
     [large] = entries_of(plan, renderer_for(plan), is_repeat=True, notes=died)
     assert large.notes == (*died, "its worker died: stylized in tiles of 128 pixels")
+    [other] = entries_of(plan, renderer_for(plan), is_repeat=True)
+    assert other.notes == ("workers died of others of its size: stylized in tiles of 128 pixels",)
 
 
 def test_notes_from_before_are_kept_and_a_lost_machine_makes_no_pair_alone(
