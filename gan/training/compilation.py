@@ -66,9 +66,9 @@ class Payoff:
 
 
 # The GPU's two numbers are assumptions, since nobody has measured them yet: `make gpu-check` prints both as
-# `compile_s` and `saved_ms`. On a CPU it never pays: measured in bf16 on an AVX-512 CPU with torch 2.14, at width
-# 64, batch 64 and one thread, compiling takes 40 s, and a step 539 ms instead of 504 at 64x64, 122 ms instead of
-# 106 at 32x32, since its convolutions are the same and its BatchNorm is slower.
+# `compile_s` and `saved_ms`. On a CPU it never pays: measured in bf16 on an AVX-512 CPU with torch 2.14, at
+# width 64, batch 64 and one thread, compiling takes 40 s, and a step 539 ms instead of 504 at 64x64, 122 ms
+# instead of 106 at 32x32, since its convolutions are the same and its BatchNorm is slower.
 _PAYOFFS = {
     "cuda": Payoff(compile_s=60.0, saved_s=0.001),
     "cpu": Payoff(compile_s=40.0, saved_s=-0.035),
