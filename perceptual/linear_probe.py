@@ -15,7 +15,7 @@ _ITERATIONS = 200  # at most, for each penalty
 _CHUNK = 8192
 # Of more vectors than give so many logits a random part is used: 60,000 of ten classes, 6,000 of a hundred.
 _MOST_LOGITS = 600_000
-_LEAST_PER_CLASS = 60
+_LEAST_PER_CLASS = 30
 # relative to a feature's largest value; a smaller spread is the rounding of a constant
 _LEAST_STD = 1e-6
 

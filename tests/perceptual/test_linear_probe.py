@@ -130,7 +130,7 @@ def test_what_no_probe_can_learn_from_is_refused_in_one_line() -> None:
 
 def test_of_very_many_vectors_a_part_is_used_and_predicts_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
     assert most_vectors(10) == 60_000 and most_vectors(100) == 6_000
-    assert most_vectors(1000) == 60_000, "of many classes each still has 60"
+    assert most_vectors(1000) == 30_000, "of many classes each still has 30"
     monkeypatch.setattr(linear_probe, "_MOST_LOGITS", 1200)
     rows: list[int] = []
     minimum_of = linear_probe._minimum
