@@ -112,7 +112,7 @@ class EmptyWorkerGroups(WorkerGroups):
         """None: they are never lost."""
         return None
 
-    def stop(self, timeout_s: float = 20.0, tick_timeout_s: float = 2.0) -> None:
+    def stop(self, timeout_s: float = 20.0, tick_timeout_s: float = 2.0, *, ends_ray: bool = False) -> None:
         """Stop the workers, and only then the pool that they ask."""
         self.probe.stop()
         ray.get(self.pool.stop.remote())

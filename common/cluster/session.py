@@ -16,6 +16,7 @@ import ray
 import ray._private.utils
 import torch
 from ray._private import services
+from ray._private.state import actors
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from common.cluster.temp_folder import check_temp_folder
@@ -180,6 +181,15 @@ def worker_env(threads: int) -> dict[str, str]:
         "MKL_NUM_THREADS": str(threads),
         ADDRESS_VARIABLE: ray.get_runtime_context().gcs_address,
     }
+
+
+def kill_actors(class_name: str) -> None:
+    """Kill those actors of this process that have such a class and whose handles a library keeps to itself."""
+    worker = ray._private.worker.global_worker
+    for actor_id, actor in actors(job_id=worker.current_job_id).items():
+        if actor["ActorClassName"] == class_name and actor["State"] != "DEAD":
+            with contextlib.suppress(Exception):  # it has ended meanwhile
+                worker.core_worker.kill_actor(ray.ActorID(bytes.fromhex(actor_id)), True)
 
 
 def beside_driver() -> NodeAffinitySchedulingStrategy:

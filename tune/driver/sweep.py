@@ -74,7 +74,7 @@ def run_sweep(plan: SweepPlan, view: SweepView) -> dict[int, Trial]:
         with EventLog(plan.folder.location) as log, deferred() as raise_if_interrupted:
             log.before_upload = study.flush
             check = functools.partial(_raise_if_over, raise_if_interrupted, lock, plan.folder.location)
-            with _ray(config.address):
+            with _ray(config.address) as is_ours:
                 check()
                 nodes = local_nodes() if config.address is None else cluster_nodes()
                 plan = dataclasses.replace(plan, cluster_capacity=capacity.plan(config, nodes))
@@ -88,7 +88,7 @@ def run_sweep(plan: SweepPlan, view: SweepView) -> dict[int, Trial]:
                     images=remember(images),
                 )
                 trials = _begin_log(plan, log, study)
-                with _worker_groups(plan, images, view, check) as groups:
+                with _worker_groups(plan, images, view, check, ends_ray=is_ours) as groups:
                     _tune(plan, groups, log, trials, study, view, check)
         return dict(sorted(trials.items()))
 
@@ -200,7 +200,7 @@ def _open_study(plan: SweepPlan, name: str, known: dict[int, Trial] | None) -> S
 
 @contextlib.contextmanager
 def _worker_groups(
-    plan: SweepPlan, images: Images, view: SweepView, check: Callable[[], None]
+    plan: SweepPlan, images: Images, view: SweepView, check: Callable[[], None], *, ends_ray: bool
 ) -> Iterator[WorkerGroups]:
     assert plan.cluster_capacity is not None
     broadcast, said = broadcast_images(plan.config.gan.data, images)
@@ -225,15 +225,16 @@ def _worker_groups(
             groups.wait_until_one_is_ready(on_wait, START_TIMEOUT_S)
         yield groups
     finally:
-        groups.stop()
+        groups.stop(ends_ray=ends_ray)
 
 
 @contextlib.contextmanager
-def _ray(address: str | None) -> Iterator[None]:
+def _ray(address: str | None) -> Iterator[bool]:
+    """Start Ray or join the cluster, and leave it in the end; yields whether that ends Ray in this process."""
     is_ours = not ray.is_initialized()  # a caller's Ray is left running
     start_ray(address)
     try:
-        yield
+        yield is_ours
     except ray.exceptions.RayError as error:
         raise SweepError(f"Ray has failed: {first_line(error)}") from error
     finally:

@@ -24,7 +24,7 @@ from ray.train.torch import TorchTrainer, get_device
 from ray.train.v2.api.callback import UserCallback
 from ray.train.v2.api.config import FailureConfig, LoggingConfig, RunConfig, ScalingConfig
 
-from common.cluster.session import beside_driver, worker_env
+from common.cluster.session import beside_driver, kill_actors, worker_env
 from common.errors import ConfigError
 from common.memory import limit_to_share
 from common.text import type_and_last_line
@@ -40,6 +40,7 @@ from tune.worker_groups.session import WorkerSession
 
 # A group that needed more restarts is not unlucky: something on its node is broken.
 MAX_RESTARTS = 8
+KILL_TIMEOUT_S = 5.0
 # Where Ray Train leaves its marker in the sweep's folder; the same as in earlier sweeps, which may be resumed
 MARKER_FOLDER = "gangs/gang-{index}"
 
@@ -135,11 +136,12 @@ class WorkerGroups:
             on_wait(states)
             time.sleep(0.1)
 
-    def stop(self, timeout_s: float = 20.0, tick_timeout_s: float = 2.0) -> None:
-        """Stop all workers; those that do not stop in time end with Ray, or at the end of their tick.
+    def stop(self, timeout_s: float = 20.0, tick_timeout_s: float = 2.0, *, ends_ray: bool = False) -> None:
+        """Stop all workers; those that do not stop in time stop at the end of their tick, or with Ray.
 
         tick_timeout_s: for groups that start, or are in the middle of a tick: it could be long, and is
-        repeated after a resume.
+        repeated after a resume. ends_ray: whether Ray is shut down next; then what is late is killed, since a
+        thread that still waits for Ray when it is shut down ends this process at once, without a word.
         """
         self._is_stopping = True
         with contextlib.suppress(ray.exceptions.RayError):  # a dead pool has nobody to stop
@@ -149,6 +151,10 @@ class WorkerGroups:
             for thread in self._threads:
                 limit_s = timeout_s if thread.name in idle else tick_timeout_s
                 thread.join(max(0.0, began + limit_s - time.monotonic()))
+        if ends_ray and any(thread.is_alive() for thread in self._threads):
+            kill_actors("TrainController")  # of Ray Train 2.60, for whose end `fit` waits
+            for thread in self._threads:
+                thread.join(KILL_TIMEOUT_S)
         # In a caller's Ray, workers in the middle of a tick still ask the pool, which tells them to stop. Ray
         # ends it when nobody has a handle of it any more.
         if not any(thread.is_alive() for thread in self._threads):
