@@ -70,8 +70,8 @@ def fit_probe(features: torch.Tensor, labels: torch.Tensor, num_classes: int, se
     features: floats (N, D), N >= 20; labels: integers (N,) in [0, num_classes) on the same device. The
     penalties 1, 0.1, ... 1e-5 are tried in turn, each starting from the previous weights, until the
     cross-entropy on the held-out tenth, chosen by the seed, rises; the best penalty is then used to train on
-    all vectors. Full-batch L-BFGS (Liu and Nocedal 1989) needs no learning rate and is reproducible. The bias
-    is not penalized.
+    all vectors. Of more than `most_vectors` a random part is used. Full-batch L-BFGS (Liu and Nocedal 1989)
+    needs no learning rate and is reproducible. The bias is not penalized.
 
     Raises: ConfigError for fewer vectors or fewer than 2 classes among the labels, NaN or infinity.
     """
