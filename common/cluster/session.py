@@ -184,7 +184,7 @@ def worker_env(threads: int) -> dict[str, str]:
 
 
 def kill_actors(class_name: str) -> None:
-    """Kill those actors of this process that have such a class and whose handles a library keeps to itself."""
+    """Kill those actors of this process that have such a class, whose handles a library keeps to itself."""
     worker = ray._private.worker.global_worker
     for actor_id, actor in actors(job_id=worker.current_job_id).items():
         if actor["ActorClassName"] == class_name and actor["State"] != "DEAD":

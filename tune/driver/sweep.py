@@ -230,7 +230,7 @@ def _worker_groups(
 
 @contextlib.contextmanager
 def _ray(address: str | None) -> Iterator[bool]:
-    """Start Ray or join the cluster, and leave it in the end; yields whether that ends Ray in this process."""
+    """Start Ray or join the cluster, and leave it in the end; yields whether this ends Ray in the process."""
     is_ours = not ray.is_initialized()  # a caller's Ray is left running
     start_ray(address)
     try:
