@@ -41,7 +41,7 @@ def autocast_dtype(precision: Precision, device: torch.device) -> torch.dtype | 
 def exact_float32() -> Iterator[None]:
     """Multiply float32 as float32 within the block: no TF32 on a GPU; afterwards it is as before.
 
-    PyTorch (2.9 to 2.15) computes float32 convolutions in TF32, with 10 bits of mantissa, unless it is told
+    PyTorch (2.13 to 2.15) computes float32 convolutions in TF32, with 10 bits of mantissa, unless it is told
     otherwise; matrix products only where the user asked for it. Both its earlier and its present settings are
     set, so that they agree: where they do not, compiling raises an error.
     """
@@ -64,7 +64,7 @@ class _Tf32Flags:
 
     def __init__(self) -> None:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # 2.9 and 2.10 warn that they are the earlier ones
+            warnings.simplefilter("ignore")  # some versions warn that they are the earlier ones
             self._convolutions = self._products = None
             with contextlib.suppress(RuntimeError):
                 self._convolutions = torch.backends.cudnn.allow_tf32

@@ -60,7 +60,7 @@ ALONE = ("untouched", "high", "medium", "earlier")
 HOW = (*ALONE, "present", "parent", "convolutions off", "convolutions exact")
 
 
-@pytest.mark.filterwarnings("ignore:Please use the new API")  # torch 2.9 and 2.10, of the earlier settings
+@pytest.mark.filterwarnings("ignore:Please use the new API")  # of the earlier settings, in some versions
 @pytest.mark.parametrize("how", HOW)
 def test_float32_is_multiplied_as_float32_within_the_block_and_as_before_after_it(how: str) -> None:
     with asked_for(how):
