@@ -49,14 +49,19 @@ def race(network: FeatureNetwork, art: Path, pairs: int, **settings: str) -> tup
 
     Both optimize the same objective with 300 evaluations; ours is infinite if it does not reach that loss.
     """
-    config = StyleConfig(size=SIDE_PX, iterations=EVALUATIONS, **settings)  # type: ignore[arg-type]
+    config = StyleConfig(
+        size=SIDE_PX,
+        iterations=EVALUATIONS,
+        statistics="gram",  # as the plain loop
+        **settings,  # type: ignore[arg-type]
+    )
     seconds = []
     for content, style in PAIRS[:pairs]:
         pictures = [
             read_picture(art / "content" / content).on_white(),
             read_picture(art / "style" / style).on_white(),
         ]
-        goal, plain_s = plain_lbfgs(*pictures, config, network, EVALUATIONS)
+        goal, plain_s = plain_lbfgs(*pictures, config, network.padded_by("reflect"), EVALUATIONS)
         ours_s = seconds_to(goal, pictures, config, network)
         print(
             f"{content} in {style}: plain {plain_s:.1f} s to style loss {goal:.5f}, ours {ours_s:.1f} s",

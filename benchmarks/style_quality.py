@@ -29,7 +29,7 @@ VARIANTS = {
     "default": DEFAULT,
     "start from noise": DEFAULT.with_values({"start": "noise"}),
     "Adam": DEFAULT.with_values({"optimizer": "adam"}),
-    "Wasserstein": DEFAULT.with_values({"statistics": "wasserstein"}),
+    "Gram": DEFAULT.with_values({"statistics": "gram"}),
     "one size": DEFAULT.with_values({"scales": 1}),
 }
 NAMES = tuple(field.name for field in dataclasses.fields(Quality))

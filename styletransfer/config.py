@@ -64,7 +64,7 @@ class StyleConfig(Settings):
     """Weight of the total variation."""
     tv: VariationName = "l2"
     """Total variation: l2, l1, or huber."""
-    statistics: Annotated[StatisticsName, tyro.conf.arg(help=STATISTICS.help())] = "gram"
+    statistics: Annotated[StatisticsName, tyro.conf.arg(help=STATISTICS.help())] = "wasserstein"
     content_layers: tuple[str, ...] = ("relu4_1",)
     content_layer_weights: tuple[float, ...] = ()
     """One per layer; their sum does not matter; none: equal."""

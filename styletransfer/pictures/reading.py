@@ -120,11 +120,16 @@ def opened_picture(source: PictureSource, name: str | None, max_pixels: int) -> 
     source = Path(source) if isinstance(source, str) else source
     label = name or (str(source) if isinstance(source, Path) else "the picture")
     try:
-        is_open = isinstance(source, Image.Image)
-        with _checked(source, max_pixels) if is_open else opened(source, max_pixels) as image:
+        with _image_of(source, max_pixels) as image:
             yield image
     except UnreadableError as error:
         raise PictureError(label, str(error)) from error
+
+
+def _image_of(
+    source: Path | bytes | Image.Image, max_pixels: int
+) -> contextlib.AbstractContextManager[Image.Image]:
+    return _checked(source, max_pixels) if isinstance(source, Image.Image) else opened(source, max_pixels)
 
 
 @contextlib.contextmanager

@@ -103,7 +103,8 @@ def resized(pictures: Tensor, height: int, width: int) -> Tensor:
     wanted = (height, width)
     if pictures.shape[2:] == wanted:
         return pictures
-    for size in _halvings(*pictures.shape[2:], wanted):
+    height, width = pictures.shape[2:]
+    for size in _halvings(height, width, wanted):
         pictures = _interpolated(pictures, size)
     return channels_last(_interpolated(pictures, wanted).clamp_(0, 1))
 

@@ -28,6 +28,7 @@ def tiny_config(**settings: object) -> StyleConfig:
     """
     values = {
         "style_weight": 320.0,
+        "statistics": "gram",
         "size": 32,
         "iterations": 6,
         "scales": 2,
