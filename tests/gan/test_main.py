@@ -22,6 +22,9 @@ from common.storage.folder import Folder
 from gan.__main__ import main
 from gan.cli.inspect import check_grid
 from gan.config import GanConfig
+from gan.data.images import remember
+from gan.data.loading import load_images
+from gan.data.shapes import render_shapes
 from gan.run_folder import Row, RunFolder
 
 Capture = pytest.CaptureFixture[str]
@@ -364,3 +367,32 @@ def test_a_cluster_that_is_not_there_is_one_line_and_exit_code_2(
     )
     assert answer.returncode == 2
     assert re.fullmatch(rf"python -m gan: --address .*{address}.+\n", answer.stderr), answer.stderr
+
+
+@pytest.mark.usefixtures("no_ray")
+def test_a_run_whose_pictures_have_changed_is_not_resumed_in_silence(
+    tiny_config: GanConfig,
+    tmp_path: Path,
+    plain_driver: Callable[[GanConfig, Folder, int], list[Row]],
+    capsys: Capture,
+) -> None:
+    for number, picture in enumerate(render_shapes(0, 40, resolution=16, seed=1)):
+        (tmp_path / "pictures").mkdir(exist_ok=True)
+        Image.fromarray(picture).save(tmp_path / "pictures" / f"{number:02}.png")
+    values = {"data.source": str(tmp_path / "pictures"), "data.max_images": None, "images": 512}
+    config = tiny_config.with_values(values)
+    run = Folder(str(tmp_path / "run"))
+    plain_driver(config, run, 1)
+    RunFolder(run).begin(config, {"workers": 1, "images": remember(load_images(config.data))})
+    (tmp_path / "pictures" / "39.png").unlink()
+    resume = ["train", "--resume", run.location, "--images", "1024"]
+    assert main(resume) == 2
+    said = capsys.readouterr().err
+    assert "(7 held out instead of 8)" in said and "--changed-data" in said  # 39 pictures leave 32 as well
+
+    for path in (tmp_path / "pictures").iterdir():
+        Image.open(path).convert("L").save(path)
+    assert main([*resume, "--changed-data"]) == 2
+    assert "the pictures are grey, and the networks were made for ones that are in colour" in (
+        capsys.readouterr().err
+    )
