@@ -3,8 +3,8 @@
     python benchmarks/style_sizes.py [ART-FOLDER]
 
 ART-FOLDER: pictures in `content` and `style` (by default the one beside the checkout). Three pairs at 32, 64
-and 128 pixels: the correlation of the result's luminance with the photo's, and the content loss. From 128 x 96
-pixels on both are the same. Prints one JSON object at the end.
+and 128 pixels: the correlation of the result's luminance with the photo's, and the content loss. From
+128 x 96 pixels on both are the same. Prints one JSON object at the end.
 """
 
 import json
