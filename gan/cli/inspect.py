@@ -151,9 +151,12 @@ def _features(
     count: int,
     on_batch: Callable[[int], None],
 ) -> torch.Tensor:
-    """Features (count, D) of samples from the latents that a tick measures, which are not kept."""
+    """Features (count, D) of samples, which are not kept.
+
+    Their latents are not those of a tick: by a tick's value the state may have been chosen.
+    """
     features = torch.empty(count, embedder.length)
-    latents = generation.fixed_latents(config, "evaluation", count)
+    latents = generation.fixed_latents(config, "confirmation", count)
     for start in range(0, count, _AT_ONCE):
         part = slice(start, start + _AT_ONCE)
         samples = torch.from_numpy(generation.sample(generator, latents[part], config))
