@@ -5,6 +5,7 @@ states are therefore measured on fresh latents, more of them, and against held-o
 not seen; the best of those is the winner.
 """
 
+import time
 from collections.abc import Callable
 
 import ray
@@ -22,6 +23,7 @@ from tune.worker_groups.launcher import WorkerGroups
 from tune.worker_groups.messages import StoredState
 
 CANDIDATES = 5
+IDLE_TIMEOUT_S = 2.0
 LEAST_HELD_OUT = 400
 """Fewer held-out images than these are not divided between the search and the confirmation."""
 
@@ -47,8 +49,14 @@ def confirm_best(
 
     check: called several times a second; raises what ends the sweep.
     """
+    candidates = _candidates(trials)
+    if not candidates:
+        return
+    if not _has_idle_group(groups, check):
+        view.say("the best states were not measured again: all workers are in the middle of a tick")
+        return
     calls = {}
-    for trial, state in _candidates(trials):
+    for trial, state in candidates:
         stored = StoredState(plan.folder.location, f"{state.path}/{STATE_FILE}")
         if plan.folder.files.status(stored.name) is not None:
             config = plan.config.gan.with_values(trial.values_at(state.images_seen))
@@ -66,6 +74,18 @@ def confirm_best(
                 event = StateConfirmed(number=number, path=path, metric=metric, value=value, noise=noise)
                 log.record(event)
                 apply(trials, event)
+
+
+def _has_idle_group(groups: WorkerGroups, check: Callable[[], None]) -> bool:
+    """Whether some group is idle, or soon will be. When a time budget ends, all may have a long way to go."""
+    deadline = time.monotonic() + IDLE_TIMEOUT_S
+    while True:
+        check()
+        if any(group.state == "idle" for group in ray.get(groups.pool.status.remote())):
+            return True
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.1)
 
 
 def _candidates(trials: dict[int, Trial]) -> list[tuple[Trial, Checkpoint]]:

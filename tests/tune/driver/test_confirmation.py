@@ -1,9 +1,16 @@
 """What is measured again at the end of a sweep."""
 
+import types
+from typing import Any
+
+import pytest
+
 from gan.config import GanConfig
-from tune.driver.confirmation import CANDIDATES, _candidates, divided
+from tune.driver import confirmation
+from tune.driver.confirmation import CANDIDATES, _candidates, confirm_best, divided
 from tune.records.events import StateConfirmed
 from tune.records.trial_records import Checkpoint, Trial
+from tune.worker_groups.messages import WorkerGroupStatus
 
 
 def test_a_search_sees_half_of_the_held_out_images_if_there_are_many() -> None:
@@ -31,3 +38,19 @@ def test_the_best_states_and_the_baselines_are_measured_again_once() -> None:
         again = StateConfirmed(number=number, path=f"c{number}", metric="swd", value=1.0, noise=0.1)
         trials[number].confirmed[again.path] = again
     assert [trial.number for trial, _ in _candidates(trials)] == [7, 6, 5, 4]
+
+
+def test_long_ticks_are_not_waited_for_when_a_time_budget_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(confirmation, "IDLE_TIMEOUT_S", 0.2)
+    monkeypatch.setattr(confirmation.ray, "get", lambda answer: answer)
+    busy = [WorkerGroupStatus("worker-group-0", "busy", 0)]
+    pool = types.SimpleNamespace(status=types.SimpleNamespace(remote=lambda: busy))
+    said: list[str] = []
+    unused: Any = None
+    groups: Any = types.SimpleNamespace(pool=pool)
+    view: Any = types.SimpleNamespace(say=said.append)
+    trials = {0: Trial(number=0, checkpoints=[Checkpoint(path="c", images_seen=64, value=1.0)])}
+    confirm_best(unused, groups, unused, trials, view, lambda: None)
+    assert said == ["the best states were not measured again: all workers are in the middle of a tick"]
+    confirm_best(unused, groups, unused, {0: Trial(number=0)}, view, lambda: None)
+    assert len(said) == 1, "there was nothing to measure"
