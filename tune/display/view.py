@@ -19,7 +19,7 @@ from gan.cli.display import say_skipped
 from gan.data.images import Images
 from tune.display.leaderboard import leaderboard
 from tune.records.tables import trials_table
-from tune.records.trial_records import Trial, best_first, best_of, states_best_first
+from tune.records.trial_records import BASELINE_NUMBER, Trial, best_first, best_of
 from tune.space.space import Space
 
 SECONDS_BETWEEN_REFRESHES = 1.0
@@ -185,20 +185,16 @@ class SweepView:
 
 def confirmation_line(trials: Mapping[int, Trial]) -> str | None:
     """The values of the states that were measured again, the winner first; None where there are none."""
-    winners = [
-        (trial, trial.confirmed[state.path])
-        for trial, state in states_best_first(trials)
-        if state.path in trial.confirmed
-    ]
-    found = best_first((state.value, (trial, state)) for trial, state in winners)
+    confirmed = (state for trial in trials.values() for state in trial.confirmed.values())
+    found = best_first((state.value, state) for state in confirmed)
     if not found:
         return None
     base = " (base settings)"
     values = ", ".join(
-        f"{state.value:.4g} of trial {trial.number}{base if trial.number == 0 else ''}"
-        for trial, state in found
+        f"{state.value:.4g} of trial {state.number}{base if state.number == BASELINE_NUMBER else ''}"
+        for state in found
     )
-    metric, noise = found[0][1].metric, found[0][1].noise
+    metric, noise = found[0].metric, found[0].noise
     return f"measured again on fresh samples, {metric}: {values}; noise floor {noise:.3g}"
 
 

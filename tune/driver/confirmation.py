@@ -16,8 +16,7 @@ from gan.config import GanConfig
 from tune.display.view import SweepView
 from tune.driver.plan import SweepPlan
 from tune.records.events import EventLog, StateConfirmed
-from tune.records.trial_records import Checkpoint, Trial, apply, states_best_first
-from tune.search.scheduler import BASELINE_NUMBER
+from tune.records.trial_records import BASELINE_NUMBER, Checkpoint, Trial, apply, states_best_first
 from tune.trial_keys import STATE_FILE
 from tune.worker_groups.launcher import WorkerGroups
 from tune.worker_groups.messages import StoredState
@@ -90,7 +89,7 @@ def _has_idle_group(groups: WorkerGroups, check: Callable[[], None]) -> bool:
 
 def _candidates(trials: dict[int, Trial]) -> list[tuple[Trial, Checkpoint]]:
     """The best states by the search, and the baseline's best, that have not been measured again yet."""
-    best = states_best_first(trials)[:CANDIDATES]
-    base = [(trial, state) for trial, state in states_best_first(trials) if trial.number == BASELINE_NUMBER]
-    chosen = {state.path: (trial, state) for trial, state in [*best, *base[:1]]}
+    states = states_best_first(trials)
+    base = [(trial, state) for trial, state in states if trial.number == BASELINE_NUMBER]
+    chosen = {state.path: (trial, state) for trial, state in [*states[:CANDIDATES], *base[:1]]}
     return [found for path, found in chosen.items() if path not in found[0].confirmed]

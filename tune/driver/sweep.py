@@ -188,7 +188,7 @@ def _open_study(plan: SweepPlan, name: str, known: dict[int, Trial] | None) -> S
         name=name,
         location=plan.folder.location,
         num_trials=config.trials,
-        images_per_tick=config.gan.images_per_tick,
+        step_of=config.gan.nominal_images,
         # a population is proposed all at once, so that there is nothing to learn from
         search="random" if config.scheduler == "pbt" else config.search,
         seed=config.gan.seed,

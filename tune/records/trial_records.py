@@ -23,6 +23,9 @@ State = Literal["running", "completed", "pruned", "failed", "interrupted"]
 TUNE_MODE: Final = "min"
 STUDY_DIRECTION: Final = "minimize"
 
+BASELINE_NUMBER: Final = 0
+"""Number of the trial with the base settings."""
+
 T = TypeVar("T")
 
 

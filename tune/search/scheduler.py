@@ -6,16 +6,13 @@ from typing import Any
 from ray.tune.schedulers import FIFOScheduler
 
 from gan.config import GanConfig
-from tune.records.trial_records import Trial
+from tune.records.trial_records import BASELINE_NUMBER, Trial
 from tune.search.early_stopping import EarlyStoppingRule
 from tune.trial_keys import NOMINAL_KEY, NUMBER_KEY
 
-BASELINE_NUMBER = 0
-"""The trial with the base settings. It is never stopped, since what the sweep finds is compared with it."""
-
 
 class EarlyStopping(FIFOScheduler):  # type: ignore[misc]  # ray is untyped here
-    """Stops trials when the rule says so, except the baseline."""
+    """Stops trials when the rule says so, but never the baseline, with which all others are compared."""
 
     def __init__(self, rule: EarlyStoppingRule, metric: str) -> None:
         super().__init__()

@@ -3,7 +3,7 @@
 import dataclasses
 import math
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -77,7 +77,7 @@ class SweepStudy:
 
     Args:
         first: settings of the first trial, within the space; None lets the sampler propose them as well.
-        images_per_tick: of all trials; values are stored at multiples of it (`GanConfig.nominal_images`).
+        step_of: the step at which the value after so many images is stored (`GanConfig.nominal_images`).
         known: the trials of the event log when the sweep is resumed, None for a new sweep.
 
     Raises: ConfigError when a new sweep's study already exists or a resumed one's does not.
@@ -91,7 +91,7 @@ class SweepStudy:
         name: str,
         location: str | Path,
         num_trials: int,
-        images_per_tick: int = 1,
+        step_of: Callable[[int], int] = int,
         search: Search = "tpe",
         seed: int = 0,
         storage_url: str | None = None,
@@ -100,7 +100,7 @@ class SweepStudy:
     ) -> None:
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         self._space, self._metric, self._num_trials = space, metric, num_trials
-        self._images_per_tick = images_per_tick
+        self._step_of = step_of
         self._place = StudyStorage(location, storage_url)
         # a sweep that was stopped before it had a study has no trials either
         is_new = known is None or not (known or self._place.names())
@@ -183,7 +183,7 @@ class SweepStudy:
                     self.tell(frozen.number, study_outcome(Ending("failed", reason=LOST), None))
                 continue
             for tick in trial.valid_ticks():
-                step = tick.images_seen // self._images_per_tick * self._images_per_tick
+                step = self._step_of(tick.images_seen)
                 self.report(frozen.number, step, tick.metrics.get(self._metric))
             if trial.is_unfinished():
                 self.returning.append(dataclasses.replace(trial, values=trial.values or dict(frozen.params)))

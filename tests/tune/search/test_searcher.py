@@ -364,3 +364,14 @@ def test_a_storage_url_that_cannot_be_opened_is_refused_in_one_line(tmp_path: Pa
     with pytest.raises(ConfigError, match="cannot be opened") as raised:
         study_of(tmp_path, storage_url="nosuch://x")
     assert "\n" not in str(raised.value)
+
+
+def test_what_only_the_log_has_is_stored_at_steps_that_all_batches_share(tmp_path: Path) -> None:
+    study_of(tmp_path).ask()
+    events: list[SweepEvent] = [
+        TrialStarted(number=0, trial_id="a"),
+        Tick(number=0, trial_id="a", images_seen=15, metrics={"swd": 5.0}),  # of batches of 5
+        Tick(number=0, trial_id="a", images_seen=25, metrics={"swd": 4.0}),
+    ]
+    study_of(tmp_path, known=collect(events), step_of=BASE.nominal_images)
+    assert stored(tmp_path)[0].intermediate_values == {12: 5.0, 24: 4.0}
