@@ -3,10 +3,7 @@
 import sys
 from collections.abc import Sequence
 
-from common.cli.parsing import run_command
-from common.cli.terminal import Terminal
-from gan.cli.early import check_early
-from gan.cli.flags import PROG, GanCommand, Sample, Train, parse_command
+from common.cli.command import leave, run_command
 
 
 def main(args: Sequence[str] | None = None) -> int:
@@ -15,12 +12,18 @@ def main(args: Sequence[str] | None = None) -> int:
     0 done, 1 the run diverged or failed, 2 the command is wrong, 130 and 143 stopped by a signal.
     """
     words = sys.argv[1:] if args is None else args
-    return run_command(PROG, lambda: _run(parse_command(words), Terminal()))
+    return run_command("python -m gan", lambda: _run(words))
 
 
-def _run(command: GanCommand, console: Terminal) -> int:
-    # imported here: torch and Ray take seconds to import, and what is wrong without them is reported before
+def _run(words: Sequence[str]) -> int:
+    # imported here, where a signal is caught
+    from common.cli.terminal import Terminal
+    from gan.cli.early import check_early
+    from gan.cli.flags import Sample, Train, parse_command
+
+    command, console = parse_command(words), Terminal()
     check_early(command)
+    # torch and Ray take seconds to import, and what is wrong without them is reported before
     if isinstance(command, Train):
         from gan.cli.train import run_train
 
@@ -31,4 +34,4 @@ def _run(command: GanCommand, console: Terminal) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    leave(main())

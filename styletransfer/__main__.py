@@ -3,9 +3,7 @@
 import sys
 from collections.abc import Sequence
 
-from common.cli.parsing import run_command
-from common.cli.terminal import Terminal
-from styletransfer.commands import PROG, Batch, parse_command
+from common.cli.command import leave, run_command
 
 
 def main(args: Sequence[str] | None = None) -> int:
@@ -14,15 +12,20 @@ def main(args: Sequence[str] | None = None) -> int:
     0 all pairs are done, 2 the command is wrong, 3 some pairs have failed, 130 and 143 stopped by a signal.
     """
     words = sys.argv[1:] if args is None else args
-    return run_command(PROG, lambda: _run(parse_command(words), Terminal()))
+    return run_command("python -m styletransfer", lambda: _run(words))
 
 
-def _run(command: Batch, console: Terminal) -> int:
-    # imported here: torch and Ray take seconds, and a wrong flag is reported before
+def _run(words: Sequence[str]) -> int:
+    # imported here, where a signal is caught
+    from common.cli.terminal import Terminal
+    from styletransfer.commands import parse_command
+
+    command = parse_command(words)
+    # torch and Ray take seconds, and a wrong flag is reported before
     from styletransfer.run import run
 
-    return run(command, console)
+    return run(command, Terminal())
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    leave(main())

@@ -1,35 +1,9 @@
-"""`python -m tune`: runs the commands sweep, resume and best."""
+"""`python -m tune`: runs the commands sweep, resume and best. Only this file exits."""
 
-import dataclasses
-import re
-import shlex
 import sys
-import time
-from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
 
-from rich.console import Console
-
-from common.cli.parsing import address_flag, run_command
-from common.cli.progress import say
-from common.cli.signals import Interrupted
-from common.cli.terminal import Terminal, complain
-from common.cluster.temp_folder import check_temp_folder
-from common.errors import require
-from common.storage.atomic import WriteError
-from common.storage.reach import check_reachable
-from common.text import counted
-from gan.config_file import with_absolute_paths
-from gan.data.sources import check_there
-from tune.commands import PROG, Best, Resume, Sweep, TuneCommand, parse_command
-from tune.config import SweepConfig
-from tune.search.study_url import absolute_study_url
-
-if TYPE_CHECKING:
-    from tune.driver.plan import SweepPlan
-    from tune.records.sweep_folder import SweepFolder
-    from tune.records.trial_records import Trial
+from common.cli.command import leave, run_command
 
 
 def main(args: Sequence[str] | None = None) -> int:
@@ -38,153 +12,17 @@ def main(args: Sequence[str] | None = None) -> int:
     0 done, 1 the sweep could not continue, 2 the command is wrong, 130 and 143 stopped by a signal.
     """
     words = sys.argv[1:] if args is None else args
-    return run_command(PROG, lambda: _execute(parse_command(words), Terminal()))
+    return run_command("python -m tune", lambda: _run(words))
 
 
-def _execute(command: TuneCommand, console: Console) -> int:
-    if isinstance(command, Sweep):
-        return _sweep(command, console)
-    if isinstance(command, Resume):
-        return _resume(command, console)
-    return _best(command, console)
+def _run(words: Sequence[str]) -> int:
+    # imported here, where a signal is caught
+    from common.cli.terminal import Terminal
+    from tune.commands import parse_command
+    from tune.run import run
 
-
-def _sweep(command: Sweep, console: Console) -> int:
-    config = dataclasses.replace(
-        command.sweep,
-        gan=with_absolute_paths(command.sweep.gan),
-        study=command.sweep.study and absolute_study_url(command.sweep.study),
-    )
-    if not command.print_space:
-        check_there(config.gan.data)
-        if config.address is None:
-            check_temp_folder()
-    # imported here and below: torch and Ray take seconds, and what is wrong without them is reported before
-    from tune.space.space import check_accepts, default_space, moved_settings
-    from tune.space.toml import load_space, to_toml
-
-    space = load_space(config.space, config.gan) if config.space else default_space()
-    if command.print_space:
-        console.print(to_toml(space), markup=False, highlight=False, soft_wrap=True)
-        return 0
-    check_accepts(space, config.gan, config.worker_counts())
-    moved = moved_settings(space, config.gan)
-    if moved:
-        say(
-            console, f"the first trial has the base settings, moved into the search space: {', '.join(moved)}"
-        )
-    check_reachable(config.storage)
-
-    from tune.driver.plan import SweepPlan
-    from tune.records.sweep_folder import SweepFolder
-
-    folder = SweepFolder(config.storage, config.name or _default_name(config.gan.data.source))
-    resume = _resume_command(folder, config)
-    require(
-        not folder.exists(),
-        f"{folder.location} already holds a sweep; choose another --name, or run {resume}",
-    )
-    return _run(SweepPlan(config=config, space=space, folder=folder), console)
-
-
-def _resume(command: Resume, console: Console) -> int:
-    from tune.driver.plan import SweepPlan
-    from tune.records.events import read_events
-    from tune.records.sweep_folder import SweepFolder
-    from tune.records.trial_records import collect
-    from tune.space.space import check_accepts
-
-    check_reachable(command.directory, flag="the sweep's folder")
-    folder = SweepFolder.at(command.directory)
-    config = dataclasses.replace(command.changed(folder.config()), storage=folder.storage_path)
-    space = folder.space(config)
-    check_accepts(space, config.gan, config.worker_counts())
-    known = collect(read_events(folder.location))
-    require(
-        config.trials >= len(known),
-        f"--trials {command.trials} is fewer than the {len(known)} trials of the sweep; try --trials +10",
-    )
-    if len(known) >= config.trials and not any(trial.is_unfinished() for trial in known.values()):
-        more = f"{_resume_command(folder, config)} --trials +10"
-        say(console, f"all {len(known)} trials are finished; to add more, run {more}")
-        return 0
-    plan = SweepPlan(
-        config=config,
-        space=space,
-        folder=folder,
-        is_resumed=True,
-        accepts_changed_data=command.changed_data,
-    )
-    return _run(plan, console)
-
-
-def _run(plan: "SweepPlan", console: Console) -> int:
-    plan.check()  # before the imports: Ray takes seconds
-
-    from tune.display.view import SweepView
-    from tune.driver.stopping import SweepError
-    from tune.driver.sweep import run_sweep
-
-    metric = plan.config.gan.evaluation.key()
-    view = SweepView(console, plan.space, metric, plan.config.trials)
-    resume = _resume_command(plan.folder, plan.config)
-    try:
-        trials = run_sweep(plan, view)
-    except Interrupted as interrupted:
-        has_begun = plan.folder.exists()  # else nothing was left behind
-        said = f"everything is saved: resume with {resume}" if has_begun else "no trial had begun"
-        say(console, f"{interrupted}; {said}")
-        return interrupted.exit_code
-    except (SweepError, WriteError) as error:
-        complain(PROG, f"{error}; resume with {resume}" if plan.folder.exists() else error)
-        return 1
-    view.finish(trials)
-    say(console, f"results: {plan.folder.location}")
-    if sum(not trial.is_unfinished() for trial in trials.values()) < plan.config.trials:
-        say(console, f"the time budget is used up{_what_is_saved(trials)}; resume with {resume}")
-    return 0
-
-
-def _what_is_saved(trials: "Mapping[int, Trial]") -> str:
-    """`: 1 trial continues from its last saved state, 2 trials have saved nothing yet and begin again`."""
-    unfinished = [trial for trial in trials.values() if trial.is_unfinished()]
-    unsaved = sum(trial.last_checkpoint() is None for trial in unfinished)
-    saved = len(unfinished) - unsaved
-    parts = []
-    if saved:
-        parts.append(f"{counted(saved, 'trial')} will continue from the last saved state")
-    if unsaved:
-        parts.append(f"{counted(unsaved, 'trial')} had saved nothing yet and will begin again")
-    return ": " * bool(parts) + ", ".join(parts)
-
-
-def _best(command: Best, console: Console) -> int:
-    import json
-
-    from common.storage.atomic import replace_file
-    from tune.records.events import read_events
-    from tune.records.export_best import best_config
-    from tune.records.sweep_folder import SweepFolder
-    from tune.records.trial_records import collect
-
-    check_reachable(command.directory, flag="the sweep's folder")
-    folder = SweepFolder.at(command.directory)
-    trials = collect(read_events(folder.location))
-    config = best_config(folder.config().gan, trials, keep_seed=command.keep_seed)
-    replace_file(Path(command.out), (json.dumps(config.to_dict(), indent=2) + "\n").encode())
-    train = f"python -m gan train --config {shlex.quote(command.out)}"
-    say(console, f"wrote {command.out}; train it with {train}")
-    return 0
-
-
-def _default_name(source: str) -> str:
-    stem = re.sub(r"[^A-Za-z0-9._-]+", "-", Path(source).stem).strip("-._") or "sweep"
-    return f"{stem[:60]}-{time.strftime('%Y%m%d-%H%M%S')}"
-
-
-def _resume_command(folder: "SweepFolder", config: SweepConfig) -> str:
-    return f"{PROG} resume {shlex.quote(folder.location)}{address_flag(config.address)}"
+    return run(parse_command(words), Terminal())
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    leave(main())

@@ -1,4 +1,4 @@
-"""Parses command lines with tyro and turns exceptions into one-line messages and exit codes."""
+"""Parses command lines with tyro, whose errors become one line."""
 
 import contextlib
 import io
@@ -6,13 +6,11 @@ import itertools
 import os
 import re
 import shlex
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import tyro
 
-from common.cli.signals import Interrupted, interruptible
-from common.cli.terminal import complain
 from common.errors import ConfigError, require
 
 # the frame around tyro's messages, in Unicode and in ASCII
@@ -25,22 +23,6 @@ _PHRASES = {
 # set by Ray 2.60 for the command of a job, together with RAY_ADDRESS
 _JOB_VARIABLE = "RAY_JOB_CONFIG_JSON_ENV_VAR"
 _FOOTER = re.compile(r"For full helptext, (see|run):? *")
-
-
-def run_command(prog: str, run: Callable[[], int]) -> int:
-    """Call `run` and return its exit code; a ConfigError or a signal is printed as one line on stderr.
-
-    Exit codes of errors: 2 for a ConfigError, 130 and 143 for a stop by Ctrl-C and SIGTERM.
-    """
-    try:
-        with interruptible():
-            return run()
-    except ConfigError as error:
-        complain(prog, error)
-        return 2
-    except Interrupted as interrupted:
-        complain(prog, interrupted)
-        return interrupted.exit_code
 
 
 def cluster_of_this_job() -> str | None:

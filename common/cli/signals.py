@@ -1,11 +1,18 @@
 """Ctrl-C and SIGTERM as one exception with the right exit code, and sections that a signal must not cut."""
 
 import contextlib
+import os
 import signal
+import sys
+import threading
 from collections.abc import Callable, Iterator
 from types import FrameType
+from typing import Any
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
+_SECONDS_UNTIL_REPEATED = 0.02
+
+Handler = Callable[[int, FrameType | None], None]
 
 
 class Interrupted(BaseException):
@@ -26,11 +33,12 @@ def interruptible() -> Iterator[None]:
     received: list[int] = []
 
     def interrupt(signum: int, _: FrameType | None) -> None:
-        _ignore_further_signals()
+        # a second signal must not interrupt the clean-up that the first one started
+        ignore_signals()
         received.append(signum)
         raise Interrupted(signum)
 
-    with _handled_by(interrupt):
+    with handled_by(interrupt), _repeated_when_dropped(interrupt):
         try:
             yield
         except Interrupted:
@@ -56,25 +64,54 @@ def deferred() -> Iterator[Callable[[], None]]:
             raise Interrupted(received[0])
 
     try:
-        with _handled_by(lambda signum, _: received.append(signum)):
+        with handled_by(lambda signum, _: received.append(signum)):
             yield check
     finally:
         if received:
-            _ignore_further_signals()
+            ignore_signals()
     check()
 
 
-def _ignore_further_signals() -> None:
-    # a second signal must not interrupt the clean-up that the first one started
+def ignore_signals() -> None:
+    """Ignore SIGINT and SIGTERM from now on."""
     for each in _SIGNALS:
         signal.signal(each, signal.SIG_IGN)
 
 
 @contextlib.contextmanager
-def _handled_by(handler: Callable[[int, FrameType | None], None]) -> Iterator[None]:
+def handled_by(handler: Handler | signal.Handlers) -> Iterator[None]:
+    """Within the block SIGINT and SIGTERM call `handler`; in a thread, which gets none, nothing changes."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
     before = {each: signal.signal(each, handler) for each in _SIGNALS}
     try:
         yield
     finally:
         for each, earlier in before.items():
             signal.signal(each, earlier)
+
+
+@contextlib.contextmanager
+def _repeated_when_dropped(interrupt: Handler) -> Iterator[None]:
+    """Within the block a signal whose exception Python drops is sent again a moment later.
+
+    Python prints and drops what is raised in a destructor or in the callback of a weak reference, such as
+    the one that ends each import.
+    """
+    before = sys.unraisablehook
+
+    def hook(unraisable: Any) -> None:
+        if not isinstance(unraisable.exc_value, Interrupted):
+            before(unraisable)
+            return
+        for each in _SIGNALS:
+            signal.signal(each, interrupt)
+        signum = unraisable.exc_value.exit_code - 128
+        threading.Timer(_SECONDS_UNTIL_REPEATED, os.kill, (os.getpid(), signum)).start()
+
+    sys.unraisablehook = hook
+    try:
+        yield
+    finally:
+        sys.unraisablehook = before

@@ -9,8 +9,7 @@ Writes `<out>.safetensors` (half precision) and `<out>.json`, the figures of its
 import sys
 from collections.abc import Sequence
 
-from common.cli.parsing import parse, run_command
-from perceptual.train.config import TrainConfig
+from common.cli.command import leave, run_command
 
 PROG = "python -m perceptual.train"
 
@@ -25,6 +24,10 @@ def main(args: Sequence[str] | None = None) -> int:
 
 
 def _run(words: Sequence[str]) -> int:
+    # imported here, where a signal is caught
+    from common.cli.parsing import parse
+    from perceptual.train.config import TrainConfig
+
     description = "Train the compact network on a folder of classes."
     config: TrainConfig = parse(TrainConfig, words, prog=PROG, description=description)
     # imported late: torch takes seconds, and wrong flags should be reported before that
@@ -35,4 +38,4 @@ def _run(words: Sequence[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    leave(main())

@@ -10,7 +10,7 @@ import pytest
 from rich.progress import Progress, TextColumn
 from rich.table import Table
 
-from common.cli.parsing import run_command
+from common.cli.command import run_command
 from common.cli.progress import say
 from common.cli.terminal import Terminal
 from common.errors import ConfigError
@@ -66,9 +66,9 @@ def test_no_command_repeats_an_escape_sequence_in_its_error(command: str) -> Non
 
 def test_a_printed_command_can_be_pasted() -> None:
     from common.cli.parsing import address_flag
-    from tune.__main__ import _resume_command
     from tune.config import SweepConfig
     from tune.records.sweep_folder import SweepFolder
+    from tune.run import _resume_command
 
     folder = SweepFolder("/my runs/it's", "first")
     hint = _resume_command(folder, SweepConfig(address="head:1"))

@@ -1,0 +1,40 @@
+"""Runs a command from its first import to its exit code: errors and signals become one line on stderr.
+
+Light to import, so that a signal is caught from the first moment on, while the command's own imports run.
+"""
+
+import signal
+import sys
+from collections.abc import Callable
+from typing import NoReturn
+
+from common.cli.signals import Interrupted, handled_by, ignore_signals, interruptible
+from common.errors import ConfigError
+
+
+def run_command(prog: str, run: Callable[[], int]) -> int:
+    """Call `run` and return its exit code; a ConfigError or a signal is printed as one line on stderr.
+
+    Exit codes of errors: 2 for a ConfigError, 130 and 143 for a stop by Ctrl-C and SIGTERM.
+    """
+    with handled_by(signal.SIG_IGN):  # what the block below restores: a second Ctrl-C must not cut its line
+        try:
+            with interruptible():
+                return run()
+        except ConfigError as error:
+            problem, exit_code = str(error), 2
+        except Interrupted as interrupted:
+            problem, exit_code = str(interrupted), interrupted.exit_code
+        from common.cli.terminal import complain  # rich takes longer than all that is imported above
+
+        complain(prog, problem)
+        return exit_code
+
+
+def leave(exit_code: int) -> NoReturn:
+    """End this process; a signal changes nothing any more.
+
+    Python shuts down for a moment after torch and Ray, in which Ctrl-C would print a traceback.
+    """
+    ignore_signals()
+    sys.exit(exit_code)
