@@ -8,22 +8,26 @@ import re
 import signal
 import socket
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import ray
 import ray._private.utils
+import ray.exceptions
 import torch
 from ray._private import services
 from ray._private.state import actors
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
+from common.cli.signals import deferred
 from common.cluster.temp_folder import check_temp_folder
 from common.errors import ConfigError, require
-from common.text import one_line
+from common.text import first_line, one_line
 
 ADDRESS_VARIABLE = "RAY_ADDRESS"
+END_TIMEOUT_S = 5.0
 
 
 def usable_cpus() -> int:
@@ -60,9 +64,26 @@ def hide_token() -> None:
         (Path.home() / ".ray" / "auth_token").chmod(0o600)
 
 
-def stop_ray() -> None:
-    """Leave the cluster; ends a Ray that was started here."""
-    ray.shutdown()
+@contextlib.contextmanager
+def ray_session(address: str | None, error_type: type[Exception]) -> Iterator[bool]:
+    """Start Ray or join the cluster, and leave it after the block; a Ray that is connected already stays.
+
+    A signal takes effect when Ray has started: interrupted in its start, it would leave processes behind.
+
+    Yields: whether this ends Ray in this process.
+
+    Raises: ConfigError as `start_ray`; `error_type`, in one line, for an error of Ray itself in the block.
+    """
+    is_ours = not ray.is_initialized()
+    try:
+        with deferred():
+            start_ray(address)
+        yield is_ours
+    except ray.exceptions.RayError as error:
+        raise error_type(f"Ray has failed: {first_line(error)}") from error
+    finally:
+        if is_ours:
+            ray.shutdown()
 
 
 def _start_here(num_cpus: int) -> None:
@@ -190,6 +211,20 @@ def kill_actors(class_name: str) -> None:
         if actor["ActorClassName"] == class_name and actor["State"] != "DEAD":
             with contextlib.suppress(Exception):  # it has ended meanwhile
                 worker.core_worker.kill_actor(ray.ActorID(bytes.fromhex(actor_id)), True)
+
+
+def end_train_runs(threads: Sequence[threading.Thread]) -> None:
+    """End the runs of Ray Train that these threads wait for, before Ray is shut down.
+
+    A thread that still waits for Ray then ends this process at once, without a word and with exit code 1.
+    """
+    deadline = time.monotonic() + END_TIMEOUT_S * len(threads)
+    for thread in threads:
+        while thread.is_alive() and time.monotonic() < deadline:
+            # again and again: one that has just begun has not started its controller yet
+            with contextlib.suppress(Exception):  # Ray itself may be gone
+                kill_actors("TrainController")  # of Ray Train 2.60, for whose end `fit` waits
+            thread.join(0.5)
 
 
 def beside_driver() -> NodeAffinitySchedulingStrategy:

@@ -5,6 +5,7 @@ import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from common.cli.signals import deferred
 from common.storage.folder import Folder
 from common.storage.lock import HOLDER_NAME, LOCK_NAME, FolderLock
 
@@ -24,12 +25,16 @@ def claimed(
     absent = _absent(folder.location) if folder.is_local else []
     is_empty = False
     try:
-        with FolderLock(folder, who=who, remedy=remedy) as lock:
-            earlier = _contents(folder) if has_begun is not None else set()
+        with contextlib.ExitStack() as stack:
+            earlier: set[str] | None = None
             try:
+                # on a disk it takes a moment, and a lock that is taken halfway would stay
+                with deferred() if folder.is_local else contextlib.nullcontext():
+                    lock = stack.enter_context(FolderLock(folder, who=who, remedy=remedy))
+                    earlier = _contents(folder) if has_begun is not None else None
                 yield lock
             except BaseException:
-                if has_begun is not None and not has_begun():
+                if has_begun is not None and earlier is not None and not has_begun():
                     _remove(folder, _contents(folder) - earlier)
                     is_empty = not earlier
                 raise

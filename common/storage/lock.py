@@ -104,8 +104,12 @@ class FolderLock:
         """Who has taken over the lock, because this process could not renew it for too long."""
 
     def __enter__(self) -> Self:
-        if not (self._folder.is_local and self._lock_on_disk()):
-            self._lock_by_heartbeat()
+        try:
+            if not (self._folder.is_local and self._lock_on_disk()):
+                self._lock_by_heartbeat()
+        except BaseException:  # such as a signal while it waits
+            self.__exit__()
+            raise
         return self
 
     def __exit__(self, *_: object) -> None:

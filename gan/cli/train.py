@@ -1,5 +1,6 @@
 """The `train` command: checks before Ray starts, a new or resumed run, and its messages."""
 
+import contextlib
 import dataclasses
 import importlib.metadata
 import re
@@ -12,10 +13,10 @@ from rich.console import Console
 
 from common.cli.parsing import address_flag
 from common.cli.progress import counted, say
-from common.cli.signals import Interrupted
+from common.cli.signals import Interrupted, deferred
 from common.cli.terminal import complain
 from common.cluster.placement import share_resources
-from common.cluster.session import cluster_nodes, local_nodes, start_ray, stop_ray
+from common.cluster.session import cluster_nodes, local_nodes, ray_session
 from common.cluster.shared_storage import check_seen_by_all
 from common.errors import require
 from common.settings import setting_paths
@@ -33,7 +34,7 @@ from gan.metrics.preparation import prepare_metric
 from gan.networks import describe
 from gan.raytrain import worker
 from gan.raytrain.broadcast import broadcast_images
-from gan.raytrain.events import Ended
+from gan.raytrain.events import Begun, Ended
 from gan.run_folder import LAST, RunFolder, best_row
 from gan.training.losses import LOSSES
 
@@ -99,23 +100,52 @@ def check_resumable(saved: GanConfig, wanted: GanConfig) -> None:
         )
 
 
+class RunError(Exception):
+    """The run cannot continue; the message is one line with the reason."""
+
+
+@dataclasses.dataclass(kw_only=True)
+class Progress:
+    """How far a run of this process is."""
+
+    has_begun: bool = False
+    """Whether its workers were ready to train."""
+    ended: Ended | None = None
+
+
 def run_train(command: Train, console: Console) -> int:
     """Train to the end or to the first failure; returns the exit code.
 
     0 finished, 1 diverged or failed, 130 and 143 stopped by Ctrl-C and SIGTERM.
 
-    Raises: ConfigError for a command that cannot be run.
+    Raises: ConfigError for a command that cannot be run; Interrupted after a signal before a new run began.
+    Then, and when its workers cannot start, a new run leaves nothing behind.
     """
     plan = plan_run(command)
     if command.address is None:
         share_resources(local_nodes(), plan.workers, command.wants_gpu())
-    results, remedy = plan.results, "wait until it ends, or stop it first"
-    has_begun = results.exists if command.resume is None else None
-    with claimed(results.folder, who="training", remedy=remedy, has_begun=has_begun):
-        return _train(plan, command, console)
+    results, progress, is_new = plan.results, Progress(), command.resume is None
+    has_begun = (lambda: progress.has_begun) if is_new else None
+    remedy = "wait until it ends, or stop it first"
+    try:
+        with claimed(results.folder, who="training", remedy=remedy, has_begun=has_begun):
+            _train(plan, command, console, progress)
+    except Interrupted as interrupted:
+        if progress.ended is None:
+            if not results.exists():
+                raise
+            resume = _resume_command(results, command)
+            say(console, f"{interrupted}; every finished tick is saved; resume with {resume}")
+            return interrupted.exit_code
+    except RunError as error:
+        resume = f"; resume with {_resume_command(results, command)}" if results.exists() else ""
+        complain("failed", f"{error}{resume}")
+        return 1
+    assert progress.ended is not None
+    return _conclude(progress.ended, plan, command, console)
 
 
-def _train(plan: PlannedRun, command: Train, console: Console) -> int:
+def _train(plan: PlannedRun, command: Train, console: Console, progress: Progress) -> None:
     config, results = plan.config, plan.results
     images = _read_data(config, console)
     check_same(
@@ -126,33 +156,30 @@ def _train(plan: PlannedRun, command: Train, console: Console) -> int:
         channels=plan.channels,
     )
     plan.details["images"] = remember(images)
-    try:
-        start_ray(command.address)
+    # Ray turns exceptions of a signal's handler into errors of its own: from here on `check` raises them
+    with deferred() as check, ray_session(command.address, RunError):
+        check()
         nodes = local_nodes() if command.address is None else cluster_nodes()
         resources = share_resources(nodes, plan.workers, command.wants_gpu())
         check_seen_by_all(results.folder)
+        check()
         results.begin(config, plan.details)
         broadcast, message = broadcast_images(config.data, images)
+        check()
         if message is not None:
             say(console, message)
         device = "1 GPU" if resources.gpu else f"{resources.cpus} CPU{'s' * (resources.cpus > 1)}"
         say(console, f"{results.folder.location}: {plan.workers} x {device}")
-        with RunDisplay(console, config.total_images(), config.evaluation.key()) as display:
-            for event in worker.train(config, results.folder, resources, broadcast):
+        training = worker.train(config, results.folder, resources, broadcast, check)
+        display = RunDisplay(console, config.total_images(), config.evaluation.key())
+        with display, contextlib.closing(training) as events:
+            for event in events:
+                progress.has_begun |= isinstance(event, Begun)
                 display.show(event)
-                last = event
-        assert isinstance(last, Ended)
-        return _conclude(last, plan, command, console)
-    except Interrupted as interrupted:
-        if not results.exists():
-            raise  # nothing was begun
-        say(
-            console,
-            f"{interrupted}; every finished tick is saved; resume with {_resume_command(results, command)}",
-        )
-        return interrupted.exit_code
-    finally:
-        stop_ray()
+                if isinstance(event, Ended):
+                    progress.ended = event
+    if progress.ended is not None and progress.ended.outcome == "failed" and not progress.has_begun:
+        raise RunError(progress.ended.reason)
 
 
 def _conclude(ended: Ended, plan: PlannedRun, command: Train, console: Console) -> int:

@@ -8,7 +8,7 @@ report to Ray Train can take two seconds to arrive.
 import os
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Generator
 from typing import Any
 
 import numpy as np
@@ -21,7 +21,7 @@ from ray.train.v2.api.config import FailureConfig, LoggingConfig, RunConfig, Sca
 from ray.util.queue import Empty, Queue
 
 from common.cluster.placement import Resources
-from common.cluster.session import beside_driver, worker_env
+from common.cluster.session import beside_driver, end_train_runs, worker_env
 from common.errors import ConfigError
 from common.memory import is_out_of_memory, release
 from common.storage.atomic import WriteError
@@ -41,11 +41,17 @@ SECONDS_BETWEEN_POLLS = 0.25
 
 
 def train(
-    config: GanConfig, folder: Folder, resources: Resources, images: ImageBroadcast
-) -> Iterator[RunEvent]:
+    config: GanConfig,
+    folder: Folder,
+    resources: Resources,
+    images: ImageBroadcast,
+    check: Callable[[], None] = lambda: None,
+) -> Generator[RunEvent, None, None]:
     """Train the run in `folder` to its end, from its last saved tick; yields events, the last is `Ended`.
 
-    Ray must be started. A caller that stops iterating ends the workers by stopping Ray.
+    Ray must be started. The workers end when the generator is closed.
+
+    check: called several times a second; raises what stops the run, such as a signal.
     """
     os.environ.setdefault("RAY_TRAIN_HEALTH_CHECK_INTERVAL_S", "0.5")
     events = Queue(actor_options={"num_cpus": 0, "scheduling_strategy": beside_driver()})
@@ -60,17 +66,22 @@ def train(
 
     thread = threading.Thread(target=fit, name="ray-train", daemon=True)
     thread.start()
-    while True:
-        was_alive = thread.is_alive()  # asked first: the queue then has all that was sent before the end
-        for event in _take_all(events):
-            yield event
-            if isinstance(event, Ended):
-                thread.join(timeout=10 if event.outcome == "finished" else 0)
+    try:
+        while True:
+            check()
+            was_alive = thread.is_alive()  # asked first: the queue then has all that was sent before the end
+            for event in _take_all(events):
+                yield event
+                if isinstance(event, Ended):
+                    thread.join(timeout=10 if event.outcome == "finished" else 0)
+                    return
+            if not was_alive:
+                reason = _reason(failure[0]) if failure else "the workers ended without a result"
+                yield Ended("failed", reason)
                 return
-        if not was_alive:
-            yield Ended("failed", _reason(failure[0]) if failure else "the workers ended without a result")
-            return
-        time.sleep(SECONDS_BETWEEN_POLLS)
+            time.sleep(SECONDS_BETWEEN_POLLS)
+    finally:
+        end_train_runs([thread])
 
 
 def _take_all(events: Queue) -> list[RunEvent]:

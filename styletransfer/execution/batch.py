@@ -7,14 +7,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import ray
-import ray.exceptions
 
 from common.cli.signals import deferred
 from common.cluster.placement import free_memory_bytes
-from common.cluster.session import cluster_nodes, local_nodes, start_ray, stop_ray
+from common.cluster.session import cluster_nodes, local_nodes, ray_session
 from common.storage.atomic import WriteError
 from common.storage.folder import Folder
-from common.text import first_line
 from styletransfer.execution.coordinator import Coordinator
 from styletransfer.execution.output_writer import OutputWriter
 from styletransfer.execution.partial import tidy_partials
@@ -109,7 +107,14 @@ def run_batch(plan: BatchPlan, options: Options, view: BatchView) -> ResultLog:
     asked, out = plan, plan.request.out
     known = fitted(plan, options) if options.address is None else None
     write_contact_sheet(plan)
-    with _ray(options.address), Manifest(out) as manifest, _probe(out) as probe:
+    # Ray turns exceptions of a signal's handler into errors of its own: from here on `check` raises them
+    with (
+        deferred() as check,
+        ray_session(options.address, BatchError),
+        Manifest(out) as manifest,
+        _probe(out) as probe,
+    ):
+        check()
         plan, placement = known or fitted(plan, options)
         request = plan.request
         view.say(f"{len(plan.stale)} to stylize with {placement}")
@@ -120,18 +125,18 @@ def run_batch(plan: BatchPlan, options: Options, view: BatchView) -> ResultLog:
         can_batch = all(OPTIMIZERS[each.optimizer].takes_batches for each in request.variants.values())
         together = options.batch or (GPU_BATCH if placement.gpu and can_batch else 1)
         tidy_partials(out, map(plan.entry, plan.stale))
-        with deferred() as check:
-            pool = WorkerPool(request.variants, request.networks, writer, placement)
-            try:
-                with view.stylizing(results):
-                    Coordinator(plan, pool, results, view, together=together).work(check)
-                view.finish(*pool.worker_seconds())
-            finally:
-                pool.dismiss()
-                with contextlib.suppress(WriteError):
-                    manifest.flush()
-                results.write_sheet()
-                tidy_partials(out, map(plan.entry, plan.stale))
+        check()
+        pool = WorkerPool(request.variants, request.networks, writer, placement)
+        try:
+            with view.stylizing(results):
+                Coordinator(plan, pool, results, view, together=together).work(check)
+            view.finish(*pool.worker_seconds())
+        finally:
+            pool.dismiss()
+            with contextlib.suppress(WriteError):
+                manifest.flush()
+            results.write_sheet()
+            tidy_partials(out, map(plan.entry, plan.stale))
     return results
 
 
@@ -154,17 +159,3 @@ def _probe(out: Folder) -> Iterator[str]:
     finally:
         with contextlib.suppress(OSError):
             (folder / name).unlink(missing_ok=True)
-
-
-@contextlib.contextmanager
-def _ray(address: str | None) -> Iterator[None]:
-    is_ours = not ray.is_initialized()  # a caller's Ray keeps running
-    try:
-        with deferred():  # a Ray that is interrupted while it starts leaves processes behind
-            start_ray(address)
-        yield
-    except ray.exceptions.RayError as error:
-        raise BatchError(f"Ray has failed: {first_line(error)}") from error
-    finally:
-        if is_ours:
-            stop_ray()

@@ -37,7 +37,7 @@ def no_ray(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object) -> None:
         pytest.fail("Ray was started")
 
-    monkeypatch.setattr("gan.cli.train.start_ray", refuse)
+    monkeypatch.setattr("common.cluster.session.start_ray", refuse)
 
 
 @pytest.mark.parametrize("command", [[], ["train"], ["sample"], ["evaluate"]])

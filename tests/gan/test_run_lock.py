@@ -19,7 +19,7 @@ def no_ray(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object) -> None:
         pytest.fail("Ray was started")
 
-    monkeypatch.setattr("gan.cli.train.start_ray", refuse)
+    monkeypatch.setattr("common.cluster.session.start_ray", refuse)
 
 
 def test_a_second_resume_of_a_run_is_told_who_trains_it(

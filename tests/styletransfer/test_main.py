@@ -26,7 +26,7 @@ def no_ray(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object) -> None:
         pytest.fail("Ray was started")
 
-    monkeypatch.setattr("styletransfer.execution.batch.start_ray", refuse)
+    monkeypatch.setattr("common.cluster.session.start_ray", refuse)
 
 
 def test_every_setting_is_a_flag_in_the_help(capsys: Capture) -> None:
