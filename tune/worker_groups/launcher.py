@@ -24,9 +24,9 @@ from ray.train.torch import TorchTrainer, get_device
 from ray.train.v2.api.callback import UserCallback
 from ray.train.v2.api.config import FailureConfig, LoggingConfig, RunConfig, ScalingConfig
 
-from common.cluster.session import beside_driver, kill_actors, worker_env
+from common.cluster.session import beside_driver, end_train_runs, worker_env
 from common.errors import ConfigError
-from common.memory import limit_to_share
+from common.memory import is_out_of_memory, limit_to_share
 from common.text import type_and_last_line
 from gan import checkpoint
 from gan.config import GanConfig
@@ -38,9 +38,9 @@ from tune.worker_groups.messages import CommandResult, WorkerCommand
 from tune.worker_groups.pool import Pool
 from tune.worker_groups.session import WorkerSession
 
-# A group that needed more restarts is not unlucky: something on its node is broken.
-MAX_RESTARTS = 8
-KILL_TIMEOUT_S = 5.0
+# A group that needed more restarts is not unlucky: something on its node is broken. A trial for which several
+# ranks have too little memory takes two.
+MAX_RESTARTS = 16
 # Where Ray Train leaves its marker in the sweep's folder; the same as in earlier sweeps, which may be resumed
 MARKER_FOLDER = "gangs/gang-{index}"
 
@@ -151,10 +151,8 @@ class WorkerGroups:
             for thread in self._threads:
                 limit_s = timeout_s if thread.name in idle else tick_timeout_s
                 thread.join(max(0.0, began + limit_s - time.monotonic()))
-        if ends_ray and any(thread.is_alive() for thread in self._threads):
-            kill_actors("TrainController")  # of Ray Train 2.60, for whose end `fit` waits
-            for thread in self._threads:
-                thread.join(KILL_TIMEOUT_S)
+        if ends_ray:
+            end_train_runs(self._threads)
         # In a caller's Ray, workers in the middle of a tick still ask the pool, which tells them to stop. Ray
         # ends it when nobody has a handle of it any more.
         if not any(thread.is_alive() for thread in self._threads):
@@ -229,7 +227,10 @@ def work(setup: dict[str, Any]) -> None:
         except Exception as error:
             is_alone = world_size == 1
             result = answer(
-                error=type_and_last_line(error), fatal=not is_alone, is_peer_lost=is_loss_of_a_peer(error)
+                error=type_and_last_line(error),
+                fatal=not is_alone,
+                is_peer_lost=is_loss_of_a_peer(error),
+                is_memory_short=is_out_of_memory(error),
             )
             if not is_alone:  # the peers may hang in a collective: only a restart frees them
                 ray.get(report_and_wait(result))

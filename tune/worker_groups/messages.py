@@ -8,6 +8,10 @@ class WorkerGroupLostError(Exception):
     """A worker group died with the trial's state; the trial must continue from its last checkpoint."""
 
 
+class MemoryShortError(WorkerGroupLostError):
+    """Memory was short on one of several ranks; their group restarts, since the others wait for that rank."""
+
+
 class NoWorkerGroupLeftError(Exception):
     """Every worker group is lost for good: the sweep cannot continue."""
 
@@ -49,6 +53,7 @@ class CommandResult:
 
     `error` is the trial's fault; with `fatal` the rank exits, because its peers may wait in a collective.
     With `is_peer_lost` neither the trial nor this rank is at fault: another rank died, and the group with it.
+    With `is_memory_short` the trial may be at fault, or a neighbour that had taken the memory for a moment.
     """
 
     number: int
@@ -56,6 +61,13 @@ class CommandResult:
     error: str | None = None
     fatal: bool = False
     is_peer_lost: bool = False
+    is_memory_short: bool = False
+
+    def to_error(self, reason: str) -> Exception:
+        """What the trial gets to know of a fatal result; reason: what happens to the group."""
+        if self.is_memory_short:
+            return MemoryShortError(self.error)
+        return WorkerGroupLostError(reason) if self.is_peer_lost else TrialFailedError(self.error)
 
 
 @dataclasses.dataclass(frozen=True)

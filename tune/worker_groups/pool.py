@@ -14,6 +14,7 @@ from typing import Any
 from tune.worker_groups.group import WorkerGroup
 from tune.worker_groups.messages import (
     CommandResult,
+    MemoryShortError,
     NoWorkerGroupLeftError,
     StoredState,
     TrialFailedError,
@@ -28,6 +29,7 @@ class PooledRun:
     """A trial's run: configuration, state while no group has it loaded, and why the state was lost."""
 
     config: Any
+    owner: str
     state: Any = None
     lost_reason: str | None = None
 
@@ -47,6 +49,7 @@ class Pool:
         self._waiting: collections.deque[tuple[str, asyncio.Future[WorkerGroup]]] = collections.deque()
         self._runs: dict[str, PooledRun] = {}
         self._run_of_owner: dict[str, str] = {}
+        self._short_of_memory: set[str] = set()  # owners, since their last save
         self._end = asyncio.Event()
 
     # --- called by workers
@@ -81,8 +84,7 @@ class Pool:
             group.note(rank, result)
             return
         reason = f"{group.name} restarts"
-        error = WorkerGroupLostError(reason) if result.is_peer_lost else TrialFailedError(result.error)
-        self._remove_workers(group, reason, error=error)
+        self._remove_workers(group, reason, error=result.to_error(reason))
 
     def _remove_workers(self, group: WorkerGroup, reason: str, error: Exception | None = None) -> None:
         """Forget the dead workers of a group; fails the tick that waits for them and loses their run."""
@@ -101,7 +103,7 @@ class Pool:
         if owner in self._run_of_owner:
             await self.forget(self._run_of_owner[owner])
         run_id = self._run_of_owner[owner] = uuid.uuid4().hex
-        self._runs[run_id] = PooledRun(config)
+        self._runs[run_id] = PooledRun(config, owner)
         return run_id
 
     async def tick(self, run_id: str) -> Any:
@@ -118,7 +120,7 @@ class Pool:
         Raises: as `tick`.
         """
         run_id = uuid.uuid4().hex
-        self._runs[run_id] = PooledRun(config, state)
+        self._runs[run_id] = PooledRun(config, owner=run_id, state=state)
         try:
             return await self._execute(run_id, WorkerCommand("confirm"))
         finally:
@@ -130,13 +132,25 @@ class Pool:
                 if group.loaded_run != run_id:
                     try:
                         await self._load_into(group, run_id)
-                    except WorkerGroupLostError:
+                    except WorkerGroupLostError as error:
+                        self._excuse_once(run_id, error)
                         continue  # the state never left the pool: another group takes it
                 try:
                     return await group.execute(command)
+                except WorkerGroupLostError as error:
+                    self._excuse_once(run_id, error)
+                    raise
                 except TrialFailedError:
                     self._unload(group, lost_reason="its trial has failed")
                     raise
+
+    def _excuse_once(self, run_id: str, error: WorkerGroupLostError) -> None:
+        """Raise `TrialFailedError` when memory is short for a trial again, without a save in between."""
+        if isinstance(error, MemoryShortError):
+            owner = self._run(run_id).owner
+            if owner in self._short_of_memory:
+                raise TrialFailedError(str(error))
+            self._short_of_memory.add(owner)
 
     async def dump(self, run_id: str, target: StoredState | None = None) -> Any:
         """The run's state, wherever it is; None once a group that has it loaded has written it to `target`.
@@ -144,10 +158,13 @@ class Pool:
         States are large. Workers write theirs to storage, so that they do not all pass through this process.
         """
         command = WorkerCommand("dump" if target is None else "save", target=target)
-        if self._run(run_id).state is None:
+        run = self._run(run_id)
+        if run.state is None:
             async with self._borrowed(run_id) as group:
                 if group.loaded_run == run_id:
-                    return await group.execute(command)
+                    state = await group.execute(command)
+                    self._short_of_memory.discard(run.owner)
+                    return state
         state = self._run(run_id).state
         if state is None:
             raise TrialFailedError("there is no state to save before the first tick")
@@ -180,7 +197,8 @@ class Pool:
         if before is not None:
             try:
                 state = await group.execute(WorkerCommand("dump"))
-            except TrialFailedError as error:  # not the fault of the trial whose run is loaded now
+            except (TrialFailedError, MemoryShortError) as error:
+                # not the fault of the trial whose run is loaded now
                 self._unload(group, lost_reason=str(error))
             else:
                 if group.loaded_run == before:  # it was not forgotten meanwhile

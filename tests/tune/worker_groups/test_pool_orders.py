@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from tune.worker_groups.messages import (
     CommandResult,
     NoWorkerGroupLeftError,
+    StoredState,
     TrialFailedError,
     WorkerCommand,
     WorkerGroupLostError,
@@ -24,13 +25,14 @@ TICKS = 3
 class Ranks:
     """Simulated workers whose results wait until the test delivers them, in an order that it chooses.
 
-    A trial is a name: `diverges` fails at its second tick on all ranks, `crashes` takes its group along; any
-    other counts its ticks.
+    A trial is a name: `diverges` fails at its second tick on all ranks, `crashes` takes its group along; for
+    `short` memory is short on the last rank once, for `hungry` each time; any other counts its ticks.
     """
 
     def __init__(self, pool: Pool, groups: int, world_size: int) -> None:
         self.pool, self.world_size = pool, world_size
         self.waiting: list[tuple[str, int, asyncio.Event]] = []
+        self.were_short: set[str] = set()
         self._lives: dict[str, list[asyncio.Task[None]]] = {}
         self._incarnations = itertools.count()
         for index in range(groups):
@@ -66,10 +68,21 @@ class Ranks:
                 if command.state is not None:
                     owner, count = command.state
                     assert owner == trial, "a trial got another one's state"
-            result, count = _execute(command, trial, count)
+            if command.kind == "tick" and count == 1 and self._is_short(trial):
+                if rank < self.world_size - 1:
+                    await asyncio.Event().wait()  # in a collective, until the group is restarted
+                self.were_short.add(trial)
+                result = CommandResult(
+                    command.number, error=f"{trial} is out of memory", fatal=True, is_memory_short=True
+                )
+            else:
+                result, count = _execute(command, trial, count)
             released = asyncio.Event()
             self.waiting.append((group, rank, released))
             await released.wait()
+
+    def _is_short(self, trial: str) -> bool:
+        return trial.startswith("hungry") or (trial.startswith("short") and trial not in self.were_short)
 
 
 def _execute(command: WorkerCommand, trial: str, count: int) -> tuple[CommandResult, int]:
@@ -103,7 +116,8 @@ async def life(pool: Pool, name: str, forgets: bool = False) -> str:
         except NoWorkerGroupLeftError:
             return "no group"
         except TrialFailedError as error:
-            assert str(error) in (f"{name} diverged", f"{name} crashed"), "blamed for another trial's failure"
+            own = (f"{name} diverged", f"{name} crashed", f"{name} is out of memory")
+            assert str(error) in own, "blamed for another trial's failure"
             return "failed"
     return "completed"
 
@@ -149,7 +163,11 @@ def test_whatever_the_order_of_answers_only_the_failing_trial_fails(world_size: 
 def test_every_trial_gets_its_own_answers_through_failures_losses_and_forgotten_runs(data: Any) -> None:
     groups, world_size = data.draw(st.integers(1, 3)), data.draw(st.integers(1, 3))
     kinds = data.draw(
-        st.lists(st.sampled_from(["steady", "diverges", "crashes", "forgotten"]), min_size=1, max_size=5)
+        st.lists(
+            st.sampled_from(["steady", "diverges", "crashes", "short", "hungry", "forgotten"]),
+            min_size=1,
+            max_size=5,
+        )
     )
     actions = data.draw(st.lists(st.integers(0, 59), max_size=60))
 
@@ -171,6 +189,8 @@ def test_every_trial_gets_its_own_answers_through_failures_losses_and_forgotten_
             "steady": {"completed"},
             "diverges": {"failed"},
             "crashes": {"failed"},
+            "short": {"completed"},
+            "hungry": {"failed"},
             "forgotten": {"forgotten"},
         }
         assert all(end in expected[kind] for kind, end in zip(kinds, ends, strict=True))
@@ -193,5 +213,64 @@ def test_a_late_answer_to_a_command_that_nobody_waits_for_is_ignored(world_size:
             if ranks.waiting:
                 ranks.deliver(-1)
         assert other.result() == "completed"
+
+    run(scenario)
+
+
+@pytest.mark.parametrize(("name", "end"), [("short", "completed"), ("hungry", "failed")])
+def test_ranks_that_are_short_of_memory_get_one_more_try_from_the_last_save(name: str, end: str) -> None:
+    async def scenario() -> tuple[str, str]:
+        pool = Pool(["group-0"])
+        ranks = Ranks(pool, 1, 2)
+        lives = [asyncio.create_task(life(pool, each)) for each in (name, "other")]
+        while not all(task.done() for task in lives):
+            await settled()
+            if ranks.waiting:
+                ranks.deliver(0)
+        return lives[0].result(), lives[1].result()
+
+    assert run(scenario) == (end, "completed")
+
+
+def test_each_save_earns_another_try_and_a_start_that_is_short_of_memory_keeps_its_state() -> None:
+    async def scenario() -> None:
+        pool = Pool(["group-0"])
+        incarnations = itertools.count()
+
+        async def work(kinds: list[str]) -> None:
+            """One life of the group's rank, which has too little memory for the last of these commands."""
+            incarnation, result = str(next(incarnations)), None
+            for kind in kinds:
+                command = await pool.report_and_wait("group-0", incarnation, 0, 1, result)
+                assert command.kind == kind
+                result = CommandResult(command.number, value=kind)
+            short = CommandResult(result.number, error="short", fatal=True, is_memory_short=True)
+            await pool.report_and_wait("group-0", incarnation, 0, 1, short)
+            await pool.on_group_died("group-0")
+
+        run_id = await pool.open("trial", {"name": "trial"})
+        task = asyncio.create_task(work(["begin", "tick", "save", "tick"]))
+        await pool.tick(run_id)
+        assert await pool.dump(run_id, StoredState("sweep", "state")) == "save"
+        with pytest.raises(WorkerGroupLostError):  # excused
+            await pool.tick(run_id)
+        await task
+        run_id = await pool.open("trial", {"name": "trial"})
+        await pool.load(run_id, "saved")
+        task = asyncio.create_task(work(["begin"]))  # not excused: nothing was saved since
+        with pytest.raises(TrialFailedError, match="short"):
+            await pool.tick(run_id)
+        await task
+
+        # another trial, whose start is short of memory, and which then saves and may be short again
+        run_id = await pool.open("other", {"name": "other"})
+        ticking = asyncio.create_task(pool.tick(run_id))
+        await work(["begin"])
+        task = asyncio.create_task(work(["begin", "tick", "save", "tick"]))
+        assert await ticking == "tick", "the pool tried the start again by itself"
+        await pool.dump(run_id, StoredState("sweep", "state"))
+        with pytest.raises(WorkerGroupLostError):
+            await pool.tick(run_id)
+        await task
 
     run(scenario)
