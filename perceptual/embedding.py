@@ -4,13 +4,16 @@ from collections.abc import Sequence
 from typing import Protocol
 
 import torch
-import torch.nn.functional as F
 
 from common.device import has_fast_bf16
 from common.errors import require
 from perceptual.inception import load_inception
+from perceptual.lite import load_lite
+from perceptual.lite_embedding import LiteEmbedder
 from perceptual.loading import FeatureNetwork, load_network
+from perceptual.pixels import check_pictures, in_colour
 
+NAMES = ("compact", "lite0", "inception")
 SIDES = (32, 64)
 TAPS = ("relu2_2", "relu3_2", "relu4_2", "relu5_2")
 _VERSION = 3  # of the steps from pixels to vectors; a change invalidates cached vectors
@@ -26,7 +29,11 @@ class Embedder(Protocol):
 
     @property
     def key(self) -> str:
-        """Identifies the vectors in caches: it contains the weights' hash and the preprocessing."""
+        """Identifies the vectors in caches: it has the weights' hash, the preprocessing and the precision."""
+
+    @property
+    def identity(self) -> str:
+        """Identifies the measure, on whatever machine: the key without the precision."""
 
     @property
     def length(self) -> int:
@@ -58,6 +65,7 @@ class CompactEmbedder:
         self._network, self._device, self._taps = network, device, tuple(taps)
         self._dtype = torch.bfloat16 if has_fast_bf16(device) else None
         precision = "bf16" if self._dtype else "fp32"
+        self.identity = f"{self.name}-{network.digest}-v{_VERSION}-{'+'.join(self._taps)}"
         self.key = f"{network.name}-{network.digest}-v{_VERSION}-{'+'.join(self._taps)}-{precision}"
         probe = network(torch.zeros(1, 3, SIDES[0], SIDES[0], device=device), self._taps)
         self.length = sum(probe[tap].shape[1] for tap in self._taps)
@@ -70,39 +78,25 @@ class CompactEmbedder:
         return torch.cat(parts) if parts else torch.empty(0, self.length, device=self._device)
 
     def _embed(self, images: torch.Tensor) -> torch.Tensor:
-        pictures = images.to(self._device).permute(0, 3, 1, 2).float().div_(255)
-        if pictures.shape[1] == 1:
-            pictures = pictures.expand(-1, 3, -1, -1)
-        side = SIDES[max(pictures.shape[2:]) > SIDES[0]]
-        if pictures.shape[2:] != (side, side):
-            pictures = F.interpolate(
-                pictures, (side, side), mode="bilinear", antialias=True, align_corners=False
-            )
-        pictures = pictures.contiguous(memory_format=torch.channels_last)
+        side = SIDES[max(images.shape[1:3]) > SIDES[0]]
+        pictures = in_colour(images, side, self._device)
         with torch.autocast(self._device.type, self._dtype, enabled=self._dtype is not None):
             found = self._network(pictures, self._taps)
         means = [found[tap].mean(dim=(2, 3), dtype=torch.float32) for tap in self._taps]
         return torch.cat(means, dim=1).sqrt_()
 
 
-def check_pictures(images: torch.Tensor) -> None:
-    """Raise `ConfigError` unless images are uint8 (N, H, W, C) with C 1 or 3."""
-    require(
-        images.dtype == torch.uint8 and images.ndim == 4 and images.shape[3] in (1, 3),
-        "features are taken from uint8 pictures (N, H, W, 1 or 3), "
-        f"not {images.dtype} {tuple(images.shape)}; convert them",
-    )
-
-
 def load_embedder(name: str, *, weights: str | None = None, device: torch.device | str = "cpu") -> Embedder:
-    """The embedder of that name: compact (shipped weights) or inception (FID's, Heusel et al. 2017).
+    """The embedder of that name: compact or lite0, which are shipped, or inception (FID's).
 
-    weights: a file; default: the shipped weights, or the cache and then a download.
+    weights: a file; default: the shipped weights, for inception the cache and then a download.
 
     Raises: ConfigError for an unknown name, and for weights that are missing or broken.
     """
-    require(name in ("compact", "inception"), f"--features must be compact or inception, not {name}")
+    require(name in NAMES, f"--features must be {', '.join(NAMES[:-1])} or {NAMES[-1]}, not {name}")
     if name == "inception":
         return load_inception(weights, device)
+    if name == "lite0":
+        return LiteEmbedder(load_lite(name, weights=weights, device=device), torch.device(device))
     network = load_network("compact", weights=weights, last_tap=TAPS[-1], device=device)
     return CompactEmbedder(network, torch.device(device))

@@ -10,6 +10,7 @@ from common.device import exact_float32
 from common.errors import ConfigError, require
 from common.text import one_line
 from perceptual.downloads import hub_file
+from perceptual.pixels import check_pictures
 from perceptual.tensors import Tensors, digest_of, read_tensors
 
 if TYPE_CHECKING:  # importing it takes a second, which every training worker would spend
@@ -32,7 +33,8 @@ class InceptionEmbedder:
     def __init__(self, extractor: "FeatureExtractorInceptionV3", device: torch.device) -> None:
         self._extractor, self._device = extractor.to(device), device
         self.digest = digest_of(extractor.state_dict())
-        self.key = f"{self.name}-{self.digest}-v{_VERSION}-fp32"
+        self.identity = f"{self.name}-{self.digest}-v{_VERSION}"
+        self.key = f"{self.identity}-fp32"
 
     @torch.no_grad()
     def embed(self, images: torch.Tensor) -> torch.Tensor:
@@ -40,11 +42,7 @@ class InceptionEmbedder:
 
         Raises: ConfigError for images of another type or shape.
         """
-        require(
-            images.dtype == torch.uint8 and images.ndim == 4 and images.shape[3] in (1, 3),
-            f"Inception takes uint8 pictures (N, H, W, 1 or 3), not {images.dtype} {tuple(images.shape)}; "
-            "convert them",
-        )
+        check_pictures(images)
         parts = [self._embed(part) for part in images.split(_BATCH) if len(part)]
         return torch.cat(parts) if parts else torch.empty(0, self.length, device=self._device)
 

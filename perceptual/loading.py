@@ -10,7 +10,7 @@ from common.errors import ConfigError, require
 from common.text import one_line
 from perceptual.downloads import hub_file
 from perceptual.network import CONVOLUTIONS_PER_STAGE, CompactNetwork, FeatureNetwork, Pooling
-from perceptual.shipped import SHIPPED, newest, read_shipped
+from perceptual.shipped import newest, read_shipped, sets_of
 from perceptual.tensors import Tensors, check_tensors, read_tensors
 from perceptual.vgg import Vgg19, load_torchvision, weights_url
 
@@ -58,13 +58,13 @@ def _compact(weights: str | None, pooling: Pooling | None, last_tap: str | None)
     seed = _random_seed(weights)
     if seed is not None:
         return _randomized(CompactNetwork(pooling=pooling, last_tap=last_tap), "compact", seed)
-    weights = weights or newest()
-    if weights in SHIPPED:
+    weights, shipped = weights or newest("compact"), sets_of("compact")
+    if weights in shipped:
         tensors, what = read_shipped(weights), f"the package's {weights} is not a compact network"
     else:
         require(
             Path(weights).is_file(),
-            f"the weights {weights} are neither a file nor shipped ({', '.join(SHIPPED)}); give either",
+            f"the weights {weights} are neither a file nor shipped ({', '.join(shipped)}); give either",
         )
         tensors, what = read_tensors(Path(weights)), f"the weights file {weights} is not a compact network"
     widths = _widths(tensors, what)
@@ -73,7 +73,7 @@ def _compact(weights: str | None, pooling: Pooling | None, last_tap: str | None)
     check_tensors(tensors, whole.state_dict(), what)
     network = CompactNetwork(widths, pooling=pooling, last_tap=last_tap)
     network.load_state_dict({own: tensors[own] for own in network.state_dict()})
-    network.name = weights if weights in SHIPPED else "compact-file"
+    network.name = weights if weights in shipped else "compact-file"
     return network
 
 

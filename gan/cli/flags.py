@@ -129,8 +129,8 @@ class Evaluate:
     """Generated images that the table is measured on, 16 to 100,000."""
     modes: tyro.conf.FlagCreatePairsOff[bool] = False
     """Also count the classes that the images are of, by a linear probe, which takes minutes; needs labels."""
-    features: Literal["compact", "inception"] = "compact"
-    """Network whose features are compared: compact is shipped, inception is FID's."""
+    features: Literal["compact", "lite0", "inception"] = "compact"
+    """Network whose features are compared: compact and lite0 are shipped, inception is FID's."""
     weights: str | None = None
     """File of its weights; default: what is shipped, for inception the cache or a download."""
     metric_weights: str | None = None

@@ -1,4 +1,4 @@
-"""What metrics on features of a pretrained network share, and the ones on the shipped compact network."""
+"""What metrics on features of a pretrained network share, and those that compare with the held-out images."""
 
 from collections.abc import Callable, Iterator
 
@@ -47,6 +47,11 @@ class FeatureDistance:
         with naming_flag("--metric-weights", config.metric_weights):
             self._embedder = load_embedder(network, weights=config.metric_weights, device=real.device)
 
+    @property
+    def network(self) -> str:
+        """Identifies the network with its weights and what is read of it, on whatever machine."""
+        return self._embedder.identity
+
     def share(self, ranks: Ranks) -> slice:
         """Each rank generates and embeds a part of the images."""
         return ranks.share(self.num_images)
@@ -69,8 +74,8 @@ class FeatureDistance:
         return ranks.summed(all_features)
 
 
-class CompactDistance(FeatureDistance):
-    """A distance to the held-out images in the features of the shipped compact network.
+class HeldOutDistance(FeatureDistance):
+    """A distance to the held-out images in the features of a shipped network.
 
     The noise floor is the value of as many training images (all, when there are fewer). The metric also
     reports recall and coverage, which fall when the generator shows less variety than the data.
@@ -80,10 +85,15 @@ class CompactDistance(FeatureDistance):
         self,
         config: EvaluationConfig,
         real: RealImages,
+        *,
+        network: str,
         distance_to: Callable[[torch.Tensor], Callable[[torch.Tensor], float]],
     ) -> None:
-        """distance_to: from the real features to the function that measures others against them."""
-        super().__init__(config, real, network="compact")
+        """network: as `load_embedder` names it; values bear its name.
+
+        distance_to: from the real features to the function that measures others against them.
+        """
+        super().__init__(config, real, network=network)
 
         def embed() -> Tensors:
             sample = evenly(real.train, self.num_images)
@@ -106,7 +116,7 @@ class CompactDistance(FeatureDistance):
         return ranks.of_first(values) | {f"{name}_noise": v for name, v in self._noise_floors.items()}
 
     def _values(self, features: torch.Tensor) -> dict[str, float]:
-        suffix = f"compact_{count_name(self.num_images)}"
+        suffix = f"{self._embedder.name}_{count_name(self.num_images)}"
         diversity = precision_recall_density_coverage(self._held_out, features)
         return {
             self.name: self._distance(features),

@@ -6,7 +6,7 @@ says why.
 
 import dataclasses
 import functools
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 import torch
 
@@ -128,3 +128,12 @@ def frechet_distance(first: GaussianStatistics, second: GaussianStatistics) -> f
         shared = float(torch.linalg.svdvals(first.factor.T @ second.factor).sum())
     traces = float(first.covariance.trace() + second.covariance.trace())
     return max(0.0, between + traces - 2 * shared)
+
+
+def distance_to(real: torch.Tensor) -> Callable[[torch.Tensor], float]:
+    """The function that measures features (N, D) against the real ones (M, D), whose part is computed once.
+
+    Raises: ConfigError as `frechet_distance`.
+    """
+    statistics = GaussianStatistics.from_features(real)
+    return lambda features: frechet_distance(statistics, GaussianStatistics.from_features(features))

@@ -74,5 +74,5 @@ def test_wrong_input_is_refused_in_one_line(embedder: CompactEmbedder) -> None:
         with pytest.raises(ConfigError, match="features are taken from uint8 pictures") as caught:
             embedder.embed(wrong)
         assert "\n" not in str(caught.value)
-    with pytest.raises(ConfigError, match="--features must be compact or inception, not vgg"):
+    with pytest.raises(ConfigError, match="--features must be compact, lite0 or inception, not vgg"):
         load_embedder("vgg")

@@ -1,24 +1,15 @@
 """Fréchet distance between features of the shipped network."""
 
-from collections.abc import Callable
-
-import torch
-
 from gan.config import EvaluationConfig
-from gan.metrics.feature_distance import CompactDistance
-from gan.metrics.frechet import GaussianStatistics, frechet_distance
+from gan.metrics.feature_distance import HeldOutDistance
+from gan.metrics.frechet import distance_to
 from gan.metrics.named import Metric
 from gan.metrics.reference import RealImages
 
 
-def prepare(config: EvaluationConfig, real: RealImages) -> CompactDistance:
+def prepare(config: EvaluationConfig, real: RealImages) -> HeldOutDistance:
     """The metric with the features of the real images."""
-    return CompactDistance(config, real, _distance_to)
-
-
-def _distance_to(real: torch.Tensor) -> Callable[[torch.Tensor], float]:
-    statistics = GaussianStatistics.from_features(real)
-    return lambda features: frechet_distance(statistics, GaussianStatistics.from_features(features))
+    return HeldOutDistance(config, real, network="compact", distance_to=distance_to)
 
 
 METRIC = Metric(prepare=prepare, uses_network=True)

@@ -5,15 +5,15 @@ from collections.abc import Callable
 import torch
 
 from gan.config import EvaluationConfig
-from gan.metrics.feature_distance import CompactDistance
+from gan.metrics.feature_distance import HeldOutDistance
 from gan.metrics.kid import kernel_distance, kernel_set
 from gan.metrics.named import Metric
 from gan.metrics.reference import RealImages
 
 
-def prepare(config: EvaluationConfig, real: RealImages) -> CompactDistance:
+def prepare(config: EvaluationConfig, real: RealImages) -> HeldOutDistance:
     """The metric with the features of the real images."""
-    return CompactDistance(config, real, _distance_to)
+    return HeldOutDistance(config, real, network="compact", distance_to=_distance_to)
 
 
 def _distance_to(real: torch.Tensor) -> Callable[[torch.Tensor], float]:

@@ -15,7 +15,7 @@ from gan.metrics.named import METRICS
 
 def test_the_configuration_takes_the_names_of_the_registry_and_no_others() -> None:
     assert get_args(config.MetricName) == METRICS.names
-    assert {"fd_compact", "fid_inception", "kid_compact", "swd"} <= set(METRICS.names)
+    assert {"fd_compact", "fd_lite0", "fid_inception", "kid_compact", "swd"} <= set(METRICS.names)
     with pytest.raises(ConfigError, match=r"evaluation\.metric"):
         GanConfig.from_dict({"evaluation": {"metric": "fd_compacd"}})
 
