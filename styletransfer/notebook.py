@@ -109,13 +109,14 @@ def stylize(
     photo = _read(roles.read_content, content, config, "the content picture")
     stylized = optimize.stylize(
         photo.rgb,
-        [painting.on_white() for painting in paintings],
+        [painting.rgb for painting in paintings],
         config,
         network=network,
         masks=[
             None if place is None else _read(roles.read_mask, place, config, "a mask") for place in places
         ],
         alpha=photo.alpha,
+        style_alphas=[painting.alpha for painting in paintings],
         start=None if begin is None else _read(roles.read_start, begin, config, "the start picture"),
         device=device,
         on_step=on_step,

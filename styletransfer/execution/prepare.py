@@ -37,7 +37,7 @@ class Style:
     """A style, of one picture or of several that are blended: their targets on the CPU, or the pictures where
     the targets depend on the content too."""
 
-    pictures: tuple[Pixels, ...] | None
+    pictures: tuple[Picture, ...] | None
     targets: tuple[StyleTargets, ...] | None
     notes: tuple[str, ...]
 
@@ -55,12 +55,14 @@ class PairInputs(NamedTuple):
         # pictures are copied: Ray's arrays are read-only, which PyTorch does not know
         content, style = np.array(self.content.rgb), self.style
         # where their targets are known, only the number of styles matters
-        styles = [content] * len(style.targets or ()) or [np.array(each) for each in style.pictures or ()]
+        styles = [content] * len(style.targets or ()) or [np.array(each.rgb) for each in style.pictures or ()]
+        alphas = [None if each.alpha is None else np.array(each.alpha) for each in style.pictures or ()]
         return TransferRequest(
             content=content,
             styles=styles,
             masks=None if self.mask is None else [np.array(self.mask)] * len(styles),
             alpha=None if self.content.alpha is None else np.array(self.content.alpha),
+            style_alphas=alphas or None,
             start=None if self.start is None else np.array(self.start),
             content_targets=self.content.targets,
             style_targets=style.targets,
@@ -115,11 +117,13 @@ def _style(
     notes = tuple(
         dict.fromkeys(note for picture in read for note in (*picture.notes, *_small(picture, config)))
     )
-    shown = [picture.on_white() for picture in read]
-    thumb = thumbnail(shown[0])
+    thumb = thumbnail(read[0].rgb, read[0].alpha)
     if config.colours != "style":
-        return Style(pictures=tuple(shown), targets=None, notes=notes), thumb
-    found = [style_targets(rgb, config, network=network, device=device) for rgb in shown]
+        return Style(pictures=tuple(read), targets=None, notes=notes), thumb
+    found = [
+        style_targets(each.rgb, config, network=network, style_alpha=each.alpha, device=device)
+        for each in read
+    ]
     targets: list[StyleTargets] = [
         [
             {tap: Moments(*(part.cpu() for part in moments)) for tap, moments in scale.items()}

@@ -117,13 +117,23 @@ def read_size(
 def opened_picture(source: PictureSource, name: str | None, max_pixels: int) -> Iterator[Image.Image]:
     """The picture with its header read and checked; whatever goes wrong in the block is a PictureError."""
     require_between("max_pixels", max_pixels, 1, LARGEST_MAX_PIXELS)
-    source = Path(source) if isinstance(source, str) else source
-    label = name or (str(source) if isinstance(source, Path) else "the picture")
+    source, label = Path(source) if isinstance(source, str) else source, _label(source, name)
     try:
         with _image_of(source, max_pixels) as image:
             yield image
     except UnreadableError as error:
         raise PictureError(label, str(error)) from error
+
+
+def require_visible(picture: Picture, source: PictureSource, name: str | None = None) -> None:
+    """Raise `PictureError` for a picture that is clear everywhere."""
+    if picture.alpha is not None and not picture.alpha.any():
+        raise PictureError(_label(source, name), "transparent everywhere, nothing to see")
+
+
+def _label(source: PictureSource, name: str | None) -> str:
+    """What messages call the picture."""
+    return name or (str(Path(source)) if isinstance(source, Path | str) else "the picture")
 
 
 def _image_of(

@@ -4,7 +4,13 @@ import numpy as np
 from PIL import Image
 
 from styletransfer.config import StyleConfig
-from styletransfer.pictures.reading import Picture, PictureSource, read_picture, read_size
+from styletransfer.pictures.reading import (
+    Picture,
+    PictureSource,
+    read_picture,
+    read_size,
+    require_visible,
+)
 from styletransfer.pictures.resizing import Pixels, fitted_size, on_black
 
 
@@ -19,9 +25,11 @@ def read_content(source: PictureSource, config: StyleConfig, *, name: str | None
 def read_style(source: PictureSource, config: StyleConfig, *, name: str | None = None) -> Picture:
     """A style, no larger than its statistics are taken.
 
-    Raises: PictureError for what cannot be read.
+    Raises: PictureError for what cannot be read, and for what is clear everywhere.
     """
-    return read_picture(source, name=name, long_side_px=max(1, round(config.size * config.style_scale)))
+    picture = read_picture(source, name=name, long_side_px=max(1, round(config.size * config.style_scale)))
+    require_visible(picture, source, name)
+    return picture
 
 
 def read_start(source: PictureSource, config: StyleConfig, *, name: str | None = None) -> Pixels:

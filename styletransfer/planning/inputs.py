@@ -12,7 +12,7 @@ from common.storage.content_hash import digest_bytes
 from common.storage.folder import Folder
 from common.text import os_reason, printable
 from styletransfer.pictures.listing import Listing, list_pictures
-from styletransfer.pictures.reading import PictureError, read_picture
+from styletransfer.pictures.reading import PictureError, read_picture, require_visible
 from styletransfer.pictures.writing import SUFFIXES
 from styletransfer.planning.pairs import Kind, Pair, product
 from styletransfer.planning.pairs_csv import read_pairs
@@ -176,8 +176,11 @@ def _by_folder(listing: Listing) -> dict[str, tuple[str, ...]]:
 
 def _require_readable(listing: Listing, flag: str) -> None:
     """Decode a picture that every pair needs, so that a bad one is refused before the batch."""
+    name = listing.names[0]
     try:
-        read_picture(listing.source(listing.names[0]), name=listing.names[0], long_side_px=_GLANCE_PX)
+        picture = read_picture(listing.source(name), name=name, long_side_px=_GLANCE_PX)
+        if flag == "STYLES":
+            require_visible(picture, name)
     except PictureError as error:
         raise ConfigError(f"{flag} {error}") from None
 

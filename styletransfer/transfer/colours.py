@@ -24,12 +24,14 @@ def luminance(pictures: Tensor) -> Tensor:
     return (pictures * weights).sum(dim=1, keepdim=True)
 
 
-def match_luminance(style: Tensor, content: Tensor) -> Tensor:
+def match_luminance(style: Tensor, content: Tensor, palette: Tensor | None = None) -> Tensor:
     """Style (N, 1, H, W) with the mean and standard deviation of content, clamped to [0, 1].
 
-    Gatys et al. 2016, "Preserving Color", section 3, equation 1.
+    palette: the pixels of the style, (N, 1, ...), that are brought there; None: all. Gatys et al. 2016,
+    "Preserving Color", section 3, equation 1.
     """
-    spread, level = torch.std_mean(style, dim=(2, 3), correction=0, keepdim=True)
+    own = style if palette is None else palette
+    spread, level = torch.std_mean(own, dim=(2, 3), correction=0, keepdim=True)
     wanted_spread, wanted_level = torch.std_mean(content, dim=(2, 3), correction=0, keepdim=True)
     # a flat style stays flat instead of becoming 0/0
     factor = wanted_spread / spread.clamp_min(_LEAST_STD)
@@ -48,14 +50,16 @@ def with_chroma(lightness: Tensor, content: Tensor) -> Tensor:
     return (lightness + share * chroma).clamp(0, 1)
 
 
-def match_lab(style: Tensor, content: Tensor) -> Tensor:
+def match_lab(style: Tensor, content: Tensor, palette: Tensor | None = None) -> Tensor:
     """Style recoloured so that its mean and covariance in CIE Lab are content's; both (1, 3, H, W) in [0, 1].
 
-    The linear map that moves colours least, Pitie and Kokaram 2007 (Monge-Kantorovitch), clamped to [0, 1].
+    palette: the pixels of the style, (1, 3, ...), whose mean and covariance become so; None: all. The linear
+    map that moves colours least, Pitie and Kokaram 2007 (Monge-Kantorovitch), clamped to [0, 1].
     """
-    points, goal = (rgb_to_lab(picture).flatten(2)[0].double() for picture in (style, content))
-    mean, wanted_mean = points.mean(dim=1, keepdim=True), goal.mean(dim=1, keepdim=True)
-    covariance, wanted = (_covariance(values) for values in (points, goal))
+    pictures = (style, style if palette is None else palette, content)
+    points, own, goal = (rgb_to_lab(picture).flatten(2)[0].double() for picture in pictures)
+    mean, wanted_mean = own.mean(dim=1, keepdim=True), goal.mean(dim=1, keepdim=True)
+    covariance, wanted = (_covariance(values) for values in (own, goal))
     root, inverse_root = _root(covariance, 0.5), _root(covariance, -0.5)
     transport = inverse_root @ _root(root @ wanted @ root, 0.5) @ inverse_root
     moved = transport @ (points - mean) + wanted_mean

@@ -14,6 +14,7 @@ from perceptual.network import FeatureNetwork
 from styletransfer.transfer.moments import Moments, moments
 from styletransfer.transfer.tiles import Tile, reach, stride_of, tiles_of
 
+_TINY = 1e-12
 Features = dict[str, Tensor]
 """Activations (N, C, h, w) by tap."""
 
@@ -92,14 +93,18 @@ class Reader:
         return found
 
     @torch.no_grad()
-    def moments(self, pictures: Tensor) -> dict[str, Moments]:
-        """The unweighted moments of whole pictures by tap, K = 1."""
+    def moments(self, pictures: Tensor, weights: Tensor | None = None) -> dict[str, Moments]:
+        """The moments of whole pictures by tap, K = 1.
+
+        weights: of the pixels, (N or 1, 1, H, W) in [0, 1], such as their alpha; None: all count alike.
+        """
         padded = self.padded(pictures)
+        size, masks = padded.shape[2:], None if weights is None else self.padded(weights)
+        of_positions = {tap: position_weights(tap, size, masks) for tap in self.taps}
         found: dict[str, Moments] = {}
         for tile in self.tiles(padded):
             for tap, part in self.read(cut(padded, tile), tile).items():
-                height, width = (side // stride_of(tap) for side in padded.shape[2:])
-                share = moments(part, 1 / (height * width))
+                share = moments(part, weights_within(of_positions[tap], tile, tap))
                 found[tap] = found[tap] + share if tap in found else share
         return found
 
@@ -113,6 +118,31 @@ def places(tile: Tile, tap: str) -> tuple[slice, slice]:
     """Rows and columns of the tile's features within those of the whole picture."""
     stride = stride_of(tap)
     return slice(*tile.rows.over(stride)), slice(*tile.columns.over(stride))
+
+
+def at_tap(tap: str, masks: Tensor) -> Tensor:
+    """Masks (N, K, H, W) at the tap's positions: the mean over the pixels of each."""
+    return F.avg_pool2d(masks, stride_of(tap))  # as the network shrinks the picture
+
+
+def position_weights(tap: str, size: Sequence[int], masks: Tensor | None) -> Tensor | float:
+    """The weight of each position of a layer in a picture of this size; they add up to 1 for every mask.
+
+    size: (height, width). masks: (N, K, *size); one that is black everywhere gives no weight to any.
+    """
+    if masks is None:
+        stride = stride_of(tap)
+        return 1 / ((size[0] // stride) * (size[1] // stride))
+    shrunk = at_tap(tap, masks)
+    return shrunk / shrunk.sum(dim=(2, 3), keepdim=True).clamp_min(_TINY)
+
+
+def weights_within(weights: Tensor | float, tile: Tile, tap: str) -> Tensor | float:
+    """Those of the tile's positions."""
+    if not isinstance(weights, Tensor):
+        return weights
+    rows, columns = places(tile, tap)
+    return weights[:, :, rows, columns]
 
 
 def _own(features: Tensor, tile: Tile, stride: int) -> Tensor:

@@ -11,11 +11,11 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from styletransfer.config import StyleConfig, VariationName
-from styletransfer.transfer.features import Features, places
+from styletransfer.transfer.features import Features, at_tap, places, position_weights, weights_within
 from styletransfer.transfer.moments import Moments, exactly, moments
 from styletransfer.transfer.statistics import STATISTICS
 from styletransfer.transfer.targets import ScaleTargets
-from styletransfer.transfer.tiles import Tile, stride_of
+from styletransfer.transfer.tiles import Tile
 
 _TINY = 1e-12
 HUBER_STEP = 0.05
@@ -100,7 +100,10 @@ class ContentLoss(LossTerm):
     def __init__(self, config: StyleConfig, targets: ScaleTargets, *, region: Tensor | None = None) -> None:
         self.weight = config.content_weight
         self._layers = {
-            tap: (share, FeatureDistance(targets.content[tap], None if region is None else _at(tap, region)))
+            tap: (
+                share,
+                FeatureDistance(targets.content[tap], None if region is None else at_tap(tap, region)),
+            )
             for tap, share in config.layer_shares("content").items()
         }
 
@@ -160,14 +163,12 @@ class StyleLoss(LossTerm):
         if masks is not None:
             shares = self._blend * masks.mean(dim=(2, 3))
             self._blend = shares / shares.sum(dim=1, keepdim=True).clamp_min(_TINY)
-        self._position_weights = {tap: _position_weights(tap, size, masks) for tap in self._shares}
+        self._position_weights = {tap: position_weights(tap, size, masks) for tap in self._shares}
 
     def tile_sums(self, features: Features, tile: Tile) -> list[Tensor]:
         sums: list[Tensor] = []
         for tap, weights in self._position_weights.items():
-            rows, columns = places(tile, tap)
-            part = weights[:, :, rows, columns] if isinstance(weights, Tensor) else weights
-            sums += moments(features[tap], part)
+            sums += moments(features[tap], weights_within(weights, tile, tap))
         return sums
 
     def value(self, sums: Sequence[Tensor]) -> Tensor:
@@ -177,20 +178,6 @@ class StyleLoss(LossTerm):
             for (tap, share), each in zip(self._shares.items(), found, strict=True)
         ]
         return (torch.stack(parts).sum(dim=0) * self._blend).sum(dim=1)
-
-
-def _position_weights(tap: str, size: tuple[int, int], masks: Tensor | None) -> Tensor | float:
-    """The weight of each position of a layer; they add up to 1 for every style that goes anywhere."""
-    stride = stride_of(tap)
-    if masks is None:
-        return 1 / ((size[0] // stride) * (size[1] // stride))
-    shrunk = _at(tap, masks)
-    return shrunk / shrunk.sum(dim=(2, 3), keepdim=True).clamp_min(_TINY)
-
-
-def _at(tap: str, masks: Tensor) -> Tensor:
-    """Masks (N, K, H, W) at the tap's positions: the mean over the pixels of each."""
-    return F.avg_pool2d(masks, stride_of(tap))  # as the network shrinks the picture
 
 
 class VariationLoss(LossTerm):

@@ -23,14 +23,15 @@ class TransferRequest:
 
     Pictures are RGB floats (H, W, 3) in [0, 1]. masks: one per style, (H, W) in [0, 1], 1 where it goes;
     None: everywhere. alpha: of the content, (H, W) in [0, 1]; what is clear counts in no loss; None: opaque.
-    start: overrides `config.start`. content_targets and style_targets: of these pictures, with the same
-    configuration and network.
+    style_alphas: one per style; what is clear is no part of it. start: overrides `config.start`.
+    content_targets and style_targets: of these pictures, with the same configuration and network.
     """
 
     content: ImageArray
     styles: Sequence[ImageArray]
     masks: Sequence[ImageArray | None] | None = None
     alpha: ImageArray | None = None
+    style_alphas: Sequence[ImageArray | None] | None = None
     start: ImageArray | None = None
     content_targets: ContentTargets | None = None
     style_targets: Sequence[StyleTargets] | None = None
@@ -53,7 +54,11 @@ def check_requests(requests: Sequence[TransferRequest], config: StyleConfig) -> 
             f"pairs of one batch must have equally many styles, not {num_styles} and "
             f"{len(request.styles)}; batch them apart",
         )
-        for name, values in (("masks", request.masks), ("style targets", request.style_targets)):
+        for name, values in (
+            ("masks", request.masks),
+            ("style alphas", request.style_alphas),
+            ("style targets", request.style_targets),
+        ):
             require(
                 values is None or len(values) == num_styles,
                 f"there must be as many {name} as styles, {num_styles}, not {len(values or ())}; "
@@ -136,9 +141,12 @@ def targets_of(
                     network=network,
                     content=request.content,
                     alpha=request.alpha,
+                    style_alpha=style_alpha,
                     device=device,
                 )
-                for style in request.styles
+                for style, style_alpha in zip(
+                    request.styles, request.style_alphas or [None] * len(request.styles), strict=True
+                )
             ]
         )
     count = len(config.scale_shares())

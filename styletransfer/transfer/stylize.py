@@ -66,6 +66,7 @@ def stylize(
     network: Network,
     masks: Sequence[ImageArray | None] | None = None,
     alpha: ImageArray | None = None,
+    style_alphas: Sequence[ImageArray | None] | None = None,
     start: ImageArray | None = None,
     device: torch.device | str = "cpu",
     on_step: Callable[[Progress], None] | None = None,
@@ -73,7 +74,7 @@ def stylize(
     """Stylize the content picture in one style or in a blend of several.
 
     Gatys et al. 2016, coarse to fine: the picture is optimized at a small size, enlarged, and optimized
-    further. For masks, alpha and start see `TransferRequest`. The same pictures, settings and number of
+    further. For masks, alphas and start see `TransferRequest`. The same pictures, settings and number of
     threads give the same pixels.
 
     Raises: ConfigError for arrays that are not pictures, layers that the network lacks, numbers of styles,
@@ -84,6 +85,7 @@ def stylize(
         styles=[styles] if isinstance(styles, np.ndarray | Tensor) else styles,
         masks=masks,
         alpha=alpha,
+        style_alphas=style_alphas,
         start=start,
     )
     return stylize_together([request], config, network=network, device=device, on_step=on_step)[0]

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from common.device import exact_float32
-from common.errors import ConfigError
+from common.errors import ConfigError, require
 from styletransfer.config import StyleConfig
 from styletransfer.transfer.colours import luminance, match_lab, match_luminance
 from styletransfer.transfer.features import Features, Network, Reader
@@ -19,6 +19,7 @@ from styletransfer.transfer.scales import (
     resized,
     style_sizes,
 )
+from styletransfer.transfer.transparency import filled, seen_pixels
 
 ContentTargets = list[Features]
 """One per scale, coarse to fine: the features of the content at its layers, (1, C, h, w)."""
@@ -65,28 +66,51 @@ def style_targets(
     network: Network,
     content: ImageArray | None = None,
     alpha: ImageArray | None = None,
+    style_alpha: ImageArray | None = None,
     device: torch.device | str = "cpu",
 ) -> StyleTargets:
     """The moments of a style picture at every scale.
 
     They depend on the content only where `config.colours` keeps its colours. alpha: of the content, (H, W) in
-    [0, 1]; None: opaque.
+    [0, 1]; None: opaque. style_alpha: of the style, by which its positions are weighted.
 
-    Raises: ConfigError for an array that is not a picture, a layer that the network does not have, and a
-    missing content whose colours are to be kept.
+    Raises: ConfigError for an array that is not a picture, a layer that the network does not have, a style
+    that is clear everywhere, and a missing content whose colours are to be kept.
     """
     picture = as_tensor(style, name="the style picture", device=device)
+    opacity = None if style_alpha is None else _opacity(style_alpha, picture)
+    if opacity is not None:
+        picture = filled(picture, opacity)
     *coarser, finest = style_sizes(config, *picture.shape[2:])
-    picture = resized(picture, *finest)
+    picture, opacity = resized(picture, *finest), _resized(opacity, finest)
     if config.colours != "style":
         if content is None:
             raise ConfigError(
                 f"--colours {config.colours} fits each style to its content; give the content too"
             )
         seen = _seen_pixels(as_tensor(content, name="the content picture", device=device), alpha, config)
-        picture = _recoloured(picture, seen, config)
+        picture = _recoloured(picture, seen_pixels(picture, opacity), seen, config)
     reader = Reader(network, config.style_layers, precision=config.precision, tile_px=config.tile)
-    return [reader.moments(resized(picture, *size)) for size in (*coarser, finest)]
+    return [reader.moments(resized(picture, *size), _resized(opacity, size)) for size in (*coarser, finest)]
+
+
+def _opacity(alpha: ImageArray, picture: Tensor) -> Tensor:
+    """The alpha of a style as a tensor on its device, checked."""
+    found = mask_tensor(alpha, name="a style's alpha", device=picture.device)
+    height, width = picture.shape[2:]
+    require(
+        found.shape[2:] == picture.shape[2:],
+        f"a style's alpha must have the shape of the style, {(height, width)}, not {tuple(found.shape[2:])}; "
+        "resize it",
+    )
+    require(
+        bool((found > 0).any()), "a style's alpha must not be 0 everywhere; give a style that can be seen"
+    )
+    return found
+
+
+def _resized(alphas: Tensor | None, size: tuple[int, int]) -> Tensor | None:
+    return None if alphas is None else resized(alphas, *size)
 
 
 def _seen_pixels(content: Tensor, alpha: ImageArray | None, config: StyleConfig) -> Tensor:
@@ -96,11 +120,11 @@ def _seen_pixels(content: Tensor, alpha: ImageArray | None, config: StyleConfig)
     if alpha is None:
         return content
     opacity = resized(mask_tensor(alpha, name="alpha", device=content.device), finest.height, finest.width)
-    is_seen = opacity[0, 0] > 0.5
-    return content[:, :, is_seen].unsqueeze(2) if bool(is_seen.any()) else content
+    return seen_pixels(content, opacity)
 
 
-def _recoloured(style: Tensor, content: Tensor, config: StyleConfig) -> Tensor:
+def _recoloured(style: Tensor, style_seen: Tensor, content_seen: Tensor, config: StyleConfig) -> Tensor:
+    """The style with the content's palette; both palettes are those of the pixels that are seen."""
     if config.colours == "lab":
-        return match_lab(style, content)
-    return match_luminance(luminance(style), luminance(content))
+        return match_lab(style, content_seen, style_seen)
+    return match_luminance(luminance(style), luminance(content_seen), luminance(style_seen))

@@ -111,6 +111,29 @@ def test_a_notebook_reads_large_pictures_as_a_batch_does(tmp_path: Path) -> None
     np.testing.assert_array_equal(from_images.pixels, wanted)
 
 
+@pytest.mark.parametrize("colours", ["style", "lab", "luminance"])
+def test_a_style_that_is_partly_clear_gives_the_same_pixels_in_a_notebook_and_in_a_batch(
+    colours: str, tmp_path: Path
+) -> None:
+    alpha = np.full((SIZE, SIZE), 255, np.uint8)
+    alpha[:, 16:] = 0
+    Image.fromarray(PHOTO).save(tmp_path / "content.png")
+    Image.fromarray(np.dstack([PAINTING, alpha])).save(tmp_path / "style.png")
+    config = StyleConfig().with_values({**QUICK, "colours": colours})
+    network = load_network(config.features, pooling=config.pooling, last_tap=config.last_tap())
+    prepared = [
+        prepare(kind, (tmp_path / f"{kind}.png").read_bytes(), kind, config, network=network, device="cpu")[0]
+        for kind in ("content", "style")
+    ]
+    [batch] = optimize.stylize_together(
+        [PairInputs(*prepared, None, None).request()], config, network=network
+    )
+    called = stylize(tmp_path / "content.png", tmp_path / "style.png", config=config, network=network)
+    np.testing.assert_array_equal(called.pixels, np.rint(batch.picture * 255).astype(np.uint8))
+    on_white = stylize(tmp_path / "content.png", np.where(alpha[..., None] > 0, PAINTING, 255), config=config)
+    assert np.abs(called.pixels.astype(int) - on_white.pixels).mean() > 1
+
+
 def test_an_open_image_keeps_its_turn(tmp_path: Path) -> None:
     exif = Image.Exif()
     exif[274] = 6  # turned by a quarter

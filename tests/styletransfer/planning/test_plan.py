@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
 
 from common.errors import ConfigError
 from common.storage.folder import Folder
@@ -269,6 +270,9 @@ def test_a_single_content_or_style_that_cannot_be_read_is_refused_before_anythin
     ):
         with pytest.raises(ConfigError, match=f"^{name} torn.png cannot be read: "):
             plan_of(*places)
+    Image.new("RGBA", (9, 9)).save(tmp_path / "ghost.png")
+    with pytest.raises(ConfigError, match=r"^STYLES ghost\.png cannot be read: transparent everywhere"):
+        plan_of(photos, str(tmp_path / "ghost.png"), out)
     (tmp_path / "photos" / "torn.png").write_bytes(whole[: len(whole) // 2])
     assert len(plan_of(photos, paintings, out).stale) == 2, "in a folder it fails alone"
 
