@@ -6,9 +6,10 @@ Needs PyTorch 2.9 or later for CUDA, and beside it no more than
 
 so neither Ray nor an installation of the project. Takes under 6 minutes on an H100.
 
-The cases are in `gpu_cases.py` and `gpu_speed.py`. They run in a process of their own, which is replaced when
-it dies, hangs, or has lost its GPU, so that one failing case does not take the others with it. The last line
-is one JSON object with every case's figures; the exit code is 1 if a case failed.
+`gpu_cases.py` lists the cases; the other `gpu_*.py` hold them, a file for each kind. They run in a process of
+their own, which is replaced when it dies, hangs, or has lost its GPU, so that one failing case does not take
+the others with it. The last line is one JSON object with every case's figures; the exit code is 1 if a case
+failed.
 """
 
 import argparse
@@ -133,8 +134,6 @@ def run_case(case: Any, device: str) -> dict[str, Any]:
 
     After an error that the GPU does not recover from, every later call fails: then the process is `lost`.
     """
-    import torch
-
     figures: dict[str, Any] = {}
     try:
         case(figures)
@@ -142,14 +141,19 @@ def run_case(case: Any, device: str) -> dict[str, Any]:
     except Exception as error:
         lines = [line for line in str(error).splitlines() if line.strip()] or [""]
         problem = f"{type(error).__name__}: {lines[0][:300]}"
-    lost = False
+    return {"ok": False, "error": problem, "lost": device == "cuda" and _is_lost(), **figures}
+
+
+def _is_lost() -> bool:
+    """Whether this process has lost its GPU."""
+    import torch
+
     try:
-        if device == "cuda":
-            torch.cuda.synchronize()
-            torch.cuda.empty_cache()
+        torch.cuda.synchronize()
+        torch.cuda.empty_cache()
     except Exception:
-        lost = True
-    return {"ok": False, "error": problem, "lost": lost, **figures}
+        return True
+    return False
 
 
 def _cases(device: str) -> dict[str, Any]:
