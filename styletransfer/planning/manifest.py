@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator, Mapping
 from typing import Any, Literal
 
+from common.cli.signals import deferred
 from common.storage.append_log import AppendedLines
 from common.storage.folder import Folder, is_inside
 from common.storage.lock import FolderLock
@@ -96,7 +97,11 @@ def locked(folder: Folder) -> Iterator[None]:
 
     Raises: ConfigError when another batch holds the lock, or the folder cannot be written.
     """
-    with FolderLock(folder, who="batch", remedy="wait until it ends or choose another folder"):
+    with contextlib.ExitStack() as stack:
+        # on a disk it takes a moment, and a lock that is taken halfway would stay
+        with deferred() if folder.is_local else contextlib.nullcontext():
+            remedy = "wait until it ends or choose another folder"
+            stack.enter_context(FolderLock(folder, who="batch", remedy=remedy))
         yield
 
 
