@@ -1,0 +1,188 @@
+"""Generator states that searches came by, each with samples: what objectives are compared on.
+
+A search is simulated in one process with the product's own parts: its space, its sampler, successive halving,
+two trials at a time. What it minimizes is a candidate for the objective; without one, settings are random and
+every trial is trained to its end. Each state is kept at the rungs and at the end.
+"""
+
+import dataclasses
+import json
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from gan.config import DataConfig, EvaluationConfig, GanConfig, NetworkConfig
+from gan.data.images import Images
+from gan.training.run import Diverged, GanRun
+from tune.records.trial_records import Ending
+from tune.search.early_stopping import SuccessiveHalving
+from tune.search.study import SweepStudy, study_outcome
+from tune.space.space import baseline, default_space
+
+Measure = Callable[[np.ndarray], float]
+"""From samples uint8 (N, H, W, C) to a value of which lower is better."""
+
+SAMPLES = 2000
+"""Samples kept of a state; the first half is what a search measures, judges see the other."""
+GRACE_TICKS, REDUCTION, AT_A_TIME = 2, 3, 2
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Budget:
+    """How much a search trains."""
+
+    trials: int
+    images: int = 24_000
+    ticks: int = 6
+    batch: int = 64
+    width: int = 32
+
+
+@dataclasses.dataclass(frozen=True)
+class Search:
+    """One search: on which images, led by what, with which seed."""
+
+    data: str
+    objective: str
+    """Name of the candidate that it minimizes, or `random`."""
+    seed: int
+
+    @classmethod
+    def named(cls, folder_name: str) -> "Search":
+        """The search that this folder of a bank is of."""
+        data, rest = folder_name.split("-", 1)
+        objective, seed = rest.rsplit("-", 1)
+        return cls(data, objective, int(seed))
+
+    @property
+    def folder_name(self) -> str:
+        """cifar10-compact-0"""
+        return f"{self.data}-{self.objective}-{self.seed}"
+
+
+@dataclasses.dataclass(frozen=True)
+class State:
+    """A generator at a tick of one trial."""
+
+    search: Search
+    trial: int
+    """0 has the base settings."""
+    tick: int
+    is_end: bool
+    """Whether the trial was trained to its end, not stopped before."""
+    value: float
+    """What the search measured."""
+    samples: np.ndarray
+    """uint8 (2000, H, W, C), mapped from its file."""
+    settings: dict[str, Any]
+
+
+class _Trial:
+    """A trial in training, and the states that it leaves in the bank."""
+
+    def __init__(self, number: int, values: dict[str, Any], base: GanConfig, images: Images) -> None:
+        self.number, self.values, self.tick = number, values, 0
+        self.run = GanRun(base.with_values(values), images)
+
+
+def base_config(data: DataConfig, budget: Budget, seed: int) -> GanConfig:
+    """The base settings of a search, measured by something cheap that is not looked at."""
+    return GanConfig(
+        data=data,
+        network=NetworkConfig(width=budget.width),
+        evaluation=EvaluationConfig(metric="swd", metric_images=64),
+        batch=budget.batch,
+        images=budget.images,
+        images_per_tick=budget.images // budget.ticks,
+        seed=seed,
+    )
+
+
+def make_bank(
+    root: Path, search: Search, data: DataConfig, images: Images, budget: Budget, measure: Measure | None
+) -> None:
+    """Run one search and keep its states below `root`; nothing to do when that was done before."""
+    folder = root / search.folder_name
+    if folder.exists():
+        return
+    partial = folder.with_suffix(".partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    with (partial / "states.jsonl").open("w") as log, tempfile.TemporaryDirectory() as place:
+        base, space = base_config(data, budget, search.seed), default_space()
+        study = SweepStudy(
+            space,
+            metric="value",
+            name=search.folder_name,
+            location=place,
+            num_trials=budget.trials,
+            search="random" if measure is None else "tpe",
+            seed=search.seed,
+            first=baseline(space, base),
+        )
+        for row, samples in _states(study, base, images, budget, measure):
+            name = f"{row['trial']:03}-{row['tick']:02}.npy"
+            np.save(partial / name, samples)
+            log.write(json.dumps(row | {"file": name}) + "\n")
+            log.flush()
+            print(
+                f"{search.folder_name} trial {row['trial']} tick {row['tick']} {row['value']:.4g}", flush=True
+            )
+    partial.rename(folder)
+
+
+def _states(
+    study: SweepStudy, base: GanConfig, images: Images, budget: Budget, measure: Measure | None
+) -> Iterator[tuple[dict[str, Any], np.ndarray]]:
+    """Rows and samples of the states at rungs and ends, while the study is searched."""
+    rule = SuccessiveHalving(first=GRACE_TICKS, end=budget.ticks, reduction=REDUCTION)
+    running: list[_Trial] = []
+    while True:
+        while len(running) < AT_A_TIME and (asked := study.ask()) is not None:
+            running.append(_Trial(*asked, base, images))
+        if not running:
+            return
+        for trial in list(running):
+            try:
+                trial.run.tick()
+                samples = trial.run.samples(SAMPLES)
+            except Diverged as error:
+                ending = Ending("failed", reason=error.reason, own_fault=True)
+                study.tell(trial.number, study_outcome(ending, None))
+                running.remove(trial)
+                continue
+            trial.tick += 1
+            value = 0.0 if measure is None else measure(samples[: SAMPLES // 2])
+            study.report(trial.number, trial.tick, value)
+            is_end = trial.tick == budget.ticks
+            # random states are all trained to their end; the base settings are never stopped
+            stops = rule.stops(trial.number, trial.tick, value) and measure is not None and trial.number > 0
+            if is_end or trial.tick in rule.rungs:
+                row = {"trial": trial.number, "tick": trial.tick, "is_end": is_end, "value": value}
+                yield row | {"settings": trial.values}, samples
+            if is_end or stops:
+                ending = Ending("completed" if is_end else "pruned")
+                study.tell(trial.number, study_outcome(ending, value))
+                running.remove(trial)
+
+
+def read_bank(root: Path, search: Search) -> list[State]:
+    """The states of a search that was run before, in the order in which they were measured."""
+    folder = root / search.folder_name
+    rows = [json.loads(line) for line in (folder / "states.jsonl").read_text().splitlines()]
+    return [
+        State(
+            search=search,
+            trial=row["trial"],
+            tick=row["tick"],
+            is_end=row["is_end"],
+            value=row["value"],
+            samples=np.load(folder / row["file"], mmap_mode="r"),
+            settings=row["settings"],
+        )
+        for row in rows
+    ]
