@@ -20,6 +20,7 @@ STARTS_RAY = (
     "tune/driver",
     "tune/search/test_postgresql.py",
     "tune/test_main.py",
+    "tune/worker_groups/test_short_of_memory.py",
     "tune/worker_groups/test_trainable.py",
 )
 

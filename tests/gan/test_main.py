@@ -329,6 +329,19 @@ def test_a_stopped_driver_says_how_to_resume_and_leaves_nothing_running(
 
 
 @pytest.mark.slow
+def test_a_signal_while_ray_starts_is_one_line_and_leaves_nothing(
+    long_config: GanConfig, tmp_path: Path
+) -> None:
+    driver = start_train(long_config, tmp_path)
+    wait_for(lambda: "gcs_server" in str(processes_of(driver.pid)))
+    os.kill(driver.pid, signal.SIGINT)
+    _, err = driver.communicate(timeout=60)
+    assert (driver.returncode, err) == (130, "python -m gan: stopped by Ctrl-C\n")
+    assert not (tmp_path / "run").exists()
+    wait_for(lambda: not processes_of(driver.pid), timeout_s=30)
+
+
+@pytest.mark.slow
 def test_a_killed_driver_loses_at_most_a_tick_and_changes_no_number(
     long_config: GanConfig, plain_driver: Callable[[GanConfig, Folder, int], list[Row]], tmp_path: Path
 ) -> None:

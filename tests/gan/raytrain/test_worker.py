@@ -19,6 +19,7 @@ from gan.raytrain import worker
 from gan.raytrain.broadcast import ImageBroadcast
 from gan.raytrain.events import Begun, Ended, RunEvent, Ticked
 from gan.run_folder import LAST, Row, RunFolder
+from tests.gan.shortage import ShortOfMemory
 
 pytestmark = [
     pytest.mark.usefixtures("shared_ray"),
@@ -84,6 +85,26 @@ def test_two_workers_leave_all_files_of_a_run(tiny_config: GanConfig, tmp_path: 
     left = {path.name for path in (tmp_path / "run").rglob("*") if path.is_file() and path.name[0] != "."}
     grids = {"000000512.png", "000001024.png"}
     assert left == {"history.csv", "last.safetensors", "best.safetensors", "generator.safetensors"} | grids
+
+
+@pytest.mark.parametrize(
+    ("times", "outcome"), [(1, "finished"), pytest.param(9, "failed", marks=pytest.mark.slow)]
+)
+def test_a_run_whose_second_rank_is_short_of_memory_goes_on_from_its_last_tick(
+    times: int, outcome: str, tiny_config: GanConfig, tmp_path: Path
+) -> None:
+    config = tiny_config.with_values({"images": 1536, "images_per_tick": 512})
+    images = ShortOfMemory(images_of(config).fingerprint, scene=str(tmp_path), images_seen=512, times=times)
+    folder = Folder(str(tmp_path / "run"))
+    *events, ended = worker.train(config, folder, Resources(workers=2, cpus=1, gpu=False), images)
+    assert isinstance(ended, Ended) and ended.outcome == outcome
+    begun = [event.images_seen for event in events if isinstance(event, Begun)]
+    rows = [row["images_seen"] for row in RunFolder(folder).history()]
+    if outcome == "finished":
+        assert (begun, rows) == ([0, 512], [512, 1024, 1536]), "no tick is trained twice"
+    else:
+        assert (begun, rows) == ([0, 512, 512, 512], [512])
+        assert ended.reason == "OutOfMemoryError: CUDA out of memory. Tried to allocate 2.00 GiB"
 
 
 def test_a_run_that_diverges_says_so_and_keeps_the_state_before(
