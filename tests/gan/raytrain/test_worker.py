@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import ray
+import ray.cloudpickle
 import ray.util.state
 import safetensors.torch
 import torch
@@ -19,6 +20,7 @@ from gan.raytrain import worker
 from gan.raytrain.broadcast import ImageBroadcast
 from gan.raytrain.events import Begun, Ended, RunEvent, Ticked
 from gan.run_folder import LAST, Row, RunFolder
+from tests.gan import shortage
 from tests.gan.shortage import ShortOfMemory
 
 pytestmark = [
@@ -26,6 +28,7 @@ pytestmark = [
     # ray.train 2.60 meets them in ray.data when it copies its own settings
     pytest.mark.filterwarnings(r"ignore:`use_\w+` is deprecated:DeprecationWarning"),
 ]
+ray.cloudpickle.register_pickle_by_value(shortage)
 ONE_WORKER = Resources(workers=1, cpus=1, gpu=False)
 CLOCKS = {"train_s", "evaluate_s", "images_per_s"}
 

@@ -3,14 +3,17 @@
 from pathlib import Path
 
 import pytest
+import ray.cloudpickle
 
 from gan.config import DataConfig
 from gan.data.images import Images
+from tests.gan import shortage
 from tests.gan.shortage import ShortOfMemory
 from tests.tune.sweeps import rates, sweep, tiny_gan
 
 pytestmark = [pytest.mark.usefixtures("cache", "shared_ray"), pytest.mark.timeout(300)]
 
+ray.cloudpickle.register_pickle_by_value(shortage)
 TICK = 64
 
 
