@@ -21,10 +21,14 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from common.errors import ConfigError
 from common.text import one_line
 
+_HEIF_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"mif1", b"msf1")  # ISO/IEC 23008-12
 _HEIF_SUFFIXES = frozenset({".heic", ".heif", ".hif"})
 # part of Pillow since 11.3, where it was built with libavif
 _HAS_AVIF = importlib.util.find_spec("PIL._avif") is not None
-_HAS_HEIF = importlib.util.find_spec("pillow_heif") is not None
+# Two builds of one decoder. pi-heif is installed with the project; pillow-heif, whose wheels also hold an
+# encoder under the GPL, is used where someone has only that.
+_HEIF_MODULE = next((name for name in ("pi_heif", "pillow_heif") if importlib.util.find_spec(name)), None)
+_HAS_HEIF = _HEIF_MODULE is not None
 SUFFIXES = frozenset(
     {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".gif", ".bmp", ".dib", ".tif", ".tiff"}
     | ({".avif"} if _HAS_AVIF else set())
@@ -80,7 +84,7 @@ def other_files(kinds: Mapping[str, int], most: int = 6) -> str:
     ordered = sorted(kinds.items(), key=lambda each: (-each[1], each[0]))
     listed = ", ".join(f"{count:,} {kind}" for kind, count in ordered[:most])
     rest = f", {sum(count for _, count in ordered[most:]):,} others" if len(ordered) > most else ""
-    remedy = "" if _HAS_HEIF or not _HEIF_SUFFIXES & set(kinds) else "; `pip install pillow-heif` reads .heic"
+    remedy = "" if _HAS_HEIF or not _HEIF_SUFFIXES & set(kinds) else "; `pip install pi-heif` reads .heic"
     return f"skipped {total:,} file{'s' * (total != 1)} of other kinds: {listed}{rest}{remedy}"
 
 
@@ -128,9 +132,8 @@ def _refuse_deep_planes(image: Image.Image) -> None:
 def _unknown_kind(source: Path | bytes) -> str:
     """Why a file that no decoder accepts is not read."""
     start = source[:16] if isinstance(source, bytes) else _start_of(source)
-    is_heif = start[4:8] == b"ftyp" and start[8:12] in (b"heic", b"heix", b"mif1", b"msf1", b"hevc")
-    if is_heif and not _HAS_HEIF:
-        return "HEIC, which needs `pip install pillow-heif`"
+    if start[4:8] == b"ftyp" and start[8:12] in _HEIF_BRANDS and not _HAS_HEIF:
+        return "HEIC, which needs `pip install pi-heif`"
     return "not a picture of a known kind"
 
 
@@ -142,8 +145,8 @@ def _start_of(path: Path) -> bytes:
 
 @functools.cache
 def _register_heif() -> None:
-    if _HAS_HEIF:
-        importlib.import_module("pillow_heif").register_heif_opener()
+    if _HEIF_MODULE is not None:
+        importlib.import_module(_HEIF_MODULE).register_heif_opener()
 
 
 def upright(image: Image.Image) -> Image.Image:

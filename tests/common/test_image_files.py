@@ -9,6 +9,7 @@ from PIL import Image
 
 from common import image_files
 from common.image_files import UnreadableError, is_passed_over, is_picture, kind_of, opened, other_files
+from tests.phone_photos import phone_photo, quarters
 
 
 def planar_tiff(bits: int) -> bytes:
@@ -53,13 +54,31 @@ def test_avif_is_read_where_pillow_can(tmp_path: Path) -> None:
         assert np.abs(np.asarray(image.convert("RGB"))[2, 2].astype(int) - [200, 30, 30]).max() < 12
 
 
+def test_heic_is_read_by_the_decoder_that_is_installed_with_the_project(tmp_path: Path) -> None:
+    for name in ("a.heic", "b.HEIF", "c.hif"):
+        assert is_picture(name) and not other_files({})
+        (tmp_path / name).write_bytes(phone_photo(quarters(48, 64), "heic"))
+        with opened(tmp_path / name) as image:
+            assert image.format == "HEIF" and type(image).__module__.startswith("pi_heif.")
+            assert np.abs(np.asarray(image)[5, 5].astype(int) - [220, 30, 30]).max() < 12
+    with (
+        pytest.raises(UnreadableError, match="64 x 48 pixels, over the limit of 3,000"),
+        opened(tmp_path / "a.heic", 3000),
+    ):
+        pass
+    torn = (tmp_path / "a.heic").read_bytes()[:-200]
+    with pytest.raises(UnreadableError) as caught, opened(torn) as image:
+        image.load()
+    assert "\n" not in str(caught.value)
+
+
 def test_heic_without_its_decoder_is_named_with_the_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(image_files, "_HAS_HEIF", False)
     heic = struct.pack(">I", 24) + b"ftypheic" + bytes(40)
-    with pytest.raises(UnreadableError, match="HEIC, which needs `pip install pillow-heif`"), opened(heic):
+    with pytest.raises(UnreadableError, match="HEIC, which needs `pip install pi-heif`"), opened(heic):
         pass
     counted = other_files({".heic": 4, ".mov": 1})
-    assert counted == "skipped 5 files of other kinds: 4 .heic, 1 .mov; `pip install pillow-heif` reads .heic"
+    assert counted == "skipped 5 files of other kinds: 4 .heic, 1 .mov; `pip install pi-heif` reads .heic"
 
 
 @pytest.mark.parametrize(

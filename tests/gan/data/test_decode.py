@@ -15,6 +15,7 @@ from PIL import Image
 
 from common.image_files import UnreadableError, quiet_pillow
 from gan.data.decode import read_picture, to_square
+from tests.phone_photos import KINDS, Kind, phone_photo, quarters
 
 LOSSLESS = {"PNG": {}, "TIFF": {}, "WEBP": {"lossless": True, "exact": True}}
 
@@ -49,6 +50,14 @@ def test_the_exif_orientation_is_applied(kind: str, orientation: int, seed: int)
     exif[274] = orientation
     data = encode(Image.fromarray(stored), kind, exif=exif, **LOSSLESS[kind])
     np.testing.assert_array_equal(read_picture(data, 16), UPRIGHT[orientation](stored))
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_photo_of_a_phone_is_turned_once(kind: Kind, orientation: int) -> None:
+    stored = quarters(64, 64)
+    found = read_picture(phone_photo(stored, kind, orientation), 64).astype(int)
+    assert np.abs(found - UPRIGHT[orientation](stored)).mean() < 4  # of any other turn 60 and more
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))

@@ -15,6 +15,7 @@ from gan.data.folders import classes_of
 from gan.data.images import Images
 from gan.data.loading import load_images
 from gan.data.picture_list import even_indices
+from tests.phone_photos import KINDS, phone_photo
 
 
 @pytest.fixture
@@ -130,17 +131,30 @@ def test_files_of_other_kinds_are_counted_and_folders_of_systems_passed_over(
     tmp_path: Path, cache: Path
 ) -> None:
     write_pictures(tmp_path / "root", ["a.png", "b.png", "@eaDir/c.png", "#recycle/d.png"])
-    for name in ("e.heic", "x/f.HEIC", "clip.mov", "@eaDir/g.mov", "Thumbs.db"):
+    for name in ("e.jxl", "x/f.JXL", "clip.mov", "@eaDir/g.mov", "Thumbs.db"):
         (tmp_path / "root" / name).parent.mkdir(exist_ok=True)
         (tmp_path / "root" / name).write_text("not a picture")
     shutil.make_archive(str(tmp_path / "packed"), "zip", tmp_path, "root")
     for place in ("root", "packed.zip", "root"):  # again, when the cache is used
         images = load(tmp_path / place, cache)
         assert len(images.train) + len(images.held_out) == 2 and images.skipped == ()
-        assert images.others == {".heic": 2, ".mov": 1}
+        assert images.others == {".jxl": 2, ".mov": 1}
     (tmp_path / "none").mkdir()
     (tmp_path / "none" / "e.mov").touch()
     with pytest.raises(
         ConfigError, match=r"holds no pictures .+; skipped 1 file of other kinds: 1 \.mov; give"
     ):
         load(tmp_path / "none", cache)
+
+
+def test_a_phone_s_folder_is_read_with_its_heic_and_avif(tmp_path: Path, cache: Path) -> None:
+    (tmp_path / "root").mkdir()
+    for number in range(6):
+        pixels = np.full((24, 32, 3), colour_of(40 * number), np.uint8)
+        name = f"IMG_{number}.{KINDS[number % 2].upper()}"
+        (tmp_path / "root" / name).write_bytes(phone_photo(pixels, KINDS[number % 2], orientation=6))
+    images = load(tmp_path / "root", cache)
+    assert images.skipped == () and not images.others
+    found = np.concatenate([images.train, images.held_out]).astype(int)
+    reds = sorted(found[..., 0].mean(axis=(1, 2)))
+    assert np.abs(np.array(reds) - [0, 40, 80, 120, 160, 200]).max() < 3

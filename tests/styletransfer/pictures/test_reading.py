@@ -23,6 +23,7 @@ from common.errors import ConfigError
 from common.image_files import quiet_pillow
 from styletransfer.pictures.reading import Picture, PictureError, read_picture, read_size
 from styletransfer.pictures.resizing import fitted_size, resize
+from tests.phone_photos import KINDS, Kind, phone_photo, quarters
 
 NOISE = np.random.default_rng(7).integers(0, 256, (24, 40, 3), dtype=np.uint8)
 
@@ -266,6 +267,24 @@ def test_the_exif_orientation_is_applied_to_colours_and_alpha(kind: str, orienta
     assert picture.alpha is not None
     np.testing.assert_array_equal(np.dstack([picture.rgb, picture.alpha]), UPRIGHT[orientation](stored))
     assert read_size(data) == picture.size_px
+
+
+@pytest.mark.parametrize("orientation", UPRIGHT)
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_photo_of_a_phone_is_turned_once(kind: Kind, orientation: int) -> None:
+    stored = quarters(48, 64)
+    data, expected = phone_photo(stored, kind, orientation), UPRIGHT[orientation](stored)
+    picture = read_picture(data)
+    assert read_size(data) == picture.size_px == (expected.shape[1], expected.shape[0])
+    assert np.abs(picture.rgb.astype(int) - expected).mean() < 4 and picture.notes == ()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_photos_of_phones_keep_their_alpha(kind: Kind) -> None:
+    stored = np.dstack([quarters(48, 64), np.full((48, 64), 255, np.uint8)])
+    stored[:, 32:, 3] = 0
+    alpha = read_picture(phone_photo(stored, kind)).alpha
+    assert alpha is not None and np.abs(alpha.astype(int) - stored[..., 3]).mean() < 4
 
 
 def test_damaged_exif_does_not_cost_the_picture() -> None:
