@@ -73,8 +73,12 @@ def _matrix(weight: Tensor) -> Tensor:
 
 
 def _convolve(patches: Tensor, weight: Tensor, like: tuple[int, int, int]) -> Tensor:
+    """(N, outer, H, W), not a view: PyTorch lets no view that a custom function gives change in place."""
     count, height, width = like
-    return (patches @ _matrix(weight).t()).view(count, height, width, -1).permute(0, 3, 1, 2)
+    shape = (count, weight.shape[0], height, width)
+    result = torch.empty(shape, dtype=patches.dtype, device=patches.device, memory_format=torch.channels_last)
+    torch.mm(patches, _matrix(weight).t(), out=_rows(result))
+    return result
 
 
 def _weight_gradient(rows: Tensor, patches: Tensor, weight: Tensor) -> Tensor:

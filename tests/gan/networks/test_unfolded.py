@@ -7,6 +7,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from gan.config import NetworkConfig
+from gan.networks.families.dcgan import build_discriminator
 from gan.networks.unfolded import UnfoldedConv2d, UnfoldedConvTranspose2d, unfold
 
 Layer = UnfoldedConv2d | UnfoldedConvTranspose2d
@@ -42,6 +44,33 @@ def test_result_and_gradients_are_those_of_the_convolution_to_bf16_accuracy(
     for found, value in ((output, expected), (input.grad, wide.grad), (layer.weight.grad, weight.grad)):
         scale = float(value.detach().abs().max())
         torch.testing.assert_close(found.double(), value, rtol=0, atol=scale * 2**-7)
+
+
+def test_what_an_unfolded_convolution_gives_may_be_changed_in_place() -> None:
+    layers = UnfoldedConv2d(3, 64, 4, 2, 1, bias=False), UnfoldedConvTranspose2d(64, 3, 4, 2, 1, bias=False)
+    for layer in layers:
+        input = torch.randn(2, layer.in_channels, 8, 8).to(memory_format=torch.channels_last)
+        gradients = []
+        for activation in (F.leaky_relu, F.leaky_relu_):
+            with torch.autocast("cpu", torch.bfloat16):
+                activation(layer(input), 0.2).float().square().sum().backward()
+            gradients.append(layer.weight.grad)
+            layer.weight.grad = None
+        assert gradients[0] is not None and torch.equal(*gradients)
+
+
+def test_in_bf16_small_pictures_train_whatever_the_width_and_the_batch() -> None:
+    """The discriminator's first layer unfolds where its pixels are few and its channels many."""
+    torch.manual_seed(0)
+    critic = build_discriminator(NetworkConfig(width=64), resolution=16, channels=3)
+    images = torch.randn(16, 3, 16, 16).to(memory_format=torch.channels_last)
+    with torch.autocast("cpu", torch.bfloat16):
+        critic(images).float().sum().backward()
+    found = critic.from_image.weight.grad.clone()
+    critic.zero_grad()
+    critic(images).sum().backward()  # in fp32 nothing is unfolded
+    exact = critic.from_image.weight.grad
+    assert float((found - exact).norm() / exact.norm()) < 0.1
 
 
 def test_unfolding_is_pytorch_s_with_channels_innermost() -> None:
