@@ -26,7 +26,7 @@ def no_ray(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object) -> None:
         pytest.fail("Ray was started")
 
-    monkeypatch.setattr("tune.driver.sweep.start_ray", refuse)
+    monkeypatch.setattr("common.cluster.session.start_ray", refuse)
 
 
 @pytest.mark.parametrize("command", [[], ["sweep"], ["resume"], ["best"]])

@@ -10,15 +10,11 @@ import functools
 import math
 from collections.abc import Callable, Iterator, Mapping
 
-import ray
-import ray.exceptions
-
 from common.cli.signals import deferred
-from common.cluster.session import cluster_nodes, local_nodes, start_ray
+from common.cluster.session import cluster_nodes, local_nodes, ray_session
 from common.cluster.shared_storage import check_seen_by_all
 from common.storage.atomic import WriteError
 from common.storage.lock import FolderLock
-from common.text import first_line
 from gan.config import GanConfig
 from gan.data.images import Images, check_same, remember
 from gan.data.loading import load_images
@@ -74,7 +70,7 @@ def run_sweep(plan: SweepPlan, view: SweepView) -> dict[int, Trial]:
         with EventLog(plan.folder.location) as log, deferred() as raise_if_interrupted:
             log.before_upload = study.flush
             check = functools.partial(_raise_if_over, raise_if_interrupted, lock, plan.folder.location)
-            with _ray(config.address) as is_ours:
+            with ray_session(config.address, SweepError) as is_ours:
                 check()
                 nodes = local_nodes() if config.address is None else cluster_nodes()
                 plan = dataclasses.replace(plan, cluster_capacity=capacity.plan(config, nodes))
@@ -226,20 +222,6 @@ def _worker_groups(
         yield groups
     finally:
         groups.stop(ends_ray=ends_ray)
-
-
-@contextlib.contextmanager
-def _ray(address: str | None) -> Iterator[bool]:
-    """Start Ray or join the cluster, and leave it in the end; yields whether this ends Ray in the process."""
-    is_ours = not ray.is_initialized()  # a caller's Ray is left running
-    start_ray(address)
-    try:
-        yield is_ours
-    except ray.exceptions.RayError as error:
-        raise SweepError(f"Ray has failed: {first_line(error)}") from error
-    finally:
-        if is_ours:
-            ray.shutdown()
 
 
 def _check_images(images: Images, config: GanConfig, space: Space) -> None:

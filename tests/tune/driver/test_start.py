@@ -33,7 +33,7 @@ STAGES = [
     "sweep._open_study",
     "sweep.load_images",
     "sweep._check_images",
-    "sweep.start_ray",
+    "sweep.ray_session",
     "sweep.check_seen_by_all",
     "sweep.broadcast_images",
     "sweep.WorkerGroups",
@@ -176,7 +176,7 @@ def test_a_start_that_fails_leaves_its_name_free(
     def fail(*_: object) -> None:
         pytest.fail("Ray was started")
 
-    monkeypatch.setattr("tune.driver.sweep.start_ray", fail)
+    monkeypatch.setattr("tune.driver.sweep.ray_session", fail)
     command = sweep_command(tmp_path / "runs", trials=2, images=4 * TICK)
     (tmp_path / "space.toml").write_text('[balance.policy]\nvalues = ["none", "loss"]\n')
     wrong = [
