@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from common.cli.signals import Interrupted
 from common.errors import ConfigError
 from common.storage.atomic import WriteError
 from common.storage.folder import Folder
@@ -147,3 +148,16 @@ def test_a_holder_file_of_something_else_does_not_block(tmp_path: Path) -> None:
             with lock(folder):
                 pass
     assert (tmp_path / LOCK_NAME).exists()
+
+
+def test_a_lock_behind_a_url_that_a_signal_hits_while_it_is_taken_is_let_go(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def interrupted(_: float) -> None:
+        raise Interrupted(signal.SIGINT)
+
+    folder = url()
+    monkeypatch.setattr("common.storage.lock.time.sleep", interrupted)
+    with pytest.raises(Interrupted), lock(folder):
+        pass
+    assert read_holder(folder) is None
