@@ -166,7 +166,8 @@ def targets_of(
 def start_of(requests: Sequence[TransferRequest], config: StyleConfig, contents: Tensor) -> Tensor:
     """Where the optimization starts, like contents (N, C, H, W) at the coarsest size.
 
-    Noise is uniform in [0, 1] and generated on the CPU, so that devices agree.
+    Noise is uniform in [0, 1] and generated on the CPU, so that devices agree. The content and grey are
+    dithered; a picture that is given is not.
 
     Raises: ConfigError when the start is a file that was not read.
     """
@@ -180,13 +181,24 @@ def start_of(requests: Sequence[TransferRequest], config: StyleConfig, contents:
             random = torch.Generator().manual_seed(config.seed)
             starts.append(torch.rand(content.shape, generator=random).to(content.device))
         elif config.start == "gray":
-            starts.append(torch.full_like(content, 0.5))
+            starts.append(_dithered(torch.full_like(content, 0.5)))
         else:
             require(
                 config.start == "content", f"--start {config.start} is a file; read it and give it as `start`"
             )
-            starts.append(content)
+            starts.append(_dithered(content))
     return torch.cat(starts)
+
+
+def _dithered(picture: Tensor) -> Tensor:
+    """(1, C, H, W) with less than half a step of 8 bits added or taken off, the same in all channels.
+
+    Of a flat picture strokes would grow from its borders alone, the only place that differs from others, as
+    a frame. The numbers are always the same.
+    """
+    random = torch.Generator().manual_seed(0)
+    noise = torch.rand(1, 1, *picture.shape[2:], generator=random) - 0.5
+    return (picture + noise.to(picture.device) / 255).clamp(0, 1)
 
 
 def _batched(rows: Sequence[Features], device: torch.device | str) -> Features:
