@@ -3,12 +3,14 @@
 Light to import, so that a signal is caught from the first moment on, while the command's own imports run.
 """
 
+import contextlib
+import os
 import signal
 import sys
 from collections.abc import Callable
 from typing import NoReturn
 
-from common.cli.signals import Interrupted, handled_by, ignore_signals, interruptible
+from common.cli.signals import Interrupted, handle_signals, handled_by, interruptible
 from common.errors import ConfigError
 
 
@@ -32,9 +34,12 @@ def run_command(prog: str, run: Callable[[], int]) -> int:
 
 
 def leave(exit_code: int) -> NoReturn:
-    """End this process; a signal changes nothing any more.
+    """End this process; a signal while Python shuts down ends it at once, without a word and with this code.
 
-    Python shuts down for a moment after torch and Ray, in which Ctrl-C would print a traceback.
+    That takes a moment after torch and Ray, in which Ctrl-C would print a traceback.
     """
-    ignore_signals()
+
+    with contextlib.suppress(OSError):  # Python itself says it when it shuts down
+        sys.stdout.flush()
+    handle_signals(lambda *_: os._exit(exit_code))
     sys.exit(exit_code)

@@ -34,7 +34,7 @@ def interruptible() -> Iterator[None]:
 
     def interrupt(signum: int, _: FrameType | None) -> None:
         # a second signal must not interrupt the clean-up that the first one started
-        ignore_signals()
+        handle_signals(signal.SIG_IGN)
         received.append(signum)
         raise Interrupted(signum)
 
@@ -68,14 +68,14 @@ def deferred() -> Iterator[Callable[[], None]]:
             yield check
     finally:
         if received:
-            ignore_signals()
+            handle_signals(signal.SIG_IGN)
     check()
 
 
-def ignore_signals() -> None:
-    """Ignore SIGINT and SIGTERM from now on."""
+def handle_signals(handler: Handler | signal.Handlers) -> None:
+    """Let SIGINT and SIGTERM call `handler` from now on."""
     for each in _SIGNALS:
-        signal.signal(each, signal.SIG_IGN)
+        signal.signal(each, handler)
 
 
 @contextlib.contextmanager
@@ -105,8 +105,7 @@ def _repeated_when_dropped(interrupt: Handler) -> Iterator[None]:
         if not isinstance(unraisable.exc_value, Interrupted):
             before(unraisable)
             return
-        for each in _SIGNALS:
-            signal.signal(each, interrupt)
+        handle_signals(interrupt)
         signum = unraisable.exc_value.exit_code - 128
         threading.Timer(_SECONDS_UNTIL_REPEATED, os.kill, (os.getpid(), signum)).start()
 

@@ -14,6 +14,7 @@ import pytest
 from common.cli.command import run_command
 from common.cli.signals import Interrupted, deferred, interruptible
 
+ROOT = Path(__file__).parents[3]
 SIGNALS = [signal.SIGINT, signal.SIGTERM]
 
 
@@ -102,6 +103,27 @@ def test_a_thread_which_gets_no_signals_may_defer_them() -> None:
     assert done == ["all"]
 
 
+ENDS = """
+import atexit, os, signal, sys, time
+from common.cli.command import leave
+def shut_down():
+    os.kill(os.getpid(), int(sys.argv[1]))
+    time.sleep(30)
+atexit.register(shut_down)
+print("results: runs/x")
+leave(3)
+"""
+
+
+@pytest.mark.parametrize("signum", SIGNALS)
+def test_a_signal_while_python_shuts_down_ends_it_with_its_code_and_all_that_was_printed(
+    signum: signal.Signals,
+) -> None:
+    words = [sys.executable, "-c", ENDS, str(int(signum))]
+    done = subprocess.run(words, capture_output=True, text=True, cwd=ROOT, timeout=20, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (3, "results: runs/x\n", "")
+
+
 STOPPED_IN_AN_IMPORT = """
 import builtins, os, runpy, signal, sys
 package, module, signum = sys.argv[1], sys.argv[2], int(sys.argv[3])
@@ -130,8 +152,7 @@ def test_a_signal_while_a_commands_flags_are_imported_is_one_line(
     package: str, module: str, signum: signal.Signals
 ) -> None:
     words = [sys.executable, "-c", STOPPED_IN_AN_IMPORT, package, module, str(int(signum))]
-    root = Path(__file__).parents[3]
-    done = subprocess.run(words, capture_output=True, text=True, cwd=root, timeout=60, check=False)
+    done = subprocess.run(words, capture_output=True, text=True, cwd=ROOT, timeout=60, check=False)
     assert done.returncode == 128 + signum, done.stderr
     name = "Ctrl-C" if signum == signal.SIGINT else "SIGTERM"
     assert (done.stdout, done.stderr) == ("", f"python -m {package}: stopped by {name}\n")
