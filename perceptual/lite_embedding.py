@@ -14,7 +14,7 @@ from perceptual.pixels import check_pictures, in_colour
 SIDES = (32, 64, 96, 128)
 SIDE, TAPS, ROOT = 64, ("head",), False  # the default vector
 _VERSION = 1  # of the steps from pixels to vectors; a change invalidates cached vectors
-_BATCH = 64
+_BATCH = 128
 
 
 class LiteEmbedder:

@@ -6,10 +6,12 @@ says why.
 
 import dataclasses
 import functools
+import math
 from collections.abc import Callable, Iterable, Mapping
 
 import torch
 
+from common.decompositions import eigh, singular_values
 from common.errors import ConfigError, require
 from perceptual.feature_vectors import BLOCK, check_comparable, check_features, in_float64
 
@@ -21,8 +23,10 @@ class GaussianStatistics:
     count: int
     mean: torch.Tensor
     """float64 (D,) on the CPU."""
-    covariance: torch.Tensor
-    """float64 (D, D) on the CPU, divided by count - 1; 0 for a single vector."""
+    factor: torch.Tensor
+    """float64 (D, K) on the CPU, K at most D: its product with its own transpose is the covariance."""
+    saved: torch.Tensor | None = None
+    """The covariance as a file has it."""
 
     @classmethod
     def from_features(cls, features: torch.Tensor) -> "GaussianStatistics":
@@ -31,32 +35,43 @@ class GaussianStatistics:
         Raises: ConfigError for an empty set, another shape, NaN or infinity.
         """
         check_features(features, "features")
-        return cls.merged(_of_block(in_float64(block)) for block in features.split(BLOCK))
+        return cls.merged(_of_block(in_float64(block).cpu()) for block in features.split(BLOCK))
 
     @classmethod
     def merged(cls, parts: Iterable["GaussianStatistics"]) -> "GaussianStatistics":
         """Statistics of all vectors of the parts, which are read one after another.
 
-        So `merged(GaussianStatistics.from_features(batch) for batch in batches)` needs no more memory than
-        one batch. Chan, Golub and LeVeque 1983.
+        So `merged(GaussianStatistics.from_features(batch) for batch in batches)` needs little more memory
+        than one batch. Chan, Golub and LeVeque 1983, with factors in place of the sums of squares.
 
         Raises: ConfigError for no parts or vectors of different lengths.
         """
-        count, mean, scatter = 0, torch.zeros(()), torch.zeros(())
+        count, mean, rows = 0, torch.zeros(()), torch.zeros(())
         for part in parts:
             if count == 0:
-                count, mean, scatter = part.count, part.mean, part.covariance * (part.count - 1)
+                count, mean, rows = part.count, part.mean, part._rows()
                 continue
             check_comparable(mean, part.mean)
             total, apart = count + part.count, part.mean - mean
-            scatter = scatter + part.covariance * (part.count - 1)
-            scatter.addr_(apart, apart, alpha=count * part.count / total)
+            between = apart * math.sqrt(count * part.count / total)
+            rows = torch.cat([rows, part._rows(), between[None]])
+            if len(rows) > 2 * len(mean):  # seldom, as it takes the longest
+                rows = _compressed(rows)
             count, mean = total, mean + apart * (part.count / total)
         require(count > 0, "statistics need at least 1 feature vector, not 0; take more images")
-        return cls(count, mean, scatter / max(1, count - 1))
+        return cls(count, mean, _compressed(rows).T / math.sqrt(max(1, count - 1)))
+
+    def _rows(self) -> torch.Tensor:
+        """(K, D), whose product with its own transpose on the left is the sum of the centred squares."""
+        return self.factor.T * math.sqrt(self.count - 1)
+
+    @functools.cached_property
+    def covariance(self) -> torch.Tensor:
+        """float64 (D, D), divided by count - 1; 0 for a single vector."""
+        return self.factor @ self.factor.T if self.saved is None else self.saved
 
     def to_tensors(self) -> dict[str, torch.Tensor]:
-        """The three fields by name, to save in a file of tensors."""
+        """The three of them by name, to save in a file of tensors."""
         return {"count": torch.tensor([self.count]), "mean": self.mean, "covariance": self.covariance}
 
     @classmethod
@@ -80,26 +95,39 @@ class GaussianStatistics:
             "statistics of features must be a count and finite float64 of shapes (D,) and (D, D), "
             f"not {shapes}; compute them anew",
         )
-        return cls(int(count), mean, covariance)
-
-    @functools.cached_property
-    def factor(self) -> torch.Tensor:
-        """float64 (D, rank) whose product with its own transpose is the covariance; computed once.
-
-        Eigenvalues below D times the rounding error of the largest are rounding, and left out.
-        """
-        eigenvalues, vectors = torch.linalg.eigh(self.covariance)
-        smallest = len(self.mean) * torch.finfo(torch.float64).eps * eigenvalues[-1]
-        kept = eigenvalues > smallest
-        factor: torch.Tensor = vectors[:, kept] * eigenvalues[kept].sqrt()
-        return factor
+        return cls(int(count), mean, _factor_of(covariance), covariance)
 
 
 def _of_block(vectors: torch.Tensor) -> GaussianStatistics:
-    mean = vectors.mean(dim=0)
-    centred = vectors - mean
-    covariance = centred.T @ centred / max(1, len(vectors) - 1)
-    return GaussianStatistics(len(vectors), mean.cpu(), covariance.cpu())
+    # the mean of equal values may differ from them by rounding, which would count as spread
+    is_constant = (vectors == vectors[0]).all(dim=0)
+    mean = torch.where(is_constant, vectors[0], vectors.mean(dim=0))
+    centred = (vectors - mean) / math.sqrt(max(1, len(vectors) - 1))
+    return GaussianStatistics(len(vectors), mean, _compressed(centred).T)
+
+
+def _compressed(rows: torch.Tensor) -> torch.Tensor:
+    """At most D rows of (K, D) with the same product of their transpose with them."""
+    if len(rows) <= rows.shape[1]:
+        return rows
+    scale = _scale_of(rows)
+    return torch.linalg.qr(rows / scale, mode="r").R * scale
+
+
+def _factor_of(covariance: torch.Tensor) -> torch.Tensor:
+    """float64 (D, rank) whose product with its own transpose is the covariance.
+
+    Eigenvalues below D times the rounding error of the largest are rounding, and left out.
+    """
+    scale = _scale_of(covariance)
+    eigenvalues, vectors = eigh(covariance / scale)
+    kept = eigenvalues > len(covariance) * torch.finfo(torch.float64).eps * eigenvalues[-1]
+    return vectors[:, kept] * eigenvalues[kept].sqrt() * math.sqrt(scale)
+
+
+def _scale_of(*tensors: torch.Tensor) -> float:
+    """The largest absolute value, 1 for zeros: divided by it, squares neither overflow nor vanish."""
+    return max((float(each.abs().max()) for each in tensors if each.numel()), default=0.0) or 1.0
 
 
 def frechet_distance(first: GaussianStatistics, second: GaussianStatistics) -> float:
@@ -109,8 +137,9 @@ def frechet_distance(first: GaussianStatistics, second: GaussianStatistics) -> f
     value falls with the number of vectors, so compare it only for equal numbers (Chong and Forsyth 2020).
     Constant features are allowed: their covariance is 0.
 
-    The trace of (C C')^(1/2) is the sum of the singular values of F^T F' for C = F F^T and C' = F' F'^T.
-    The published square root of the product, and the product's eigenvalues in torch-fidelity, take longer,
+    The trace of (C C')^(1/2) is the sum of the singular values of F^T F' for C = F F^T and C' = F' F'^T. With
+    fewer vectors than dimensions F is the centred vectors themselves, so that nothing else is decomposed. The
+    published square root of the product, and the product's eigenvalues in torch-fidelity, take longer,
     cannot reuse the reference's part, and turn a rounding error of 1e-16 into 1e-8 for each eigenvalue that
     should be 0: with fewer vectors than dimensions, the distance of equal sets was below 0.
 
@@ -121,13 +150,13 @@ def frechet_distance(first: GaussianStatistics, second: GaussianStatistics) -> f
         fewest >= 2, f"the Fréchet distance needs at least 2 vectors a set, not {fewest}; take more images"
     )
     check_comparable(first.mean, second.mean)
-    between = float((first.mean - second.mean).square().sum())
-    if first.factor.shape[1] == 0 or second.factor.shape[1] == 0:
-        shared = 0.0
-    else:
-        shared = float(torch.linalg.svdvals(first.factor.T @ second.factor).sum())
-    traces = float(first.covariance.trace() + second.covariance.trace())
-    return max(0.0, between + traces - 2 * shared)
+    apart = first.mean - second.mean
+    scale = _scale_of(apart, first.factor, second.factor)
+    one, other = first.factor / scale, second.factor / scale
+    traces = float(one.square().sum() + other.square().sum())
+    shared = float(singular_values(one.T @ other).sum()) if one.shape[1] and other.shape[1] else 0.0
+    value = float((apart / scale).square().sum()) + traces - 2 * shared
+    return max(0.0, value) * scale * scale
 
 
 def distance_to(real: torch.Tensor) -> Callable[[torch.Tensor], float]:

@@ -3,6 +3,8 @@
 import torch
 from torch import Tensor
 
+from common.decompositions import eigh
+
 # YIQ of NTSC as Gatys et al. 2016 ("Preserving Color in Neural Artistic Style Transfer", section 3) use it:
 # the luminance of an RGB in [0, 1]
 _LUMINANCE = (0.299, 0.587, 0.114)
@@ -73,7 +75,7 @@ def _covariance(points: Tensor) -> Tensor:
 
 
 def _root(matrix: Tensor, power: float) -> Tensor:
-    values, vectors = torch.linalg.eigh(matrix)
+    values, vectors = eigh(matrix)
     root: Tensor = (vectors * values.clamp_min(1e-12).pow(power)) @ vectors.T
     return root
 

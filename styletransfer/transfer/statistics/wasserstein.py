@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor
 
+from common.decompositions import eigenvalues, eigh
 from styletransfer.transfer.moments import Moments
 from styletransfer.transfer.statistics import Distance
 
@@ -29,7 +30,7 @@ def wasserstein_distance(target: Moments) -> Distance:
         found = found.on_cpu()
         covariance = _covariance(found, ridge)
         # the gradient of eigenvalues alone is defined also where two of them are equal
-        between = torch.linalg.eigvalsh(root @ covariance @ root)
+        between = eigenvalues(root @ covariance @ root)
         floor = (ridge * ridge).unsqueeze(-1)
         cross = torch.maximum(between, floor).sqrt().sum(dim=-1)
         between_means = (found.mean - target.mean).square().sum(dim=-1)
@@ -53,6 +54,6 @@ def _covariance(found: Moments, ridge: Tensor) -> Tensor:
 
 
 def _square_root(matrices: Tensor) -> Tensor:
-    values, vectors = torch.linalg.eigh(matrices)
+    values, vectors = eigh(matrices)
     root: Tensor = (vectors * values.clamp_min(0).sqrt().unsqueeze(-2)) @ vectors.transpose(-1, -2)
     return root

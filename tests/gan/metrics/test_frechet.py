@@ -57,6 +57,116 @@ def test_frechet_is_what_scipys_square_root_gives_also_with_fewer_vectors_than_d
     assert distance(first, second) == pytest.approx(from_vectors(first, second), rel=1e-9, abs=0)
 
 
+@pytest.mark.parametrize("counts", [(9, 300), (40, 45), (39, 300), (300, 2)])
+def test_frechet_is_what_vectors_give_on_either_side_of_as_many_as_dimensions(
+    counts: tuple[int, int],
+) -> None:
+    first, second = normal(counts[0], 40, 1), normal(counts[1], 40, 2, shift=0.1)
+    assert distance(first, second) == pytest.approx(from_vectors(first, second), rel=1e-11)
+
+
+@st.composite
+def sets(draw: st.DrawFn) -> torch.Tensor:
+    """Float64 (N, 7), N from 2 to 12: of any size, perhaps with constants, equal rows and equal columns."""
+    count = draw(st.integers(2, 12))
+    random = torch.Generator().manual_seed(draw(st.integers(0, 2**20)))
+    x = torch.randn(count, 7, generator=random, dtype=torch.float64)
+    kind = draw(st.sampled_from(["plain", "constant", "rows", "columns", "zero", "spread"]))
+    if kind == "constant":
+        x[:, draw(st.integers(0, 6)) :] = x[0, 0]
+    elif kind == "rows":
+        x = x[torch.randint(2, (count,), generator=random)]
+    elif kind == "columns":
+        x = x[:, torch.randint(3, (7,), generator=random)]
+    elif kind == "zero":
+        x = torch.zeros_like(x)
+    elif kind == "spread":
+        x = x * torch.logspace(0, -150, 7, dtype=torch.float64)
+    shift = draw(st.sampled_from([0.0, 1.0, 1e6]))
+    return (x + shift) * 10.0 ** draw(st.integers(-150, 144))
+
+
+def size_of(*features: torch.Tensor) -> float:
+    """The largest value squared, times the number of dimensions: what rounding is relative to."""
+    return 7 * max(float(each.abs().max()) for each in features) ** 2
+
+
+@settings(max_examples=150, deadline=None)
+@given(sets(), sets(), st.integers(0, 2**20))
+def test_frechet_of_anything_finite_is_finite_symmetric_and_free_of_order(
+    first: torch.Tensor, second: torch.Tensor, seed: int
+) -> None:
+    value, rounding = distance(first, second), 1e-12 * size_of(first, second)
+    assert 0 <= value < math.inf
+    assert distance(second, first) == pytest.approx(value, rel=1e-9, abs=rounding)
+    shuffled = first[torch.randperm(len(first), generator=torch.Generator().manual_seed(seed))]
+    assert distance(shuffled, second) == pytest.approx(value, rel=1e-9, abs=rounding)
+    assert distance(first, first) <= rounding
+    axes = torch.randperm(7, generator=torch.Generator().manual_seed(seed))
+    assert distance(first[:, axes], second[:, axes]) == pytest.approx(value, rel=1e-9, abs=rounding)
+
+
+@settings(max_examples=150, deadline=None)
+@given(sets(), sets(), st.integers(-8, 8))
+def test_frechet_of_scaled_sets_is_scaled_by_the_square(
+    first: torch.Tensor, second: torch.Tensor, power: int
+) -> None:
+    scale = 2.0**power
+    value, rounding = distance(first, second), 1e-12 * size_of(first, second)
+    assert distance(first * scale, second * scale) / scale**2 == pytest.approx(value, rel=1e-9, abs=rounding)
+
+
+@settings(max_examples=150, deadline=None)
+@given(sets(), sets())
+def test_frechet_is_between_what_means_alone_and_what_nothing_in_common_give(
+    first: torch.Tensor, second: torch.Tensor
+) -> None:
+    # in units of the largest value, so that squares can be computed here
+    unit = max(float(first.abs().max()), float(second.abs().max())) or 1.0
+    one, other = first / unit, second / unit
+    means = float((one.mean(dim=0) - other.mean(dim=0)).square().sum())
+    spreads = [float(each.var(dim=0).sum()) for each in (one, other)]
+    found = distance(one, other)
+    least = means + (math.sqrt(spreads[0]) - math.sqrt(spreads[1])) ** 2
+    assert least - 1e-11 <= found <= means + sum(spreads) + 1e-11
+    assert found == pytest.approx(from_vectors(one, other), rel=1e-9, abs=1e-11)
+
+
+@settings(max_examples=60, deadline=None)
+@given(sets(), st.lists(st.integers(1, 11), max_size=4))
+def test_statistics_of_any_parts_are_those_of_the_whole(x: torch.Tensor, places: list[int]) -> None:
+    cuts = sorted({place for place in places if place < len(x)})
+    parts = torch.tensor_split(x, cuts)
+    found, whole = GaussianStatistics.merged(statistics(part) for part in parts), statistics(x)
+    assert found.count == len(x) and found.factor.shape[1] <= 7
+    assert frechet_distance(found, whole) <= 1e-12 * size_of(x)
+
+
+@pytest.mark.parametrize("counts", [(12, 9), (60, 50)])
+def test_a_driver_that_does_not_converge_costs_only_time(
+    counts: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = normal(counts[0], 40, 1), normal(counts[1], 40, 2, shift=0.1)
+    saved = statistics(first).to_tensors()
+
+    def give_up(matrix: torch.Tensor) -> torch.Tensor:
+        raise torch.linalg.LinAlgError("the algorithm failed to converge")
+
+    monkeypatch.setattr(torch.linalg, "eigh", give_up)
+    monkeypatch.setattr(torch.linalg, "svdvals", give_up)
+    expected = from_vectors(first, second)
+    assert distance(first, second) == pytest.approx(expected, rel=1e-11)
+    of_file = frechet_distance(GaussianStatistics.from_tensors(saved), statistics(second))
+    assert of_file == pytest.approx(expected, rel=1e-6)
+
+
+@pytest.mark.parametrize("counts", [(12, 9), (60, 50)])
+def test_statistics_of_a_file_give_the_distance_of_the_features(counts: tuple[int, int]) -> None:
+    first, second = normal(counts[0], 40, 1), normal(counts[1], 40, 2, shift=0.1)
+    back = GaussianStatistics.from_tensors(statistics(first).to_tensors())
+    assert frechet_distance(back, statistics(second)) == pytest.approx(distance(first, second), rel=1e-6)
+
+
 def test_frechet_of_one_dimension_is_the_closed_form() -> None:
     first, second = normal(50, 1, 1, scale=3), normal(80, 1, 2, shift=5)
     by_hand = (first.double().mean() - second.double().mean()) ** 2

@@ -40,6 +40,27 @@ def test_the_wasserstein_distance_is_that_of_gaussians_as_scipy_computes_it() ->
     assert float(wasserstein_distance(second)(first)) == pytest.approx(expected / energy)
 
 
+def test_a_decomposition_that_does_not_converge_changes_neither_distance_nor_gradient(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    target, features = moments(random_features(1, 5, 8, 9)), random_features(2, 5, 8, 9, seed=1)
+
+    def evaluated() -> tuple[torch.Tensor, torch.Tensor]:
+        leaf = features.clone().requires_grad_()
+        values = wasserstein_distance(target)(moments(leaf))
+        (gradient,) = torch.autograd.grad(values.sum(), leaf)
+        return values.detach(), gradient
+
+    def give_up(matrices: torch.Tensor) -> torch.Tensor:
+        raise torch.linalg.LinAlgError("the algorithm failed to converge")
+
+    expected = evaluated()
+    monkeypatch.setattr(torch.linalg, "eigh", give_up)
+    monkeypatch.setattr(torch.linalg, "eigvalsh", give_up)
+    for found, wanted in zip(evaluated(), expected, strict=True):
+        torch.testing.assert_close(found, wanted)
+
+
 @pytest.mark.parametrize("name", list(STATISTICS))
 def test_a_distance_is_zero_at_its_target_and_one_at_nothing(name: str) -> None:
     target = moments(random_features(1, 4, 6, 6))
