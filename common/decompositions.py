@@ -5,8 +5,12 @@ about 0, as covariances of fewer vectors than dimensions have. The QR iteration 
 times the time.
 """
 
+from typing import Any
+
 import torch
-from torch.linalg import LinAlgError
+
+_linalg: Any = torch.linalg
+LinAlgError: type[RuntimeError] = _linalg.LinAlgError  # type checkers do not see it
 
 
 def eigh(matrices: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

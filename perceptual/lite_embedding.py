@@ -51,7 +51,7 @@ class LiteEmbedder:
         self.length = sum(widths[tap] for tap in self._taps)
         # converted once: autocast would convert the weights for every batch
         dtype = torch.bfloat16 if is_bf16 else torch.float32
-        self._network = copy.deepcopy(network).to(device, dtype, memory_format=torch.channels_last)
+        self._network = copy.deepcopy(network).to(device, dtype).to(memory_format=torch.channels_last)
 
     @torch.no_grad()
     def embed(self, images: torch.Tensor) -> torch.Tensor:

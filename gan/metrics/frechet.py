@@ -111,7 +111,8 @@ def _compressed(rows: torch.Tensor) -> torch.Tensor:
     if len(rows) <= rows.shape[1]:
         return rows
     scale = _scale_of(rows)
-    return torch.linalg.qr(rows / scale, mode="r").R * scale
+    triangle: torch.Tensor = torch.linalg.qr(rows / scale, mode="r").R
+    return triangle * scale
 
 
 def _factor_of(covariance: torch.Tensor) -> torch.Tensor:
