@@ -65,7 +65,7 @@ class CompactEmbedder:
         self._network, self._device, self._taps = network, device, tuple(taps)
         self._dtype = torch.bfloat16 if has_fast_bf16(device) else None
         precision = "bf16" if self._dtype else "fp32"
-        self.identity = f"{self.name}-{network.digest}-v{_VERSION}-{'+'.join(self._taps)}"
+        self.identity = f"{self.name}-{network.digest[:16]}-v{_VERSION}-{'+'.join(self._taps)}"
         self.key = f"{network.name}-{network.digest}-v{_VERSION}-{'+'.join(self._taps)}-{precision}"
         probe = network(torch.zeros(1, 3, SIDES[0], SIDES[0], device=device), self._taps)
         self.length = sum(probe[tap].shape[1] for tap in self._taps)

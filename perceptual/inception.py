@@ -33,8 +33,8 @@ class InceptionEmbedder:
     def __init__(self, extractor: "FeatureExtractorInceptionV3", device: torch.device) -> None:
         self._extractor, self._device = extractor.to(device), device
         self.digest = digest_of(extractor.state_dict())
-        self.identity = f"{self.name}-{self.digest}-v{_VERSION}"
-        self.key = f"{self.identity}-fp32"
+        self.identity = f"{self.name}-{self.digest[:16]}-v{_VERSION}"
+        self.key = f"{self.name}-{self.digest}-v{_VERSION}-fp32"
 
     @torch.no_grad()
     def embed(self, images: torch.Tensor) -> torch.Tensor:

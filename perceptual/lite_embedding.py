@@ -44,7 +44,7 @@ class LiteEmbedder:
         self._device, self._side, self._taps, self._root = device, side, tuple(taps), root
         is_bf16 = has_fast_bf16(device)
         self.identity = (
-            f"{self.name}-{network.digest}-v{_VERSION}-{side}-{'+'.join(self._taps)}{'-root' * root}"
+            f"{self.name}-{network.digest[:16]}-v{_VERSION}-{side}-{'+'.join(self._taps)}{'-root' * root}"
         )
         self.key = f"{self.identity}-{'bf16' if is_bf16 else 'fp32'}"
         widths = network.widths()

@@ -30,7 +30,7 @@ from gan.config_file import CONFIG_FILE, with_absolute_paths
 from gan.data.images import Images, check_same, remember
 from gan.data.loading import load_images
 from gan.metrics.few import check_sizes
-from gan.metrics.preparation import prepare_metric
+from gan.metrics.preparation import check_same_network, prepare_metric
 from gan.networks import describe
 from gan.raytrain import worker
 from gan.raytrain.broadcast import broadcast_images
@@ -57,6 +57,8 @@ class PlannedRun:
     """What the run that is resumed remembers of its images; {} for a new one."""
     channels: int | None = None
     """Of the images of the state that is resumed; None without one."""
+    earlier_network: str | None = None
+    """What identified the network of the metric of the run that is resumed; None for a new one."""
 
 
 def plan_run(command: Train) -> PlannedRun:
@@ -65,7 +67,7 @@ def plan_run(command: Train) -> PlannedRun:
     Raises: ConfigError for a name that exists already, or a run that cannot be resumed in this way.
     """
     config = with_absolute_paths(command.gan)
-    earlier_images, channels = {}, None
+    earlier_images, channels, earlier_network = {}, None, None
     if command.resume is None:
         results = RunFolder(Folder(command.storage).child(command.name or _default_name(config)))
         refuse_existing(results.folder, results.folder.location.rpartition("/")[2])
@@ -82,11 +84,12 @@ def plan_run(command: Train) -> PlannedRun:
         details = results.details()
         workers = command.workers or int(details.get("workers", 1))
         earlier_images, channels = details.get("images", {}), int(state.meta["channels"]) if state else None
+        earlier_network = details.get("network")
     config.check_workers(workers)
     packages = ("artsweep", "ray", "torch", "numpy")
     versions = {package: importlib.metadata.version(package) for package in packages}
     details = {"workers": workers, "versions": versions}
-    return PlannedRun(config, results, workers, details, earlier_images, channels)
+    return PlannedRun(config, results, workers, details, earlier_images, channels, earlier_network)
 
 
 def check_resumable(saved: GanConfig, wanted: GanConfig) -> None:
@@ -147,7 +150,7 @@ def run_train(command: Train, console: Console) -> int:
 
 def _train(plan: PlannedRun, command: Train, console: Console, progress: Progress) -> None:
     config, results = plan.config, plan.results
-    images = _read_data(config, console)
+    images, network = _read_data(config, console)
     check_same(
         plan.earlier_images,
         images,
@@ -155,7 +158,8 @@ def _train(plan: PlannedRun, command: Train, console: Console, progress: Progres
         accepts_change=command.changed_data,
         channels=plan.channels,
     )
-    plan.details["images"] = remember(images)
+    check_same_network(plan.earlier_network, network, config.evaluation.key())
+    plan.details |= {"images": remember(images), "network": network}
     # Ray turns exceptions of a signal's handler into errors of its own: from here on `check` raises them
     with deferred() as check, ray_session(command.address, RunError):
         check()
@@ -206,8 +210,11 @@ def _conclude(ended: Ended, plan: PlannedRun, command: Train, console: Console) 
     return 1
 
 
-def _read_data(config: GanConfig, console: Console) -> Images:
-    """Decode the images into the cache, from which this node's workers map them."""
+def _read_data(config: GanConfig, console: Console) -> tuple[Images, str | None]:
+    """Decode the images into the cache, from which this node's workers map them, and prepare the metric.
+
+    Returns: the images, and what identifies the metric's network.
+    """
     bar, move = counted(console, "reading images")
     with bar:
         images = load_images(config.data, on_progress=move)
@@ -217,9 +224,9 @@ def _read_data(config: GanConfig, console: Console) -> Images:
     norm, resolution = LOSSES[config.loss.name].critic_norm, config.data.resolution
     networks = describe(config.network, resolution=resolution, channels=images.channels, norm=norm)
     with console.status("preparing the metric"):
-        prepare_metric(config, images)
+        network = prepare_metric(config, images)
     say(console, networks)
-    return images
+    return images, network
 
 
 def _default_name(config: GanConfig) -> str:

@@ -6,9 +6,11 @@ import dataclasses
 import torch
 
 from common.device import exact_float32
+from common.errors import require
 from gan.config import EvaluationConfig, GanConfig
 from gan.data.cache import cache_folder
 from gan.data.images import Images
+from gan.metrics.feature_distance import FeatureDistance
 from gan.metrics.few import LEAST_IMAGES, are_few, check_sizes, halves
 from gan.metrics.named import METRICS, PreparedMetric
 from gan.metrics.reference import RealImages, evenly
@@ -62,19 +64,21 @@ def real_images(config: GanConfig, images: Images, device: torch.device) -> Real
     )
 
 
-def prepare_metric(config: GanConfig, images: Images) -> None:
+def prepare_metric(config: GanConfig, images: Images) -> str | None:
     """Check before training starts that the run's quality can be measured, and fill the workers' cache.
 
     On a machine with GPUs the cache is left to the workers, each on its own GPU: a driver that opened one
     would keep some of its memory, and all of it where GPUs are set to be used by one process alone.
 
+    Returns: what identifies the network with its weights, on whatever machine; None for a metric without.
+
     Raises: ConfigError as `build_metric`.
     """
     check_sizes(len(images.train), len(images.held_out), config.data.source)
     if not METRICS[config.evaluation.metric].uses_network:
-        return
+        return None
     if torch.cuda.device_count() == 0:  # which asks the driver library, without opening a GPU
-        metric_of_run(config, images, device="cpu")
+        metric = metric_of_run(config, images, device="cpu")
     else:
         real = real_images(config, images, torch.device("cpu"))
         few = dataclasses.replace(
@@ -84,4 +88,18 @@ def prepare_metric(config: GanConfig, images: Images) -> None:
             fingerprint=None,
             cache=None,
         )
-        build_metric(config.evaluation, few)
+        metric = build_metric(config.evaluation, few)
+    return metric.network if isinstance(metric, FeatureDistance) else None
+
+
+def check_same_network(begun_with: object, network: str | None, metric: str) -> None:
+    """Raise `ConfigError` when a run would be resumed with another network to measure it than it began with.
+
+    begun_with: what `prepare_metric` returned then; None in a run of an earlier version. metric: its name in
+    tables.
+    """
+    require(
+        begun_with is None or begun_with == network,
+        f"{metric} would be measured by {network} instead of {begun_with}, so that values before and after do "
+        "not compare; put the earlier weights or version of artsweep back, or start anew under another --name",
+    )

@@ -18,7 +18,7 @@ from common.storage.lock import FolderLock
 from gan.config import GanConfig
 from gan.data.images import Images, check_same, remember
 from gan.data.loading import load_images
-from gan.metrics.preparation import prepare_metric
+from gan.metrics.preparation import check_same_network, prepare_metric
 from gan.networks import family_of
 from gan.raytrain.broadcast import broadcast_images
 from tune.display.view import SweepView
@@ -63,7 +63,9 @@ def run_sweep(plan: SweepPlan, view: SweepView) -> dict[int, Trial]:
                 source=config.gan.data.source,
                 accepts_change=plan.accepts_changed_data,
             )
-        _check_images(images, config.gan, plan.space)
+        network = _check_images(images, config.gan, plan.space)
+        if plan.is_resumed:
+            check_same_network(plan.folder.network(), network, config.gan.evaluation.key())
         view.say_skipped(images)
         prepare_environment()
         # Ray turns exceptions of a signal's handler into errors of its own: from here on `check` raises them
@@ -82,6 +84,7 @@ def run_sweep(plan: SweepPlan, view: SweepView) -> dict[int, Trial]:
                     is_resumed=plan.is_resumed,
                     study_name=study_name,
                     images=remember(images),
+                    network=network,
                 )
                 trials = _begin_log(plan, log, study)
                 with _worker_groups(plan, images, view, check, ends_ray=is_ours) as groups:
@@ -224,11 +227,12 @@ def _worker_groups(
         groups.stop(ends_ray=ends_ray)
 
 
-def _check_images(images: Images, config: GanConfig, space: Space) -> None:
+def _check_images(images: Images, config: GanConfig, space: Space) -> str | None:
+    """What identifies the metric's network; see `prepare_metric`."""
     if "batch" in space:
         largest = int(max(space["batch"].extremes()))
         images.check_batch(largest, flag="batch in the --space", remedy="lower its values")
     else:
         images.check_batch(config.batch)
     family_of(config.network, config.data.resolution)  # refuses a resolution that it does not support
-    prepare_metric(config, images)
+    return prepare_metric(config, images)

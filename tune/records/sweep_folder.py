@@ -89,10 +89,12 @@ class SweepFolder:
         is_resumed: bool,
         study_name: str | None = None,
         images: dict[str, Any] | None = None,
+        network: str | None = None,
     ) -> None:
         """Write the whole configuration, versions and git commit; a resumed sweep adds a session.
 
         study_name: of the Optuna study; default: the folder's name. images: what `remember` says of them.
+        network: what identifies the metric's, None for a metric without.
 
         Raises: WriteError when the folder cannot be written.
         """
@@ -103,6 +105,7 @@ class SweepFolder:
             # the folder may be renamed
             "study_name": study_name or self.name,
             "images": images or {},
+            "network": network,
             "sessions": sessions,
         }
         self.files.write(SWEEP_FILE, (json.dumps(record, indent=2) + "\n").encode())
@@ -116,6 +119,11 @@ class SweepFolder:
         """What the sweep remembers of its images; {} in a folder of an earlier version."""
         found = self._read().get("images")
         return found if isinstance(found, dict) else {}
+
+    def network(self) -> str | None:
+        """What identified the network of the sweep's metric; None without, and in an earlier version's folder."""
+        found = self._read().get("network")
+        return found if isinstance(found, str) else None
 
     def config(self) -> SweepConfig:
         """The settings of the last session.
