@@ -159,7 +159,7 @@ def _train(plan: PlannedRun, command: Train, console: Console, progress: Progres
         channels=plan.channels,
     )
     check_same_network(plan.earlier_network, network, config.evaluation.key())
-    plan.details |= {"images": remember(images), "network": network}
+    plan.details.update({"images": remember(images), "network": network})
     # Ray turns exceptions of a signal's handler into errors of its own: from here on `check` raises them
     with deferred() as check, ray_session(command.address, RunError):
         check()

@@ -100,6 +100,7 @@ def check_same_network(begun_with: object, network: str | None, metric: str) -> 
     """
     require(
         begun_with is None or begun_with == network,
-        f"{metric} would be measured by {network} instead of {begun_with}, so that values before and after do "
-        "not compare; put the earlier weights or version of artsweep back, or start anew under another --name",
+        f"{metric} would be measured by {network} instead of {begun_with}, so that values before and after "
+        "do not compare; put the earlier weights or version of artsweep back, or start anew under another "
+        "--name",
     )

@@ -121,7 +121,7 @@ class SweepFolder:
         return found if isinstance(found, dict) else {}
 
     def network(self) -> str | None:
-        """What identified the network of the sweep's metric; None without, and in an earlier version's folder."""
+        """What identified the metric's network; None without one, and in a folder of an earlier version."""
         found = self._read().get("network")
         return found if isinstance(found, str) else None
 
