@@ -23,9 +23,10 @@ from gan.data.cache import cache_folder
 from gan.data.images import Images
 from gan.data.loading import load_images
 from gan.distributed import Ranks
+from gan.metrics.artifacts import artifact_sums
 from gan.metrics.evaluation import EvaluationResult, evaluate, real_features
 from gan.metrics.few import check_sizes, say_few
-from gan.metrics.preparation import metric_of_run
+from gan.metrics.preparation import artifacts_of_run, compared_with_all, metric_of_run
 from perceptual.embedding import Embedder, load_embedder
 
 _AT_ONCE = 1024  # samples that are in memory at once
@@ -93,10 +94,16 @@ def run_evaluate(command: Evaluate, console: Console) -> int:
     _check_data(command, config, images, generator)
     device = "cuda" if torch.cuda.is_available() else "cpu"
     generator.to(device)
-    with console.status("preparing the metric of the run"):
+    with console.status("preparing the metrics"):
         metric = metric_of_run(config, images, device=device)
         with naming_flag("--weights", command.weights):
             embedder = load_embedder(command.features, weights=command.weights, device=device)
+        whole = compared_with_all(config)
+        artifacts = artifacts_of_run(whole, images, command.images, device=device)
+        others = [
+            metric_of_run(dataclasses.replace(whole, evaluation=each), images, device=device)
+            for each in whole.evaluation.by_other_networks(command.features, command.images)
+        ]
     bar = progress_bar(console)
     total = len(images.train) + len(images.held_out)
     task, mine = (
@@ -108,10 +115,16 @@ def run_evaluate(command: Evaluate, console: Console) -> int:
             images, embedder, cache_folder(config.data), lambda count: bar.advance(task, count)
         )
         bar.update(task, completed=total)
-        features = _features(generator, config, embedder, command.images, lambda n: bar.advance(mine, n))
+        features, sums = _embedded(
+            generator, config, embedder, command.images, lambda n: bar.advance(mine, n)
+        )
     with console.status("comparing both" + ", and fitting a linear probe" * command.modes):
         row = metric.measure(_samples(generator, config, metric.num_images), Ranks())
         found = evaluate(features, real, seed=config.data.data_seed, counts_modes=command.modes)
+        for other in others:
+            samples = _samples(generator, config, other.num_images, "confirmation")
+            found = found.with_distance(other.name, other.measure(samples, Ranks()))
+        found = found.with_artifacts(artifacts, sums)
     if command.json:
         print(json.dumps(row | dataclasses.asdict(found)))
         return 0
@@ -144,30 +157,33 @@ def _check_data(command: Evaluate, config: GanConfig, images: Images, generator:
     )
 
 
-def _features(
+def _embedded(
     generator: nn.Module,
     config: GanConfig,
     embedder: Embedder,
     count: int,
     on_batch: Callable[[int], None],
-) -> torch.Tensor:
-    """Features (count, D) of samples, which are not kept.
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Features (count, D) and `artifact_sums` of samples, which are not kept.
 
     Their latents are not those of a tick: by a tick's value the state may have been chosen.
     """
-    features = torch.empty(count, embedder.length)
+    features, sums = torch.empty(count, embedder.length), []
     latents = generation.fixed_latents(config, "confirmation", count)
     for start in range(0, count, _AT_ONCE):
         part = slice(start, start + _AT_ONCE)
         samples = torch.from_numpy(generation.sample(generator, latents[part], config))
         features[part] = embedder.embed(samples).cpu()
+        sums.append(artifact_sums(samples))
         on_batch(len(samples))
-    return features
+    return features, torch.stack(sums).sum(dim=0)
 
 
-def _samples(generator: nn.Module, config: GanConfig, count: int) -> torch.Tensor:
-    """Samples uint8 (count, H, W, C) from the latents that a tick measures, so that values are equal."""
-    latents = generation.fixed_latents(config, "evaluation", count)
+def _samples(
+    generator: nn.Module, config: GanConfig, count: int, purpose: generation.FixedPurpose = "evaluation"
+) -> torch.Tensor:
+    """Samples uint8 (count, H, W, C), by default those that a tick measures, so that values are equal."""
+    latents = generation.fixed_latents(config, purpose, count)
     return torch.from_numpy(generation.sample(generator, latents, config))
 
 

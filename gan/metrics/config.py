@@ -15,6 +15,9 @@ else:
     MetricName = Literal[*METRICS.names]
 
 CONFIRMATION_IMAGES = 5_000
+LEAST_METRIC_IMAGES = 16
+ARTIFACTS = ("checkerboard", "burnt")
+"""Numbers that every tick has beside its metric's, whatever the metric: see `gan.metrics.artifacts`."""
 
 
 def count_name(count: int) -> str:
@@ -37,8 +40,8 @@ class EvaluationConfig:
 
     def __post_init__(self) -> None:
         require(
-            self.metric_images >= 16,
-            f"--metric-images must be at least 16, not {self.metric_images}; try 1000",
+            self.metric_images >= LEAST_METRIC_IMAGES,
+            f"--metric-images must be at least {LEAST_METRIC_IMAGES}, not {self.metric_images}; try 1000",
         )
         require(
             self.metric_weights is None or METRICS[self.metric].uses_network,
@@ -58,3 +61,28 @@ class EvaluationConfig:
             metric_images=max(self.metric_images, CONFIRMATION_IMAGES),
             held_out_part="confirmation" if self.held_out_part == "search" else self.held_out_part,
         )
+
+    def by_second_network(self, num_images: int) -> "EvaluationConfig | None":
+        """How the same samples are measured by the metric's second network; None where it has none."""
+        second = METRICS[self.metric].second
+        if second is None:
+            return None
+        return dataclasses.replace(
+            self, metric=second, metric_images=max(num_images, LEAST_METRIC_IMAGES), metric_weights=None
+        )
+
+    def by_other_networks(self, network: str, num_images: int) -> "list[EvaluationConfig]":
+        """How samples are measured beside a network's own distances: by the run's metric and its second one.
+
+        network: whose distances are measured already, as metrics' names have it. Metrics without a network
+        are left out; more than CONFIRMATION_IMAGES images are not measured.
+        """
+        own = dataclasses.replace(self, metric_images=min(num_images, CONFIRMATION_IMAGES))
+        second = own.by_second_network(own.metric_images)
+        return [
+            each
+            for each in (own, second)
+            if each is not None
+            and METRICS[each.metric].uses_network
+            and not each.metric.endswith(f"_{network}")
+        ]

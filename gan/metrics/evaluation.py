@@ -2,7 +2,7 @@
 
 import dataclasses
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -11,6 +11,7 @@ import torch
 
 from common.errors import require
 from gan.data.images import Images
+from gan.metrics.artifacts import Artifacts
 from gan.metrics.config import count_name
 from gan.metrics.feature_distance import embedded_batches
 from gan.metrics.few import LEAST_IMAGES, are_few, halves
@@ -28,6 +29,7 @@ from gan.metrics.reference import evenly, remembered_features
 from perceptual.embedding import Embedder
 from perceptual.linear_probe import fit_probe, why_no_probe
 
+_DISTANCES = ("fd_", "fid_", "kid_")
 LOWER, HIGHER, NEAR_REAL = "lower is better", "higher is better", "as real is best"
 
 
@@ -53,6 +55,23 @@ class EvaluationResult:
     """Share of held-out images whose class the probe that counts modes predicts; None without a probe."""
     left_out: str = ""
     """Why modes were asked for and are not counted."""
+
+    def with_distance(self, name: str, row: Mapping[str, float]) -> "EvaluationResult":
+        """With the distance of another network beside those that there are.
+
+        row: what the metric `name` measured, with its noise floor.
+        """
+        place = sum(each.name.startswith(_DISTANCES) for each in self.measures)  # they come first
+        distance = Measure(name, row[name], row[f"{name}_noise"], LOWER)
+        return dataclasses.replace(self, measures=[*self.measures[:place], distance, *self.measures[place:]])
+
+    def with_artifacts(self, artifacts: Artifacts, sums: torch.Tensor) -> "EvaluationResult":
+        """With the numbers of patterns and burnt pixels of the images that `artifact_sums` are of."""
+        more = [
+            Measure(name, value, artifacts.noise[f"{name}_noise"], NEAR_REAL)
+            for name, value in artifacts.values(sums.cpu()).items()
+        ]
+        return dataclasses.replace(self, measures=[*self.measures, *more])
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

@@ -2,6 +2,8 @@
 
 import collections
 import dataclasses
+from collections.abc import Callable
+from typing import TypeVar
 
 import torch
 
@@ -10,6 +12,7 @@ from common.errors import require
 from gan.config import EvaluationConfig, GanConfig
 from gan.data.cache import cache_folder
 from gan.data.images import Images
+from gan.metrics.artifacts import Artifacts
 from gan.metrics.feature_distance import FeatureDistance
 from gan.metrics.few import LEAST_IMAGES, are_few, check_sizes, halves
 from gan.metrics.named import METRICS, PreparedMetric
@@ -17,9 +20,15 @@ from gan.metrics.reference import RealImages, evenly
 
 # every second one, so that both halves have all classes
 HELD_OUT_PARTS = {"all": slice(None), "search": slice(0, None, 2), "confirmation": slice(1, None, 2)}
-_KEPT = 2  # a process rarely meets more than one data set; the real images of a metric may take 100 MiB
+# Of a data set: the metric of the ticks and the two with which the best states are measured again. A process
+# rarely meets more than one, and the real images of a metric may take 100 MiB.
+_KEPT = 3
 
-_prepared: collections.OrderedDict[tuple[object, ...], PreparedMetric] = collections.OrderedDict()
+Prepared = TypeVar("Prepared")
+_Store = collections.OrderedDict[tuple[object, ...], Prepared]
+
+_prepared: _Store[PreparedMetric] = collections.OrderedDict()
+_prepared_artifacts: _Store[Artifacts] = collections.OrderedDict()
 
 
 @exact_float32()
@@ -32,16 +41,38 @@ def build_metric(config: EvaluationConfig, real: RealImages) -> PreparedMetric:
     if real.fingerprint is None:
         return METRICS[config.metric].prepare(config, real)
     known = (config, real.fingerprint, real.seed, str(real.device))
-    metric = _prepared.pop(known, None) or METRICS[config.metric].prepare(config, real)
-    _prepared[known] = metric  # the last is the one used last
-    while len(_prepared) > _KEPT:
-        _prepared.popitem(last=False)
-    return metric
+    return _kept(_prepared, known, lambda: METRICS[config.metric].prepare(config, real))
 
 
 def metric_of_run(config: GanConfig, images: Images, *, device: torch.device | str) -> PreparedMetric:
     """The metric with which a run of that configuration measures itself; see `build_metric`."""
     return build_metric(config.evaluation, real_images(config, images, torch.device(device)))
+
+
+def compared_with_all(config: GanConfig) -> GanConfig:
+    """The same settings, measured against all held-out images, also those that a sweep kept for its end."""
+    return dataclasses.replace(config, evaluation=dataclasses.replace(config.evaluation, held_out_part="all"))
+
+
+def artifacts_of_run(
+    config: GanConfig, images: Images, num_images: int, *, device: torch.device | str
+) -> Artifacts:
+    """What measures patterns and burnt pixels in a run; the same object as before for an equal fingerprint.
+
+    num_images: how many are generated, for the noise floors.
+    """
+    real = real_images(config, images, torch.device(device))
+    known = (real.fingerprint, num_images, str(real.device))
+    return _kept(_prepared_artifacts, known, lambda: Artifacts(real, num_images))
+
+
+def _kept(store: _Store[Prepared], known: tuple[object, ...], prepare: Callable[[], Prepared]) -> Prepared:
+    """What is kept under this key, prepared first if need be; the last ones used are kept."""
+    found = store.pop(known, None) or prepare()
+    store[known] = found
+    while len(store) > _KEPT:
+        store.popitem(last=False)
+    return found
 
 
 def real_images(config: GanConfig, images: Images, device: torch.device) -> RealImages:
@@ -80,15 +111,7 @@ def prepare_metric(config: GanConfig, images: Images) -> str | None:
     if torch.cuda.device_count() == 0:  # which asks the driver library, without opening a GPU
         metric = metric_of_run(config, images, device="cpu")
     else:
-        real = real_images(config, images, torch.device("cpu"))
-        few = dataclasses.replace(
-            real,
-            held_out=evenly(real.held_out, LEAST_IMAGES),
-            train=evenly(real.train, LEAST_IMAGES),
-            fingerprint=None,
-            cache=None,
-        )
-        metric = build_metric(config.evaluation, few)
+        metric = _try_on_few(config.evaluation, config, images)
     return metric.network if isinstance(metric, FeatureDistance) else None
 
 
@@ -104,3 +127,26 @@ def check_same_network(begun_with: object, network: str | None, metric: str) -> 
         "do not compare; put the earlier weights or version of artsweep back, or start anew under another "
         "--name",
     )
+
+
+def check_second_metric(config: GanConfig, images: Images) -> None:
+    """Check before a sweep starts that its best states can be measured by a second network in the end.
+
+    Raises: ConfigError as `build_metric`.
+    """
+    second = config.evaluation.by_second_network(LEAST_IMAGES)
+    if second is not None:
+        _try_on_few(second, config, images)
+
+
+def _try_on_few(evaluation: EvaluationConfig, config: GanConfig, images: Images) -> PreparedMetric:
+    """Prepare a metric from a few of the real images, on the CPU, to find what is wrong with it."""
+    real = real_images(config, images, torch.device("cpu"))
+    few = dataclasses.replace(
+        real,
+        held_out=evenly(real.held_out, LEAST_IMAGES),
+        train=evenly(real.train, LEAST_IMAGES),
+        fingerprint=None,
+        cache=None,
+    )
+    return build_metric(evaluation, few)

@@ -24,10 +24,11 @@ from gan.data.images import Images
 from gan.distributed import Ranks
 from gan.generation import FixedPurpose, fixed_latents, sample_on_device
 from gan.image_grid import grid
-from gan.metrics.preparation import metric_of_run
+from gan.metrics.preparation import artifacts_of_run, metric_of_run
 from gan.training import lr_schedule, seeding
 from gan.training.balance import POLICIES
 from gan.training.compilation import count_steps, passes_for, variant_of
+from gan.training.confirmation import MeasuredAgain, measured_again
 from gan.training.players import build_players, load_players, players_tensors
 from gan.training.step import Passes, step_settings, sync_and_check, train_step
 from gan.training.step_stats import StepProgress, StepStats
@@ -80,6 +81,7 @@ class GanRun:
         self._passes: Passes | None = None
         # kept in the process: the next trial of a worker group finds its real images prepared
         self._metric = metric_of_run(config, images, device=self.device)
+        self._artifacts = artifacts_of_run(config, images, self._metric.num_images, device=self.device)
 
     @property
     def is_finished(self) -> bool:
@@ -140,22 +142,19 @@ class GanRun:
         """Samples of the averaged generator as a tick measures them, uint8 (count, H, W, C)."""
         return self._sample("evaluation", count).cpu().numpy()
 
-    def confirm(self) -> tuple[str, float, float]:
-        """Measure the averaged generator where the search has not chosen it by luck.
-
-        On fresh latents, more of them, and against held-out images that its ticks were not compared with.
-
-        Returns: the metric's name, its value and its noise floor, the same on every rank.
+    def confirm(self) -> list[MeasuredAgain]:
+        """Measure the averaged generator where the search has not chosen it by luck; see `measured_again`.
 
         Raises: Diverged.
         """
-        evaluation = self.config.evaluation.for_confirmation()
-        config = dataclasses.replace(self.config, evaluation=evaluation)
         with exact_float32(), torch.no_grad():
-            metric = metric_of_run(config, self.images, device=self.device)
-            share = metric.share(self._ranks)
-            row = metric.measure(self._sample("confirmation", metric.num_images, share), self._ranks)
-        return metric.name, row[metric.name], row[f"{metric.name}_noise"]
+            return measured_again(
+                self.config,
+                self.images,
+                lambda count, which: self._sample("confirmation", count, which),
+                ranks=self._ranks,
+                device=self.device,
+            )
 
     def _sample(self, purpose: FixedPurpose, count: int, which: slice = slice(None)) -> Tensor:
         """The samples `which` out of `count` of the averaged generator, uint8 (N, H, W, C) on the device.
@@ -267,7 +266,7 @@ class GanRun:
     @torch.no_grad()
     def _evaluate(self) -> dict[str, float]:
         samples = self._sample("evaluation", self._metric.num_images, self._metric.share(self._ranks))
-        row = self._metric.measure(samples, self._ranks)
+        row = self._metric.measure(samples, self._ranks) | self._artifacts.measure(samples, self._ranks)
         patience = self.config.optimizer.patience
         self._plateau = lr_schedule.after_tick(self._plateau, row[self._metric.name], patience=patience)
         return row

@@ -183,7 +183,13 @@ def test_evaluate_prints_every_measure_with_its_noise_floor(
     assert set(measures) == {
         *("fd", "kid", "precision", "recall", "density", "coverage"),
         *("memorization", "duplicates", "modes", "kl"),
+        *("checkerboard", "burnt", "fd_lite0_40"),
     }
+    names = [each["name"] for each in printed["measures"]]
+    assert names[:3] == ["fd_compact_40", "kid_compact_40", "fd_lite0_40"], "both networks beside each other"
+    assert measures["fd_lite0_40"]["value"] > measures["fd_lite0_40"]["real"] > 0
+    assert measures["checkerboard"]["real"] == pytest.approx(1, abs=0.3)
+    assert -1 < measures["burnt"]["value"] < 1 and abs(measures["burnt"]["real"]) < 0.05
     assert measures["fd"]["value"] > measures["fd"]["real"] > 0
     assert measures["kid"]["standard_error"] > 0
     assert measures["coverage"]["real"] > 0.8
@@ -201,7 +207,7 @@ def test_evaluate_counts_no_modes_unless_asked_and_finds_the_best_of_a_sweep(
     shutil.copy(plain_run[0].path("generator.safetensors"), best)
     assert main(["evaluate", str(tmp_path / "sweep"), "--images", "40", "--json"]) == 0
     printed = json.loads(capsys.readouterr().out)
-    assert printed["probe_accuracy"] is None and len(printed["measures"]) == 8
+    assert printed["probe_accuracy"] is None and len(printed["measures"]) == 11
     assert main(["sample", str(tmp_path / "sweep"), "--out", str(tmp_path / "out"), "--count", "4"]) == 0
     assert (tmp_path / "out" / "grid.png").exists()
 

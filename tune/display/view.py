@@ -18,6 +18,7 @@ from common.throttle import Throttle
 from gan.cli.display import say_skipped
 from gan.data.images import Images
 from tune.display.leaderboard import leaderboard
+from tune.display.second_opinion import second_opinion
 from tune.records.tables import trials_table
 from tune.records.trial_records import BASELINE_NUMBER, Trial, best_first, best_of
 from tune.space.space import Space
@@ -117,6 +118,7 @@ class SweepView:
         self._console.print(self._board(trials, FINAL_ROWS))
         say(self._console, self._summary(trials))
         self.say(confirmation_line(trials))
+        self.say(second_opinion(trials))
 
     def _board(self, trials: dict[int, Trial], top: int = LIVE_ROWS) -> rich.console.RenderableType:
         table = trials_table(trials, self._space, self._metric)

@@ -5,6 +5,7 @@ states are therefore measured on fresh latents, more of them, and against held-o
 not seen; the best of those is the winner.
 """
 
+import dataclasses
 import time
 from collections.abc import Callable
 
@@ -13,6 +14,8 @@ import ray.exceptions
 
 from common.text import last_line
 from gan.config import GanConfig
+from gan.metrics.named import METRICS
+from gan.training.confirmation import MeasuredAgain
 from tune.display.view import SweepView
 from tune.driver.plan import SweepPlan
 from tune.records.events import EventLog, StateConfirmed
@@ -48,7 +51,8 @@ def confirm_best(
 
     check: called several times a second; raises what ends the sweep.
     """
-    candidates = _candidates(trials)
+    has_second = METRICS[plan.config.gan.evaluation.metric].second is not None
+    candidates = _candidates(trials, has_second=has_second)
     if not candidates:
         return
     if not _has_idle_group(groups, check):
@@ -66,11 +70,11 @@ def confirm_best(
             for call in ray.wait(list(calls), timeout=0.2)[0]:
                 number, path = calls.pop(call)
                 try:
-                    metric, value, noise = ray.get(call)
+                    measured = ray.get(call)
                 except ray.exceptions.RayError as error:
                     view.say(f"trial {number}'s best state could not be measured again: {last_line(error)}")
                     continue
-                event = StateConfirmed(number=number, path=path, metric=metric, value=value, noise=noise)
+                event = _event(number, path, measured)
                 log.record(event)
                 apply(trials, event)
 
@@ -87,9 +91,27 @@ def _has_idle_group(groups: WorkerGroups, check: Callable[[], None]) -> bool:
         time.sleep(0.1)
 
 
-def _candidates(trials: dict[int, Trial]) -> list[tuple[Trial, Checkpoint]]:
-    """The best states by the search, and the baseline's best, that have not been measured again yet."""
+def _event(number: int, path: str, measured: list[MeasuredAgain]) -> StateConfirmed:
+    """What is logged of a state that was measured again, by the run's metric and perhaps by another one."""
+    (metric, value, noise), *others = measured
+    event = StateConfirmed(number=number, path=path, metric=metric, value=value, noise=noise)
+    for second_metric, second, second_noise in others:
+        event = dataclasses.replace(
+            event, second_metric=second_metric, second=second, second_noise=second_noise
+        )
+    return event
+
+
+def _candidates(trials: dict[int, Trial], *, has_second: bool = False) -> list[tuple[Trial, Checkpoint]]:
+    """The best states by the search, and the baseline's best, that have not been measured again yet.
+
+    has_second: those that an earlier version measured by one network alone are measured once more.
+    """
     states = states_best_first(trials)
     base = [(trial, state) for trial, state in states if trial.number == BASELINE_NUMBER]
     chosen = {state.path: (trial, state) for trial, state in [*states[:CANDIDATES], *base[:1]]}
-    return [found for path, found in chosen.items() if path not in found[0].confirmed]
+    again = {path: trial.confirmed.get(path) for path, (trial, _) in chosen.items()}
+    lacking = {
+        path for path, found in again.items() if found is None or (has_second and found.second is None)
+    }
+    return [found for path, found in chosen.items() if path in lacking]

@@ -18,7 +18,7 @@ from common.storage.lock import FolderLock
 from gan.config import GanConfig
 from gan.data.images import Images, check_same, remember
 from gan.data.loading import load_images
-from gan.metrics.preparation import check_same_network, prepare_metric
+from gan.metrics.preparation import check_same_network, check_second_metric, prepare_metric
 from gan.networks import family_of
 from gan.raytrain.broadcast import broadcast_images
 from tune.display.view import SweepView
@@ -235,4 +235,6 @@ def _check_images(images: Images, config: GanConfig, space: Space) -> str | None
     else:
         images.check_batch(config.batch)
     family_of(config.network, config.data.resolution)  # refuses a resolution that it does not support
-    return prepare_metric(config, images)
+    network = prepare_metric(config, images)
+    check_second_metric(config, images)
+    return network

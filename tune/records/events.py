@@ -79,6 +79,10 @@ class StateConfirmed:
     value: float
     noise: float
     """Noise floor: the value of real training images."""
+    second: float | None = None
+    """The value of the same samples by a metric with another network; None in the logs of earlier sweeps."""
+    second_metric: str | None = None
+    second_noise: float | None = None
     time: float = dataclasses.field(default_factory=time.time)
 
 

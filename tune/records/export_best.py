@@ -38,6 +38,9 @@ def export_best(folder: SweepFolder, trials: Mapping[int, Trial]) -> str | None:
         again = trial.confirmed.get(saved.path)
         if again is not None:
             origin |= {"metric": again.metric, "confirmed": again.value, "noise_floor": again.noise}
+            if again.second is not None:
+                origin |= {"second_metric": again.second_metric, "second": again.second}
+                origin |= {"second_noise_floor": again.second_noise}
         folder.files.write(f"{BEST}/trial.json", _json({**origin, "checkpoint": saved.path}))
         folder.files.write(f"{BEST}/{GRID_FILE}", image_grid.png_bytes(_sample_grid(folder)))
         return f"{folder.location}/{BEST}"

@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 
 from common.storage.folder import Folder
+from gan.metrics.config import ARTIFACTS
 from tune.records.trial_records import Trial, best_first
 from tune.space.domains import Choice, Domain, Float, Int
 from tune.space.space import Space
@@ -20,10 +21,11 @@ def trials_table(trials: Mapping[int, Trial], space: Space, metric: str) -> pd.D
 
     Columns: number, trial_id, state, reason, attempt, seed (where it is not the sweep's, because an earlier
     trial had the same settings), every searched setting by dotted path, best, last,
-    images_at_best, images_seen, ticks, seconds (of all ticks, lost ones included), started, ended (UTC),
-    checkpoint, best_checkpoint, best_checkpoint_images, confirmed, confirmed_metric, confirmed_noise (value,
-    name and noise floor of the best of its states that was measured again). Where attempts overlap, `best`
-    takes the values of the last one.
+    images_at_best, checkerboard, burnt (at the best), images_seen, ticks, seconds (of all ticks, lost ones
+    included), started, ended (UTC), checkpoint, best_checkpoint, best_checkpoint_images, confirmed,
+    confirmed_metric, confirmed_noise (value, name and noise floor of the best of its states that was measured
+    again), second, second_metric, second_noise (the same state by another network). Where attempts overlap,
+    `best` takes the values of the last one. What earlier versions did not measure is missing.
     """
     rows = [_trial_row(trial, metric) for _, trial in sorted(trials.items())]
     dtypes: dict[str, str] = {
@@ -37,6 +39,7 @@ def trials_table(trials: Mapping[int, Trial], space: Space, metric: str) -> pd.D
         "best": "float64",
         "last": "float64",
         "images_at_best": "Int64",
+        **dict.fromkeys(ARTIFACTS, "float64"),
         "images_seen": "int64",
         "ticks": "int64",
         "seconds": "float64",
@@ -48,6 +51,9 @@ def trials_table(trials: Mapping[int, Trial], space: Space, metric: str) -> pd.D
         "confirmed": "float64",
         "confirmed_metric": "string",
         "confirmed_noise": "float64",
+        "second": "float64",
+        "second_metric": "string",
+        "second_noise": "float64",
     }
     return _table(rows, dtypes)
 
@@ -115,6 +121,7 @@ def _trial_row(trial: Trial, metric: str) -> dict[str, Any]:
         "best": best.metrics[metric] if best else None,
         "last": last.metrics.get(metric) if last else None,
         "images_at_best": best.images_seen if best else None,
+        **{name: best.metrics.get(name) if best else None for name in ARTIFACTS},
         "images_seen": last.images_seen if last else 0,
         "ticks": len(trial.valid_ticks()),
         "seconds": sum(tick.metrics.get(name) or 0.0 for _, tick in trial.ticks for name in _SECONDS),
@@ -126,6 +133,9 @@ def _trial_row(trial: Trial, metric: str) -> dict[str, Any]:
         "confirmed": confirmed.value if confirmed else None,
         "confirmed_metric": confirmed.metric if confirmed else None,
         "confirmed_noise": confirmed.noise if confirmed else None,
+        "second": confirmed.second if confirmed else None,
+        "second_metric": confirmed.second_metric if confirmed else None,
+        "second_noise": confirmed.second_noise if confirmed else None,
     }
 
 

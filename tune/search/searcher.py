@@ -9,7 +9,7 @@ from ray.tune.search import Searcher
 from common.errors import ConfigError
 from tune.records.trial_records import TUNE_MODE, Ending, end_of
 from tune.search.study import TRIAL_ID_ATTR, SweepStudy, study_outcome
-from tune.trial_keys import NOMINAL_KEY, NUMBER_KEY, RESTORE_KEY
+from tune.trial_keys import METRICS_KEY, NOMINAL_KEY, NUMBER_KEY, RESTORE_KEY
 
 
 class OptunaSearcher(Searcher):  # type: ignore[misc]  # ray is untyped here
@@ -72,6 +72,7 @@ class OptunaSearcher(Searcher):  # type: ignore[misc]  # ray is untyped here
             return
         result = result or {}
         self.on_trial_result(trial_id, result)  # Tune does not pass on the result that made it stop a trial
+        self._study.annotate_artifacts(number, dict(result.get(METRICS_KEY, ())))
         ending = end_of(result)
         if error and ending.state != "failed":
             ending = Ending("failed", reason="failed more often than allowed")

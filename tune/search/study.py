@@ -12,6 +12,7 @@ import optuna
 from optuna.trial import FrozenTrial, TrialState
 
 from common.errors import ConfigError, require
+from gan.metrics.config import ARTIFACTS
 from tune.config import Search
 from tune.records.events import EndState, TrialEnded
 from tune.records.trial_records import STUDY_DIRECTION, Ending, Trial
@@ -155,9 +156,16 @@ class SweepStudy:
             self.annotate(number, REASON_ATTR, outcome.reason)
         self._study.tell(number, outcome.value, outcome.state, skip_if_finished=True)
 
-    def annotate(self, number: int, name: str, value: str) -> None:
+    def annotate(self, number: int, name: str, value: str | float) -> None:
         """Set a user attribute, which optuna-dashboard shows."""
         self._place.storage.set_trial_user_attr(self._trial_id(number), name, value)
+
+    def annotate_artifacts(self, number: int, metrics: Mapping[str, Any]) -> None:
+        """Set what a trial's last tick says of patterns and burnt pixels, unless the trial has ended."""
+        for name in ARTIFACTS:
+            value = finite(metrics.get(name))
+            if value is not None and not self.is_finished(number):
+                self.annotate(number, name, value)
 
     def is_finished(self, number: int) -> bool:
         """Whether the trial has ended."""
@@ -188,6 +196,8 @@ class SweepStudy:
             if trial.is_unfinished():
                 self.returning.append(dataclasses.replace(trial, values=trial.values or dict(frozen.params)))
             else:  # the driver died before it told the study
+                last = trial.last_tick()
+                self.annotate_artifacts(frozen.number, last.metrics if last else {})
                 self.tell(frozen.number, self._logged_outcome(trial))
         for frozen in self._study.get_trials(deepcopy=False, states=tuple(_END_STATES)):
             trial = known.get(frozen.number)

@@ -59,6 +59,9 @@ class Metric:
     prepares it before the workers start, since features of the real images take long and are cached."""
     name_has_count: bool = True
     """Whether the name in tables ends in the number of images, as values compare only for equal ones."""
+    second: str | None = "fd_lite0"
+    """The metric with which a sweep also measures its best states in the end: another network sees what a
+    search may have hidden from the one that it minimized."""
 
 
 METRICS: Registry[Metric] = Registry("gan.metrics.named", "METRIC", what="metric", separator="_")

@@ -12,4 +12,4 @@ def prepare(config: EvaluationConfig, real: RealImages) -> HeldOutDistance:
     return HeldOutDistance(config, real, network="lite0", distance_to=distance_to)
 
 
-METRIC = Metric(prepare=prepare, uses_network=True)
+METRIC = Metric(prepare=prepare, uses_network=True, second="fd_compact")

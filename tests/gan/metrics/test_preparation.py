@@ -11,7 +11,7 @@ import torch
 from common.errors import ConfigError
 from gan.config import DataConfig, EvaluationConfig, GanConfig
 from gan.data.images import Images
-from gan.metrics.preparation import prepare_metric
+from gan.metrics.preparation import artifacts_of_run, prepare_metric
 from gan.metrics.reference import FOLDER
 
 
@@ -66,3 +66,12 @@ def test_with_a_gpu_too_what_cannot_be_measured_is_refused_by_the_driver(tmp_pat
     evaluation = dataclasses.replace(config.evaluation, metric_weights=str(broken))
     with pytest.raises(ConfigError, match=r"broken\.safetensors"):
         prepare_metric(dataclasses.replace(config, evaluation=evaluation), _images("broken"))
+
+
+def test_patterns_of_real_images_are_measured_once_for_all_runs_on_them(tmp_path: Path) -> None:
+    config, images = _config(tmp_path), _images("once")
+    first = artifacts_of_run(config, images, 32, device="cpu")
+    assert artifacts_of_run(config, images, 32, device="cpu") is first
+    assert artifacts_of_run(config, images, 40, device="cpu") is not first, "another noise floor"
+    other = artifacts_of_run(config, _images("other"), 32, device="cpu")
+    assert other is not first and other.noise == first.noise

@@ -1,5 +1,6 @@
 """What is measured again at the end of a sweep."""
 
+import dataclasses
 import types
 from typing import Any
 
@@ -7,7 +8,7 @@ import pytest
 
 from gan.config import GanConfig
 from tune.driver import confirmation
-from tune.driver.confirmation import CANDIDATES, _candidates, confirm_best, divided
+from tune.driver.confirmation import CANDIDATES, _candidates, _event, confirm_best, divided
 from tune.records.events import StateConfirmed
 from tune.records.trial_records import Checkpoint, Trial
 from tune.worker_groups.messages import WorkerGroupStatus
@@ -38,6 +39,28 @@ def test_the_best_states_and_the_baselines_are_measured_again_once() -> None:
         again = StateConfirmed(number=number, path=f"c{number}", metric="swd", value=1.0, noise=0.1)
         trials[number].confirmed[again.path] = again
     assert [trial.number for trial, _ in _candidates(trials)] == [7, 6, 5, 4]
+
+
+def test_states_that_an_earlier_version_measured_by_one_network_are_measured_once_more() -> None:
+    trials = {
+        number: Trial(number=number, checkpoints=[Checkpoint(path=f"c{number}", images_seen=64, value=1.0)])
+        for number in range(3)
+    }
+    old = StateConfirmed(number=1, path="c1", metric="swd", value=1.0, noise=0.1)
+    both = _event(2, "c2", [("swd", 1.0, 0.1), ("fd_lite0_60", 0.8, 0.02)])
+    for again in (old, both):
+        trials[again.number].confirmed[again.path] = again
+    assert [trial.number for trial, _ in _candidates(trials, has_second=True)] == [0, 1]
+    assert [trial.number for trial, _ in _candidates(trials, has_second=False)] == [0]
+
+
+def test_what_both_networks_measured_of_a_state_is_one_event() -> None:
+    first = {"number": 2, "path": "c", "metric": "swd", "value": 1.0, "noise": 0.1}
+    second = {"second": 0.8, "second_metric": "fd_lite0_60", "second_noise": 0.02}
+    both = dataclasses.asdict(_event(2, "c", [("swd", 1.0, 0.1), ("fd_lite0_60", 0.8, 0.02)]))
+    assert first | second == {name: value for name, value in both.items() if name != "time"}
+    alone = _event(2, "c", [("swd", 1.0, 0.1)])
+    assert (alone.second, alone.second_metric, alone.second_noise) == (None, None, None)
 
 
 def test_long_ticks_are_not_waited_for_when_a_time_budget_ends(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -111,6 +111,20 @@ def test_asha_stops_the_worse_and_the_best_of_those_measured_again_is_exported(
     assert origin["value"] == pytest.approx(tick["swd"].item(), rel=1e-12)
     assert (again != table.set_index("number")["best"][again.index]).all(), "measured on other latents"
     assert (folder / "best" / "grid.png").stat().st_size > 1000
+
+    # another network measured the same states, on as many samples as the metric takes
+    by_second = table.set_index("number").loc[again.index, ["second", "second_noise"]]
+    assert by_second.notna().all(axis=None) and (by_second > 0).all(axis=None)
+    assert set(table["second_metric"].dropna()) == {"fd_lite0_30"}
+    winner = by_second.loc[origin["trial"]]
+    assert (origin["second"], origin["second_metric"]) == (pytest.approx(winner["second"]), "fd_lite0_30")
+    csv = pd.read_csv(folder / "trials.csv").set_index("number")
+    for name in ("checkerboard", "burnt"):
+        assert history[[name, f"{name}_noise"]].notna().all(axis=None)
+        assert csv[name].notna().all() and csv[name].tolist() == pytest.approx(table[name].tolist())
+    attributes = [trial.user_attrs for trial in study_of(tmp_path).trials]
+    last = history.groupby("number")[["checkerboard", "burnt"]].last()
+    assert [[each["checkerboard"], each["burnt"]] for each in attributes] == last.values.tolist()
     for trial in trials.values():
         for saved in (trial.last_checkpoint(), trial.best_checkpoint()):
             assert saved is not None and (folder / saved.path / "state.safetensors").exists()

@@ -96,6 +96,42 @@ def test_the_best_that_were_measured_again_are_ranked_by_that_and_all_others_by_
     assert ranked(one)["number"].tolist() == [2, 0, 1, 3, 4], "the best one was not measured again"
 
 
+def test_a_state_s_values_by_both_networks_are_beside_each_other_and_missing_in_earlier_logs() -> None:
+    more = {"second": 0.8, "second_metric": "fd_lite0_60", "second_noise": 0.02}
+    again = [
+        StateConfirmed(number=2, path="c2-10", metric="swd", value=4.0, noise=0.1),
+        StateConfirmed(number=0, path="c0-20", metric="swd", value=3.5, noise=0.1, **more),  # type: ignore[arg-type]
+    ]
+    table = trials_table(collect([*EVENTS, *again]), SPACE, "swd").set_index("number", drop=False)
+    columns = list(table.columns)
+    place = columns.index("confirmed")
+    assert columns[place : place + 6] == ["confirmed", "confirmed_metric", "confirmed_noise", *more]
+    assert table.loc[0, list(more)].to_dict() == more
+    assert table.loc[[1, 2, 3, 4], list(more)].isna().all(axis=None)
+
+
+def test_patterns_and_burnt_pixels_are_those_of_the_best_tick_and_missing_in_earlier_logs() -> None:
+    def measured(images: int, swd: float, **more: float) -> Tick:
+        return Tick(number=0, trial_id="t0", images_seen=images, metrics={"swd": swd, **more})
+
+    events: list[SweepEvent] = [
+        started(0),
+        measured(10, 5.0, checkerboard=9.0, burnt=0.5),
+        measured(20, 3.0, checkerboard=2.0, burnt=-0.1),
+        measured(30, 4.0, checkerboard=7.0, burnt=0.3),
+    ]
+    row = trials_table(collect(events), SPACE, "swd").iloc[0]
+    assert (row["checkerboard"], row["burnt"]) == (2.0, -0.1)
+    history = history_table(collect(events), SPACE)
+    assert history[["checkerboard", "burnt"]].values.tolist() == [[9.0, 0.5], [2.0, -0.1], [7.0, 0.3]]
+    # a sweep that an earlier version began
+    later = collect([started(0), tick(0, 10, 5.0), measured(20, 3.0, checkerboard=2.0, burnt=-0.1)])
+    assert history_table(later, SPACE)["burnt"].isna().tolist() == [True, False]
+    earlier = trials_table(collect(EVENTS), SPACE, "swd")
+    assert earlier[["checkerboard", "burnt"]].isna().all(axis=None)
+    assert [str(dtype) for dtype in earlier.dtypes[["checkerboard", "burnt"]]] == ["float64", "float64"]
+
+
 def test_columns_keep_their_types_when_they_are_empty() -> None:
     for events in ([], EVENTS[:2], EVENTS):
         table = trials_table(collect(events), SPACE, "swd")

@@ -82,6 +82,20 @@ def test_the_study_gets_the_true_end_of_every_trial(tmp_path: Path) -> None:
     assert [trial.user_attrs["tune_trial_id"] for trial in (a, b, c, d, e, f)] == list("abcdef")
 
 
+def test_the_study_has_what_the_last_tick_says_of_patterns_and_burnt_pixels(tmp_path: Path) -> None:
+    searcher = searcher_of(study_of(tmp_path))
+    for name in "ab":
+        searcher.suggest(name)
+    artifacts = (("checkerboard", 3.5), ("burnt", 0.25), ("train_s", 1.0))
+    searcher.on_trial_result("a", {**result(12, 5.0), "metrics": (("checkerboard", 9.0), ("burnt", 0.5))})
+    searcher.on_trial_complete("a", {**result(BUDGET, 2.0), "metrics": artifacts})
+    searcher.on_trial_complete("a", {**result(BUDGET, 2.0), "metrics": (("checkerboard", 1.0),)})
+    searcher.on_trial_complete("b", {**result(BUDGET, 3.0), "metrics": (("burnt", float("nan")),)})
+    a, b = stored(tmp_path)[:2]
+    assert (a.user_attrs["checkerboard"], a.user_attrs["burnt"]) == (3.5, 0.25)
+    assert not {"checkerboard", "burnt", "train_s"} & set(b.user_attrs)
+
+
 def test_suggestions_are_flat_numbered_and_end_after_the_trials_asked_for(tmp_path: Path) -> None:
     searcher = searcher_of(study_of(tmp_path, first=baseline(SPACE, BASE)))
     first = searcher.suggest("a")
