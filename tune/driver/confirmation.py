@@ -51,8 +51,7 @@ def confirm_best(
 
     check: called several times a second; raises what ends the sweep.
     """
-    has_second = METRICS[plan.config.gan.evaluation.metric].second is not None
-    candidates = _candidates(trials, has_second=has_second)
+    candidates = _candidates(trials, lambda again: _is_measured(again, plan.config.gan))
     if not candidates:
         return
     if not _has_idle_group(groups, check):
@@ -102,16 +101,21 @@ def _event(number: int, path: str, measured: list[MeasuredAgain]) -> StateConfir
     return event
 
 
-def _candidates(trials: dict[int, Trial], *, has_second: bool = False) -> list[tuple[Trial, Checkpoint]]:
-    """The best states by the search, and the baseline's best, that have not been measured again yet.
+def _is_measured(again: StateConfirmed, config: GanConfig) -> bool:
+    """Whether nothing is missing; an earlier version measured by one network alone."""
+    return again.second is not None or METRICS[config.evaluation.metric].second is None
 
-    has_second: those that an earlier version measured by one network alone are measured once more.
-    """
+
+def _candidates(
+    trials: dict[int, Trial], is_measured: Callable[[StateConfirmed], bool] = lambda again: True
+) -> list[tuple[Trial, Checkpoint]]:
+    """The best states by the search, and the baseline's best, that have not been measured again yet."""
     states = states_best_first(trials)
     base = [(trial, state) for trial, state in states if trial.number == BASELINE_NUMBER]
     chosen = {state.path: (trial, state) for trial, state in [*states[:CANDIDATES], *base[:1]]}
-    again = {path: trial.confirmed.get(path) for path, (trial, _) in chosen.items()}
-    lacking = {
-        path for path, found in again.items() if found is None or (has_second and found.second is None)
+    measured = {
+        path
+        for path, (trial, _) in chosen.items()
+        if path in trial.confirmed and is_measured(trial.confirmed[path])
     }
-    return [found for path, found in chosen.items() if path in lacking]
+    return [found for path, found in chosen.items() if path not in measured]

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from gan.config import GanConfig
+from gan.config import EvaluationConfig, GanConfig
 from tune.driver import confirmation
-from tune.driver.confirmation import CANDIDATES, _candidates, _event, confirm_best, divided
+from tune.driver.confirmation import CANDIDATES, _candidates, _event, _is_measured, confirm_best, divided
 from tune.records.events import StateConfirmed
 from tune.records.trial_records import Checkpoint, Trial
 from tune.worker_groups.messages import WorkerGroupStatus
@@ -50,8 +50,9 @@ def test_states_that_an_earlier_version_measured_by_one_network_are_measured_onc
     both = _event(2, "c2", [("swd", 1.0, 0.1), ("fd_lite0_60", 0.8, 0.02)])
     for again in (old, both):
         trials[again.number].confirmed[again.path] = again
-    assert [trial.number for trial, _ in _candidates(trials, has_second=True)] == [0, 1]
-    assert [trial.number for trial, _ in _candidates(trials, has_second=False)] == [0]
+    swd = GanConfig(evaluation=EvaluationConfig(metric="swd"))
+    found = _candidates(trials, lambda again: _is_measured(again, swd))
+    assert [trial.number for trial, _ in found] == [0, 1]
 
 
 def test_what_both_networks_measured_of_a_state_is_one_event() -> None:
