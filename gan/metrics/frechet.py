@@ -99,11 +99,12 @@ class GaussianStatistics:
 
 
 def _of_block(vectors: torch.Tensor) -> GaussianStatistics:
+    """Statistics to be merged: the factor has a column for each vector, of which there may be more than D."""
     # the mean of equal values may differ from them by rounding, which would count as spread
     is_constant = (vectors == vectors[0]).all(dim=0)
     mean = torch.where(is_constant, vectors[0], vectors.mean(dim=0))
     centred = (vectors - mean) / math.sqrt(max(1, len(vectors) - 1))
-    return GaussianStatistics(len(vectors), mean, _compressed(centred).T)
+    return GaussianStatistics(len(vectors), mean, centred.T)
 
 
 def _compressed(rows: torch.Tensor) -> torch.Tensor:
