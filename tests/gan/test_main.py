@@ -296,7 +296,7 @@ def wait_for(is_so: Callable[[], bool], timeout_s: float = 120) -> None:
 def processes_of(session: int) -> dict[int, str]:
     """The living processes of a session that a driver leads, with their command lines."""
     listed = subprocess.run(
-        ["ps", "-s", str(session), "-o", "pid=,stat=,args="], capture_output=True, text=True
+        ["ps", "-ww", "-s", str(session), "-o", "pid=,stat=,args="], capture_output=True, text=True
     )
     lines = [line.split(maxsplit=2) for line in listed.stdout.splitlines()]
     return {int(pid): command for pid, state, command in lines if "Z" not in state}
