@@ -115,9 +115,9 @@ def test_asha_stops_the_worse_and_the_best_of_those_measured_again_is_exported(
     # another network measured the same states, on as many samples as the metric takes
     by_second = table.set_index("number").loc[again.index, ["second", "second_noise"]]
     assert by_second.notna().all(axis=None) and (by_second > 0).all(axis=None)
-    assert set(table["second_metric"].dropna()) == {"fd_lite0_30"}
+    assert set(table["second_metric"].dropna()) == {"fd_lite0_60"}
     winner = by_second.loc[origin["trial"]]
-    assert (origin["second"], origin["second_metric"]) == (pytest.approx(winner["second"]), "fd_lite0_30")
+    assert (origin["second"], origin["second_metric"]) == (pytest.approx(winner["second"]), "fd_lite0_60")
     csv = pd.read_csv(folder / "trials.csv").set_index("number")
     for name in ("checkerboard", "burnt"):
         assert history[[name, f"{name}_noise"]].notna().all(axis=None)
