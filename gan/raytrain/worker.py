@@ -16,12 +16,13 @@ import ray
 import ray.train
 import ray.train.collective
 import torch
-from ray.train.torch import TorchTrainer, get_device
+from ray.train.torch import get_device
 from ray.train.v2.api.config import FailureConfig, LoggingConfig, RunConfig, ScalingConfig
 from ray.util.queue import Empty, Queue
 
 from common.cluster.placement import Resources
 from common.cluster.session import beside_driver, end_train_runs, worker_env
+from common.cluster.trainer import WorkersTrainer
 from common.errors import ConfigError
 from common.memory import is_out_of_memory, release
 from common.storage.atomic import WriteError
@@ -95,7 +96,7 @@ def _take_all(events: Queue) -> list[RunEvent]:
 
 def build_trainer(
     config: GanConfig, folder: Folder, resources: Resources, images: ImageBroadcast, events: Queue
-) -> TorchTrainer:
+) -> WorkersTrainer:
     """The Ray Train run that trains `config` into `folder`."""
     # Any: ray.train's annotations name the classes of version 1, which version 2 refuses
     run_config: Any = RunConfig(
@@ -106,9 +107,9 @@ def build_trainer(
         worker_runtime_env={"env_vars": worker_env(resources.cpus)},
         logging_config=LoggingConfig(log_level="ERROR"),
     )
-    return TorchTrainer(
+    return WorkersTrainer(
         train_loop,
-        train_loop_config={
+        settings={
             "config": config.to_dict(),
             "folder": folder.location,
             "images": images,

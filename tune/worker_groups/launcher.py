@@ -1,6 +1,6 @@
 """RAY: starts the worker groups of a sweep and the pool's actor, and holds the loop of a worker.
 
-A worker group is one Ray Train run: a `TorchTrainer.fit()` in a thread of the driver. Its workers do not
+A worker group is one Ray Train run: a `WorkersTrainer.fit()` in a thread of the driver. Its workers do not
 return after a trial: they register with the pool and execute its commands, with imports, process group, data
 and compiled step warm.
 """
@@ -20,11 +20,11 @@ import ray.exceptions
 import ray.train
 import ray.train.collective
 import torch
-from ray.train.torch import TorchTrainer, get_device
-from ray.train.v2.api.callback import UserCallback
+from ray.train.torch import get_device
 from ray.train.v2.api.config import FailureConfig, LoggingConfig, RunConfig, ScalingConfig
 
 from common.cluster.session import beside_driver, end_train_runs, worker_env
+from common.cluster.trainer import WorkersTrainer
 from common.errors import ConfigError
 from common.memory import is_out_of_memory, limit_to_share
 from common.text import type_and_last_line
@@ -34,6 +34,7 @@ from gan.distributed import is_loss_of_a_peer
 from gan.raytrain.broadcast import ImageBroadcast
 from gan.training.run import Diverged
 from tune.worker_groups.capacity import Capacity
+from tune.worker_groups.death_callback import DeathCallback
 from tune.worker_groups.messages import CommandResult, WorkerCommand
 from tune.worker_groups.pool import Pool
 from tune.worker_groups.session import WorkerSession
@@ -159,22 +160,12 @@ class WorkerGroups:
             ray.kill(self.pool)
 
 
-class _DeathCallback(UserCallback):  # type: ignore[misc]  # ray is untyped here
-    """Reports dead workers to the pool at once: if their node is gone, no new workers may ever register."""
-
-    def __init__(self, pool: Any, name: str) -> None:
-        self._pool, self._name = pool, name
-
-    def after_exception(self, run_context: Any, worker_exceptions: Any) -> None:
-        ray.get(self._pool.on_group_died.remote(self._name))
-
-
-def build_trainer(config: WorkerGroupConfig, index: int, pool: Any) -> TorchTrainer:
+def build_trainer(config: WorkerGroupConfig, index: int, pool: Any) -> WorkersTrainer:
     """The Ray Train run that is one worker group."""
     fewest, all_workers = config.capacity.min_workers, config.capacity.num_workers
-    return TorchTrainer(
+    return WorkersTrainer(
         work,
-        train_loop_config={
+        settings={
             "group": group_name(index),
             "pool": pool,
             "data": config.base.data,
@@ -194,7 +185,7 @@ def build_trainer(config: WorkerGroupConfig, index: int, pool: Any) -> TorchTrai
             # controller_failure_limit: its default of -1 retries start-up time-outs for ever
             failure_config=FailureConfig(max_failures=MAX_RESTARTS, controller_failure_limit=2),
             logging_config=LoggingConfig(log_level="ERROR"),
-            callbacks=[_DeathCallback(pool, group_name(index))],
+            callbacks=[DeathCallback(pool, group_name(index))],
             worker_runtime_env={"env_vars": worker_env(config.capacity.cpus)},
         ),
     )
