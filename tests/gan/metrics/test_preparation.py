@@ -11,8 +11,10 @@ import torch
 from common.errors import ConfigError
 from gan.config import DataConfig, EvaluationConfig, GanConfig
 from gan.data.images import Images
-from gan.metrics.preparation import artifacts_of_run, prepare_metric
+from gan.metrics.named import METRICS
+from gan.metrics.preparation import artifacts_of_run, check_second_metric, prepare_metric
 from gan.metrics.reference import FOLDER
+from perceptual import shipped
 
 
 def _images(fingerprint: str) -> Images:
@@ -75,3 +77,33 @@ def test_patterns_of_real_images_are_measured_once_for_all_runs_on_them(tmp_path
     assert artifacts_of_run(config, images, 40, device="cpu") is not first, "another noise floor"
     other = artifacts_of_run(config, _images("other"), 32, device="cpu")
     assert other is not first and other.noise == first.noise
+
+
+def test_the_second_network_s_weights_are_asked_for_before_a_sweep_starts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    check_second_metric(_config(tmp_path), _images("second"))
+    assert not (tmp_path / FOLDER).exists(), "only that it can be measured was asked"
+    alone = dataclasses.replace(METRICS["fd_compact"], second=None)
+    monkeypatch.setattr(shipped, "FOLDER", tmp_path)
+    with pytest.raises(ConfigError, match=r"^the package lacks its weights .*lite0.*; reinstall artsweep$"):
+        check_second_metric(_config(tmp_path), _images("second"))
+    monkeypatch.setattr(METRICS.module("fd_compact"), "METRIC", alone)
+    check_second_metric(_config(tmp_path), _images("second"))
+
+
+@pytest.mark.usefixtures("gpu")
+def test_with_a_gpu_the_second_network_is_tried_on_the_cpu(tmp_path: Path) -> None:
+    check_second_metric(_config(tmp_path), _images("with"))
+
+
+@pytest.mark.parametrize("name", METRICS.names)
+def test_the_second_metric_is_one_of_another_network_and_measures_the_same_samples(name: str) -> None:
+    evaluation = EvaluationConfig(metric=name, metric_images=40).for_confirmation()
+    second = evaluation.by_second_network(60)
+    assert second is not None and METRICS[second.metric].uses_network
+    assert second.metric.rpartition("_")[2] != name.rpartition("_")[2]
+    assert (second.metric_images, second.held_out_part) == (60, evaluation.held_out_part)
+    assert second.metric_weights is None
+    few = evaluation.by_second_network(9)
+    assert few is not None and few.metric_images == 16
