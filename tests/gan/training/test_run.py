@@ -301,8 +301,9 @@ def test_a_run_is_measured_again_on_other_latents_more_images_and_the_other_half
     config = _config({"evaluation.metric": "kid_compact", "evaluation.held_out_part": "search"})
     run = GanRun(config, images)
     run.tick()
-    (name, value, noise), *_ = again = run.confirm()
-    assert name == "kid_compact_5k"
+    (name, value, noise), (second_name, second, second_noise) = again = run.confirm()
+    assert (name, second_name) == ("kid_compact_5k", "fd_lite0_5k")
+    assert second > second_noise > 0
     other_half = dataclasses.replace(images, held_out=pixels[101::2], fingerprint="half")
     real = GanRun(_config({"evaluation.metric": "kid_compact", "evaluation.metric_images": 5000}), other_half)
     real.load_state_dict(run.state_dict())

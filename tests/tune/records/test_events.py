@@ -1,5 +1,6 @@
 """The event log: what is appended is read back, also after a torn line, a full disk, and at a URL."""
 
+import dataclasses
 import errno
 import json
 import os
@@ -17,6 +18,7 @@ from tune.records.events import (
     LOG_NAME,
     CheckpointSaved,
     EventLog,
+    StateConfirmed,
     SweepEvent,
     SweepStarted,
     Tick,
@@ -55,6 +57,19 @@ def test_what_was_appended_is_read_back_equal_and_in_order(tmp_path: Path) -> No
     with EventLog(tmp_path / "sweep") as log:
         log.record(EVENTS[0])
     assert read_events(tmp_path / "sweep") == [*EVENTS, EVENTS[0]]
+
+
+def test_a_state_that_an_earlier_version_measured_by_one_network_is_read(tmp_path: Path) -> None:
+    old = (
+        b'{"event":"state_confirmed","number":1,"path":"c","metric":"swd","value":2.5,"noise":0.5,"time":9.0}'
+    )
+    (tmp_path / LOG_NAME).write_bytes(old + b"\n")
+    (event,) = read_events(tmp_path)
+    assert event == StateConfirmed(number=1, path="c", metric="swd", value=2.5, noise=0.5, time=9.0)
+    both = dataclasses.replace(event, second=0.8, second_metric="fd_lite0_60", second_noise=0.02)
+    with EventLog(tmp_path / "new") as log:
+        log.record(both)
+    assert read_events(tmp_path / "new") == [both]
 
 
 def test_a_folder_without_a_log_has_no_events(tmp_path: Path) -> None:
