@@ -61,7 +61,7 @@ def test_few_pictures_are_trained_on_evaluated_and_sampled(
     assert main(["evaluate", str(tmp_path / "run"), "--images", "40", "--json"]) == 0
     printed = json.loads(capsys.readouterr().out)
     assert printed[metric] == pytest.approx(min(row[metric] for row in rows), rel=1e-3)
-    assert len(printed["measures"]) == 8
+    assert len(printed["measures"]) == 11
     assert main(["evaluate", str(tmp_path / "run"), "--images", "40"]) == 0
     assert "few pictures: " in capsys.readouterr().out
     assert main(["sample", str(tmp_path / "run"), "--out", str(tmp_path / "out"), "--count", "4"]) == 0
