@@ -24,6 +24,10 @@ def build_tuner(
     """The Tuner of a sweep whose trials ask `pool` for their ticks."""
     config, metric = plan.config, plan.config.gan.evaluation.key()
     assert plan.cluster_capacity is not None
+    # How many trials' actors start at once. With Tune's default of 1 the second worker group waits for two
+    # starts; a trial that ends while another's actor starts passes its own on, and the new one is wasted.
+    at_once = config.trials if config.scheduler == "pbt" else plan.cluster_capacity.groups
+    os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(at_once)
     trainable = ray.tune.with_parameters(
         GanTrial,
         pool=pool,
