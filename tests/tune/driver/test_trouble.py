@@ -1,8 +1,11 @@
 """What a sweep loses when something dies: workers, the driver, trials, the pool; signals, a full disk."""
 
 import contextlib
+import dataclasses
+import io
 import itertools
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -27,10 +30,12 @@ from tune.records.trial_records import Trial, collect
 pytestmark = [pytest.mark.usefixtures("cache"), pytest.mark.timeout(300)]
 
 TICK = 64
-TICKS = 120  # of a trial that is hit in its middle: some six seconds
+TICKS = 90  # of a trial that is hit in its middle: some five seconds
 FLAGS = ["--resolution", "16", "--max-images", "300", "--held-out", "60", "--width", "4"]
 FLAGS += ["--latent-size", "8", "--batch", "16", "--images-per-tick", str(TICK), "--compile", "off"]
 FLAGS += ["--scheduler", "none", "--metric", "swd"]
+ONE_GROUP = ["--concurrent", "1", "--cpus-per-worker", "1"]
+"""For sweeps whose number of worker groups does not matter: each takes seconds of CPU to start."""
 
 
 def wait_for(is_so: Callable[[], bool], timeout_s: float = 120) -> None:
@@ -183,26 +188,71 @@ def test_a_killed_pool_ends_the_sweep_in_one_line_and_resume_loses_no_trial(
     figure("pool killed, resumed", standstill_s(after))
 
 
-def test_signals_stop_cleanly_and_resume_goes_on_each_time(tmp_path: Path) -> None:
-    folder = tmp_path / "sweep"
-    driver = start(sweep_command(tmp_path, trials=2, images=100 * TICK))
+@dataclasses.dataclass(frozen=True)
+class Stopped:
+    """A sweep that was resumed a second time while it ran, and then got SIGINT."""
+
+    folder: Path
+    pid: int
+    refusals: list[tuple[int, str]]
+    """Exit code and standard error of each second resume."""
+    settings: tuple[bytes, bytes]
+    """The sweep's settings before and after those."""
+    returncode: int
+    out: str
+    err: str
+
+
+@pytest.fixture(scope="module")
+def stopped(tmp_path_factory: pytest.TempPathFactory) -> Stopped:
+    """Two trials of a driver with a Ray of its own."""
+    storage = tmp_path_factory.mktemp("stopped")
+    folder = storage / "sweep"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(storage / "cache"))
+        driver = start(sweep_command(storage, trials=2, images=400 * TICK))
     wait_for(lambda: ticks_of(folder) >= 6)
+    settings, refusals = (folder / "sweep.json").read_bytes(), []
+    for command in (["resume", str(folder)], ["resume", str(folder), "--trials", "+3"]):
+        with contextlib.redirect_stderr(io.StringIO()) as said:
+            refusals.append((main(command), said.getvalue()))
+    after = (folder / "sweep.json").read_bytes()
+    done = ticks_of(folder)
+    wait_for(lambda: ticks_of(folder) >= done + 2)
     os.kill(driver.pid, signal.SIGINT)
     out, err = driver.communicate(timeout=60)
-    assert driver.returncode == 130, err
-    assert out.splitlines()[-1] == (
-        f"stopped by Ctrl-C; everything is saved: resume with python -m tune resume {folder}"
+    return Stopped(folder, driver.pid, refusals, (settings, after), driver.returncode, out, err)
+
+
+def test_a_second_resume_is_told_who_runs_the_sweep_and_changes_nothing(stopped: Stopped) -> None:
+    assert len(stopped.refusals) == 2
+    for code, err in stopped.refusals:
+        assert code == 2
+        [line] = err.splitlines()
+        assert f"is being written by another driver (process {stopped.pid} on " in line
+    assert stopped.settings[0] == stopped.settings[1]
+    assert stopped.returncode == 130, stopped.err
+    assert {trial.attempt for trial in trials_of(stopped.folder).values()} == {0}
+    assert not (stopped.folder / ".lock.json").exists()
+
+
+def test_signals_stop_cleanly_and_resume_goes_on_each_time(stopped: Stopped, tmp_path: Path) -> None:
+    folder = tmp_path / "sweep"
+    shutil.copytree(stopped.folder, folder)
+    assert stopped.returncode == 130, stopped.err
+    assert stopped.out.splitlines()[-1] == (
+        f"stopped by Ctrl-C; everything is saved: resume with python -m tune resume {stopped.folder}"
     )
     before = trials_of(folder)
     assert {trial.state for trial in before.values()} == {"interrupted"}
     assert (folder / "trials.csv").exists() and (folder / "best" / "grid.png").exists()
-    wait_for(lambda: not processes_of(driver.pid), timeout_s=30)
+    wait_for(lambda: not processes_of(stopped.pid), timeout_s=30)
 
     driver = start(["resume", str(folder)])
     done = ticks_of(folder)
     wait_for(lambda: ticks_of(folder) >= done + 6)
     os.killpg(driver.pid, signal.SIGTERM)  # as `timeout` and a shell's `kill %1` do
-    out, err = driver.communicate(timeout=60)
+    _, err = driver.communicate(timeout=60)
     assert driver.returncode == 143, err
     for number, trial in trials_of(folder).items():
         assert trial.values == before[number].values
@@ -251,7 +301,7 @@ def test_a_full_disk_ends_the_sweep_in_one_line_and_keeps_what_was_there(
         record(log, event)  # type: ignore[arg-type]
 
     monkeypatch.setattr(EventLog, "record", fill_up)
-    assert main(sweep_command(tmp_path, trials=3, images=10 * TICK)) == 1
+    assert main([*sweep_command(tmp_path, trials=3, images=10 * TICK), *ONE_GROUP]) == 1
     [line] = capsys.readouterr().err.splitlines()[-1:]
     assert "No space left on device" in line and "python -m tune resume" in line
     monkeypatch.undo()
