@@ -42,6 +42,18 @@ class UnfoldedConvTranspose2d(nn.ConvTranspose2d):
         return result
 
 
+def conv_transpose2d(input: Tensor, weight: Tensor) -> Tensor:
+    """What `UnfoldedConvTranspose2d` computes, with computed weights.
+
+    input: (N, C, H, W); weight: (C, outer, 4, 4).
+    """
+    dtype = _unfolding_type(input, weight, input.numel() // input.shape[1])
+    if dtype is None:
+        return F.conv_transpose2d(input, weight, stride=STRIDE, padding=PADDING)
+    result: Tensor = _TransposedConvolution.apply(input.to(dtype), weight.to(dtype))
+    return result
+
+
 def _unfolding_type(input: Tensor, weight: Tensor, pixels: int) -> torch.dtype | None:
     """bf16 where a CPU's autocast asks for it and unfolding pays, else None; pixels: the smaller side's."""
     if input.device.type != "cpu" or not torch.is_autocast_enabled("cpu"):

@@ -1,4 +1,4 @@
-"""4x4 convolutions that halve or double the side (Radford et al. 2015).
+"""The two networks of the DCGAN, and how they are built.
 
 `width` channels in the layer nearest the image and twice as many one layer further. The layer between latents
 and 4x4, and the one between 4x4 and logit, are written as matrix products, which is what a convolution over a
@@ -16,9 +16,10 @@ from torch import Tensor, nn
 
 from gan.config import NetworkConfig
 from gan.networks import CriticNorm
-from gan.networks.families import Family
+from gan.networks.families.dcgan import Settings
+from gan.networks.families.dcgan.upsampling import doubling
 from gan.networks.normalization import SpectralConv2d, SpectralLinear, SyncBatchNorm2d
-from gan.networks.unfolded import UnfoldedConv2d, UnfoldedConvTranspose2d
+from gan.networks.unfolded import UnfoldedConv2d
 
 FIRST_SIDE = 4
 WEIGHT_STD = 0.02
@@ -30,17 +31,18 @@ class Generator(nn.Module):
     def __init__(self, config: NetworkConfig, resolution: int, channels: int) -> None:
         super().__init__()
         widths = _widths(config.width, resolution)[::-1]
+        kind = _settings(config).upsampling
         self.first = nn.Linear(config.latent_size, widths[0] * FIRST_SIDE**2, bias=False)
         self.first_norm = _batch_norm(widths[0], config.sync_batch_norm)
         self.blocks = nn.ModuleList(
             nn.Sequential(
-                UnfoldedConvTranspose2d(inner, outer, 4, stride=2, padding=1, bias=False),
+                doubling(kind, inner, outer),
                 _batch_norm(outer, config.sync_batch_norm),
                 nn.ReLU(inplace=True),
             )
             for inner, outer in itertools.pairwise(widths)
         )
-        self.to_image = nn.ConvTranspose2d(widths[-1], channels, 4, stride=2, padding=1, bias=False)
+        self.to_image = doubling(kind, widths[-1], channels, to_image=True)
 
     def forward(self, latents: Tensor) -> Tensor:
         """latents: (N, latent_size), standard normal."""
@@ -117,10 +119,13 @@ def describe(config: NetworkConfig, *, resolution: int, channels: int, norm: Cri
             Discriminator(config, resolution, channels, norm),
         )
     of_generator, of_discriminator = (sum(p.numel() for p in network.parameters()) for network in networks)
+    kind = _settings(config).upsampling
+    upsampling = "" if kind == "transposed" else f", {kind} upsampling"
     spectral = ", spectral normalization" if config.spectral_norm else ""
     return (
         f"DCGAN of width {config.width} for {resolution}x{resolution} pixels, {config.latent_size} latents"
-        f"{spectral}: {of_generator:,} parameters in the generator, {of_discriminator:,} in the discriminator"
+        f"{upsampling}{spectral}: {of_generator:,} parameters in the generator, "
+        f"{of_discriminator:,} in the discriminator"
     )
 
 
@@ -137,6 +142,11 @@ def _initialize(network: nn.Module, seed: int) -> None:
                 nn.init.zeros_(module.bias)
 
 
+def _settings(config: NetworkConfig) -> Settings:
+    assert isinstance(config, Settings), "a NetworkConfig has the settings of every family"
+    return config
+
+
 def _widths(width: int, resolution: int) -> list[int]:
     """Channels of the layers from the image inwards, down to side 4."""
     return [width * 2**depth for depth in range(int(math.log2(resolution // FIRST_SIDE)))]
@@ -150,11 +160,3 @@ def _discriminator_norm(channels: int, config: NetworkConfig, norm: CriticNorm) 
     if config.spectral_norm:
         return nn.Identity()
     return nn.GroupNorm(1, channels) if norm == "layer" else _batch_norm(channels, config.sync_batch_norm)
-
-
-FAMILY = Family(
-    build_generator=build_generator,
-    build_discriminator=build_discriminator,
-    describe=describe,
-    resolutions=(16, 32, 64, 128),
-)
