@@ -4,8 +4,8 @@ A transposed convolution has other weights for each of the four pixels that one 
 are easily learned. Where pixels are resized first and convolved then, they are not (Odena, Dumoulin and Olah
 2016, "Deconvolution and checkerboard artifacts").
 
-Bilinear resizing was measured too and left out: no checkerboards, but swirls that look like nothing, and both
-of the shipped feature networks call them good.
+Bilinear resizing was measured too and left out: it draws swirls that look like no thing, and the feature
+networks prefer them, so that a search would choose it.
 """
 
 from typing import TYPE_CHECKING
