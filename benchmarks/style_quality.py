@@ -4,7 +4,7 @@
 
 ART-FOLDER: pictures in `content` and `style` (by default the one beside the checkout). PAIRS: how many of
 their pairs, spread over all pictures (all). Means over the pairs at 256 pixels, printed after each round of
-contents. Takes half an hour on 2 cores. Prints one JSON object at the end.
+contents. Prints one JSON object at the end.
 """
 
 import dataclasses
