@@ -55,11 +55,12 @@ def test_avif_is_read_where_pillow_can(tmp_path: Path) -> None:
 
 
 def test_heic_is_read_by_the_decoder_that_is_installed_with_the_project(tmp_path: Path) -> None:
+    image_files._register_heif.cache_clear()  # imageio has perhaps registered pillow-heif since
     for name in ("a.heic", "b.HEIF", "c.hif"):
         assert is_picture(name) and not other_files({})
         (tmp_path / name).write_bytes(phone_photo(quarters(48, 64), "heic"))
         with opened(tmp_path / name) as image:
-            assert image.format == "HEIF" and type(image).__module__.startswith("pi_heif.")
+            assert (image.format, type(image).__module__.partition(".")[0]) == ("HEIF", "pi_heif")
             assert np.abs(np.asarray(image)[5, 5].astype(int) - [220, 30, 30]).max() < 12
     with (
         pytest.raises(UnreadableError, match="64 x 48 pixels, over the limit of 3,000"),
