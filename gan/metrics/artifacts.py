@@ -3,8 +3,8 @@
 `checkerboard`: a generator's transposed convolutions of stride 2 leave patterns that repeat every 2 and 4
 pixels (Odena et al. 2016, "Deconvolution and checkerboard artifacts"). In the spectrum of its samples these
 are peaks at exactly those periods (Durall et al. 2020, "Watch your up-convolution"). The number is the energy
-of the peaks against their neighbourhood, over the same of real images: 1 as real. Of 34 generators of CIFAR-10
-after 24,000 images it lay between 1.5 and 7.4; from 6 on the pattern was seen at a glance.
+of the peaks against their neighbourhood, over the same of real images: 1 as real. It lay between 1.5 and 7.4
+for 34 generators of CIFAR-10 after 24,000 images; from 6 on the pattern was seen at a glance.
 
 `burnt`: pixels that lie at the ends of the range, at most 2 or at least 253. The number is their share less
 the share in real images, from -1 to 1: 0 as real, 0.1 where every tenth pixel is burnt that would not be. It
