@@ -80,7 +80,7 @@ def measured(data: str, searches: list[Search]) -> dict[Search, list[tuple[State
                 needs = sorted({need for name in missing for need in CANDIDATES[name].needs})
                 features = features_of(needs, state.samples[:MEASURED])
                 row |= {name: candidates[name](features) for name in missing}
-            if not any(name.startswith("judge ") for name in row):
+            if state.is_end and not any(name.startswith("judge ") for name in row):
                 judges = judges or judges_of(search.data, images, BANK)
                 others = state.samples[MEASURED : MEASURED + JUDGED]
                 row |= {f"judge {name}": judge.value(others) for name, judge in judges.items()}
@@ -121,7 +121,7 @@ def table(data: list[str]) -> dict[str, dict[str, Values]]:
         found = measured(each, searches)
         for objective, group in itertools.groupby(searches, key=lambda search: search.objective):
             rows = [found[search] for search in group]
-            judges = [name for name in rows[0][0][1] if name.startswith("judge ")]
+            judges = sorted({name for values in rows[0] for name in values[1] if name.startswith("judge ")})
             summary = {name: _summary(rows, name, judges) for name in CANDIDATES}
             summary["judges with each other"] = _summary_of_judges(rows, judges)
             result[f"{each}, led by {objective}"] = summary

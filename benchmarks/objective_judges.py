@@ -27,7 +27,7 @@ from perceptual.train.image_folder import LabelledImages
 
 Embed = Callable[[np.ndarray], torch.Tensor]
 """uint8 (N, H, W, C) to floats (N, D)."""
-EPOCHS, MOST_PICTURES, CROP = 8, 48_000, 28
+EPOCHS, MOST_PICTURES, CROP = 4, 24_000, 28
 _BATCH = 100
 
 
