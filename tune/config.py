@@ -64,7 +64,8 @@ class SweepConfig(Settings):
     space: str | None = None
     """TOML file of the search space; default: see --print-space."""
     study: str | None = None
-    """Storage URL of the Optuna study, such as postgresql://...; default: a journal in the sweep's folder."""
+    """Storage URL of the Optuna study, such as sqlite:///studies.db or postgresql://...; default: a journal
+    in the sweep's folder."""
     max_failures: int = 3
     """How many times in a row a trial restarts from the same checkpoint after it lost its workers."""
     ticks_per_save: int = 1

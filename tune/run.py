@@ -161,7 +161,7 @@ def _best(command: Best, console: Console) -> int:
     from tune.records.events import read_events
     from tune.records.export_best import best_config
     from tune.records.sweep_folder import SweepFolder
-    from tune.records.trial_records import collect
+    from tune.records.trial_records import collect, failed_winner
 
     check_reachable(command.directory, flag="the sweep's folder")
     folder = SweepFolder.at(command.directory)
@@ -170,6 +170,9 @@ def _best(command: Best, console: Console) -> int:
     replace_file(Path(command.out), (json.dumps(config.to_dict(), indent=2) + "\n").encode())
     train = f"python -m gan train --config {shlex.quote(command.out)}"
     say(console, f"wrote {command.out}; train it with {train}")
+    warning = failed_winner(trials)
+    if warning is not None:
+        say(console, warning)
     return 0
 
 

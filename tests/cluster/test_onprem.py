@@ -2,9 +2,11 @@
 
 import functools
 import itertools
+import math
+import re
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -25,13 +27,18 @@ from tests.cluster.trials import (
     take,
 )
 from tune.records.events import read_events
-from tune.records.trial_records import collect
+from tune.records.trial_records import Trial, collect
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(500)]
 
 SHORT, LONG = 3, 20
 """Ticks a trial, and where strangers ask around meanwhile."""
 PAIRS = 12
+# Adam's steps without a second moment, at the highest rate: NaN after a few ticks. Of the first six settings
+# that the random search of seed 0 proposes, the second, third and fifth have it.
+DIVERGES = 0.0
+SPACE = f"[optimizer.beta2]\nvalues = [0.999, {DIVERGES}]\n"
+PLANTED = "--search random --loss wasserstein --gradient-penalty 1e6 --discriminator-lr 1"
 # What Ray 2.60 and PyTorch answer without a token: whether a process lives, metrics, and to whoever asks a
 # trial's workers. Hence hosts that only their own network reaches.
 OPEN = {"grpc grpc.health.v1.Health/Check", "metrics", "ssh"}
@@ -68,8 +75,9 @@ def test_a_submitted_sweep_trains_each_trial_on_two_hosts_and_strangers_are_told
     cluster: Cluster, tunnel: str
 ) -> None:
     before = len(cluster.hosts_of_actors("RayTrainWorker"))
+    (cluster.shared / "space.toml").write_text(SPACE)
     sweep = f"tune sweep --name job --storage /shared --data shapes {GAN} --images {TICK * LONG}"
-    flags = f"--trials {TRIALS} --scheduler none {OVER_TWO_HOSTS}"
+    flags = f"--trials {TRIALS} --scheduler none {OVER_TWO_HOSTS} --space /shared/space.toml {PLANTED}"
     command = f"ray job submit --address {tunnel} -- python -m {sweep} {flags}"
     submitted = subprocess.Popen(
         cluster.lan.laptop.words(command), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
@@ -83,9 +91,23 @@ def test_a_submitted_sweep_trains_each_trial_on_two_hosts_and_strangers_are_told
         check_ports(cluster)
         output, _ = submitted.communicate(timeout=200)
     assert submitted.returncode == 0, output
-    check_sweep(collect(read_events(folder)), LONG)
+    check_that_only_the_planted_diverged(collect(read_events(folder)), output)
     hosts = cluster.hosts_of_actors("RayTrainWorker")[before:]
     assert len(hosts) == WORKERS == len(set(hosts)), "one worker group, its workers on two hosts"
+
+
+def check_that_only_the_planted_diverged(trials: Mapping[int, Trial], output: str) -> None:
+    assert [trial.values["optimizer.beta2"] for trial in trials.values()].count(DIVERGES) == TRIALS // 2
+    for number, trial in trials.items():
+        seen = [tick.images_seen for tick in trial.valid_ticks()]
+        assert seen == [TICK * tick for tick in range(1, len(seen) + 1)], "nothing was lost or repeated"
+        assert all(math.isfinite(tick.metrics["swd"]) for tick in trial.valid_ticks())
+        if trial.values["optimizer.beta2"] == DIVERGES:
+            assert trial.state == "failed" and len(seen) < LONG
+            assert trial.reason is not None and re.search("is nan|is inf|not finite", trial.reason)
+            assert re.search(rf"trial {number} failed( swd \S+)?: {re.escape(trial.reason)}", output)
+        else:
+            assert trial.state == "completed" and trial.reason is None and len(seen) == LONG
 
 
 def check_ports(cluster: Cluster) -> None:

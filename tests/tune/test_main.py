@@ -167,6 +167,10 @@ def test_the_exported_best_is_a_config_that_train_takes(tmp_path: Path, capsys: 
     assert f"python -m gan train --config {out}" in capsys.readouterr().out
     command = parse_gan(["train", "--config", str(out), "--batch", "32"])
     assert command.gan == config.with_values({"batch": 32})  # type: ignore[union-attr]
+    with EventLog(folder.location) as log:
+        log.record(TrialEnded(number=0, state="failed", reason="the loss is nan", own_fault=True))
+    assert main(["best", str(tmp_path / "mine"), "--out", str(out)]) == 0
+    assert "of trial 0 after 64 images; later it failed: the loss is nan" in capsys.readouterr().out
 
 
 def test_a_finished_sweep_is_not_started_again_and_never_shrinks(tmp_path: Path, capsys: Capture) -> None:

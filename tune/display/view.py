@@ -19,8 +19,9 @@ from gan.cli.display import say_skipped
 from gan.data.images import Images
 from tune.display.leaderboard import leaderboard
 from tune.display.second_opinion import second_opinion
+from tune.records.events import StateConfirmed
 from tune.records.tables import trials_table
-from tune.records.trial_records import BASELINE_NUMBER, Trial, best_first, best_of
+from tune.records.trial_records import BASELINE_NUMBER, Trial, best_first, best_of, failed_winner
 from tune.space.space import Space
 
 SECONDS_BETWEEN_REFRESHES = 1.0
@@ -119,6 +120,7 @@ class SweepView:
         say(self._console, self._summary(trials))
         self.say(confirmation_line(trials))
         self.say(second_opinion(trials))
+        self.say(failed_winner(trials))
 
     def _board(self, trials: dict[int, Trial], top: int = LIVE_ROWS) -> rich.console.RenderableType:
         table = trials_table(trials, self._space, self._metric)
@@ -187,17 +189,20 @@ class SweepView:
 
 def confirmation_line(trials: Mapping[int, Trial]) -> str | None:
     """The values of the states that were measured again, the winner first; None where there are none."""
-    confirmed = (state for trial in trials.values() for state in trial.confirmed.values())
-    found = best_first((state.value, state) for state in confirmed)
+    confirmed = [(trial, state) for trial in trials.values() for state in trial.confirmed.values()]
+    found = best_first((state.value, (trial, state)) for trial, state in confirmed)
     if not found:
         return None
-    base = " (base settings)"
-    values = ", ".join(
-        f"{state.value:.4g} of trial {state.number}{base if state.number == BASELINE_NUMBER else ''}"
-        for state in found
-    )
-    metric, noise = found[0].metric, found[0].noise
+    values = ", ".join(f"{state.value:.4g} of {_which(trial, state)}" for trial, state in found)
+    metric, noise = found[0][1].metric, found[0][1].noise
     return f"measured again on fresh samples, {metric}: {values}; noise floor {noise:.3g}"
+
+
+def _which(trial: Trial, state: StateConfirmed) -> str:
+    """`trial 0 (base settings) at 64,000 images`; the images where two states of one trial were measured."""
+    images = next((each.images_seen for each in trial.checkpoints if each.path == state.path), None)
+    at = f" at {images:,} images" if images is not None and len(trial.confirmed) > 1 else ""
+    return f"trial {trial.number}{' (base settings)' if trial.number == BASELINE_NUMBER else ''}{at}"
 
 
 def _images(trials: dict[int, Trial]) -> int:

@@ -171,6 +171,18 @@ def states_best_first(trials: Mapping[int, Trial]) -> list[tuple[Trial, Checkpoi
     return best_first((found.value, state) for found, state in lucky if found is not None) + ranked[count:]
 
 
+def failed_winner(trials: Mapping[int, Trial]) -> str | None:
+    """A line where the trial with the best state failed after it by its own fault, None otherwise."""
+    states = states_best_first(trials)
+    if not states or not states[0][0].own_fault:
+        return None
+    trial, state = states[0]
+    return (
+        f"the best state is of trial {trial.number} after {state.images_seen:,} images; later it failed: "
+        f"{trial.reason}, so train with its settings no longer than that"
+    )
+
+
 def surplus_checkpoints(trials: Mapping[int, Trial], needed: Set[str]) -> list[str]:
     """Paths, relative to the sweep's folder, of states that are neither needed nor a trial's best or last."""
     surplus: list[str] = []

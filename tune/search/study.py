@@ -242,7 +242,11 @@ def _open(storage: Any, name: str, *, is_new: bool) -> optuna.Study:
     try:
         study = optuna.load_study(study_name=name, storage=storage)
     except KeyError:
-        raise ConfigError(f"there is no study named {name} to resume; is it the sweep's folder?") from None
+        others = ", ".join(optuna.get_all_study_names(storage)) or "none"
+        raise ConfigError(
+            f"the storage of studies must hold that of the sweep, {name}, and holds {others}; name the right "
+            "one with --study"
+        ) from None
     found = study.direction.name.lower()
     require(
         found == STUDY_DIRECTION,

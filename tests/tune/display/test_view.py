@@ -88,3 +88,17 @@ def test_the_end_names_what_the_best_states_were_measured_at_again() -> None:
     last = shown(known).splitlines()[-1]
     expected = "swd: 8.5 of trial 0 (base settings), 8.75 of trial 1; noise floor 5.25"
     assert last == f"measured again on fresh samples, {expected}"
+
+
+def test_two_states_of_one_trial_are_told_apart_by_their_images() -> None:
+    known = trials(
+        tick(0, 64, 9.0),
+        CheckpointSaved(number=0, images_seen=64, path="a", value=9.0),
+        tick(0, 1264, 9.5),
+        CheckpointSaved(number=0, images_seen=1264, path="b", value=9.5),
+        StateConfirmed(number=0, path="a", metric="swd", value=8.5, noise=5.25),
+        StateConfirmed(number=0, path="b", metric="swd", value=8.75, noise=5.25),
+    )
+    last = shown(known).splitlines()[-1]
+    base = "of trial 0 (base settings) at"
+    assert f"swd: 8.5 {base} 64 images, 8.75 {base} 1,264 images; " in last

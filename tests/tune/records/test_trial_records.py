@@ -1,7 +1,13 @@
 """Trials as the event log describes them."""
 
 from tune.records.events import StateConfirmed
-from tune.records.trial_records import Checkpoint, Trial, states_best_first, surplus_checkpoints
+from tune.records.trial_records import (
+    Checkpoint,
+    Trial,
+    failed_winner,
+    states_best_first,
+    surplus_checkpoints,
+)
 
 
 def test_a_trial_keeps_its_best_and_its_last_state_and_what_others_need() -> None:
@@ -49,3 +55,15 @@ def test_a_better_state_that_came_later_is_the_best_until_it_is_measured_again()
 def test_a_state_that_was_measured_again_is_kept_when_its_trial_finds_a_better_one() -> None:
     trial = with_states(1, {"a": 2.0, "b": 3.0, "c": 1.0, "d": 5.0}, {"a": 4.0})
     assert surplus_checkpoints({1: trial}, set()) == ["b"]
+
+
+def test_a_winner_that_failed_later_is_named_with_its_reason() -> None:
+    failed = with_states(1, {"a": 1.0}, {})
+    failed.state, failed.own_fault, failed.reason = "failed", True, "the generator's loss is nan by step 44"
+    steady = with_states(2, {"c": 2.0}, {})
+    assert failed_winner({2: steady}) is None and failed_winner({}) is None
+    line = failed_winner({1: failed, 2: steady})
+    assert line is not None and "of trial 1 after 0 images" in line
+    assert "later it failed: the generator's loss is nan by step 44" in line
+    better = with_states(3, {"d": 0.5}, {})
+    assert failed_winner({1: failed, 3: better}) is None, "the winner did not fail"

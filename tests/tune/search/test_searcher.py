@@ -159,7 +159,7 @@ def test_two_sweeps_never_share_a_study(tmp_path: Path) -> None:
     study_of(tmp_path)
     with pytest.raises(ConfigError, match="the sweep sweep already exists; choose another --name"):
         study_of(tmp_path)
-    with pytest.raises(ConfigError, match="no study named other"):
+    with pytest.raises(ConfigError, match="that of the sweep, other, and holds sweep; name the right one"):
         study_of(tmp_path, name="other", known={})
     storage = optuna.storages.JournalStorage(FileJournal(tmp_path / JOURNAL_NAME))
     optuna.create_study(storage=storage, study_name="largest", direction="maximize")
