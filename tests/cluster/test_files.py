@@ -109,7 +109,8 @@ def test_every_package_of_the_project_travels(path: Path) -> None:
         pattern.rstrip("*") for pattern in project["tool"]["setuptools"]["packages"]["find"]["include"]
     }
     files = {"pyproject.toml", "constraints.txt", project["project"]["readme"]}
-    files |= set(project["project"]["license-files"])
+    # those within a package travel with it
+    files |= {name for name in project["project"]["license-files"] if name.partition("/")[0] not in packages}
     assert {Path(remote).name for remote in mounts if remote.startswith("~/artsweep/")} == packages | files
     for remote, local in mounts.items():
         assert Path(remote).name == Path(local).name
