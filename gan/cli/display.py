@@ -6,6 +6,7 @@ from rich.console import Console
 
 from common.cli.progress import progress_bar, say
 from common.image_files import other_files
+from common.text import counted
 from gan.metrics.few import say_few
 from gan.raytrain.events import Begun, RunEvent, Stepped, Ticked
 
@@ -79,7 +80,8 @@ def say_skipped(console: Console, images: "Images") -> None:
         say(console, other_files(images.others))
     if images.skipped:
         name, reason = images.skipped[0]
-        say(console, f"skipped {len(images.skipped)} unreadable files, first {name}: {reason}")
+        files = counted(len(images.skipped), "unreadable file")
+        say(console, f"skipped {files}, first {name}: {reason}")
     few = say_few(len(images.train), len(images.held_out))
     if few is not None:
         say(console, few)
