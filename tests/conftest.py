@@ -8,7 +8,7 @@ import pytest
 
 Figure = Callable[[str, float], None]
 
-# `make test` runs them beside the other tests, those in `cluster` in a process of their own
+# `make test` runs them in a process of their own, beside the other tests
 STARTS_RAY = (
     "cluster",
     "common/cluster",
