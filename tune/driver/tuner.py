@@ -32,6 +32,7 @@ def build_tuner(
         GanTrial,
         pool=pool,
         base=config.gan,
+        objective=metric,
         location=plan.folder.location,
         ticks_per_save=config.ticks_per_save,
     )

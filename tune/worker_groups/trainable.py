@@ -32,13 +32,21 @@ class GanTrial(Trainable):  # type: ignore[misc]  # ray is untyped here
     """
 
     def setup(
-        self, config: dict[str, Any], *, pool: Any, base: GanConfig, location: str, ticks_per_save: int
+        self,
+        config: dict[str, Any],
+        *,
+        pool: Any,
+        base: GanConfig,
+        objective: str,
+        location: str,
+        ticks_per_save: int,
     ) -> None:
         """Become a trial, which continues from the checkpoint `restore`, if there is one.
 
-        base: the settings that are not searched. location: the sweep's folder.
+        base: the settings that are not searched. objective: the key of their metric in a tick; asked for it
+        here, they would load PyTorch, which no trial's process needs. location: the sweep's folder.
         """
-        self._pool, self._base, self._location = pool, base, location
+        self._pool, self._base, self._objective, self._location = pool, base, objective, location
         self._folder = Folder(location) if location else None
         self._ticks_per_save = ticks_per_save
         self._run_id: str | None = None
@@ -80,7 +88,7 @@ class GanTrial(Trainable):  # type: ignore[misc]  # ray is untyped here
         is_complete = ticks >= config.total_ticks()
         return {
             METRICS_KEY: tuple(metrics.items()),  # Tune keeps statistics of every number that it can see
-            config.evaluation.key(): metrics[config.evaluation.key()],
+            self._objective: metrics[self._objective],
             "images_seen": images_seen,
             NOMINAL_KEY: config.nominal_images(images_seen),
             COMPLETE_KEY: is_complete,

@@ -51,7 +51,8 @@ def trial_of(pool: FakePool, storage: Path, monkeypatch: pytest.MonkeyPatch, **c
     class Bound(GanTrial):
         def setup(self, config: dict[str, Any]) -> None:
             location = str(storage / "sweep")
-            super().setup(config, pool=pool, base=tiny_gan(), location=location, ticks_per_save=1)
+            settings = {"base": tiny_gan(), "objective": "swd", "ticks_per_save": 1}
+            super().setup(config, pool=pool, location=location, **settings)
 
     context = StorageContext(
         storage_path=str(storage), experiment_dir_name="sweep", trial_dir_name="trial_0000"

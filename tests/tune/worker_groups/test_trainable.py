@@ -1,5 +1,7 @@
 """The trial's state while Tune creates, reuses and discards the trial's actors."""
 
+import subprocess
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -15,6 +17,30 @@ from tune.worker_groups.trainable import GanTrial
 
 pytestmark = pytest.mark.usefixtures("shared_ray")
 
+ROOT = Path(__file__).parents[3]
+ONE_TICK = """
+import sys
+from types import SimpleNamespace
+import ray
+from ray.tune.result import TRIAL_INFO
+from gan.config import GanConfig
+from tune.worker_groups.trainable import GanTrial
+
+ray.get = lambda value: value
+measured = {"images_seen": 8000.0, "swd": 2.5}
+pool = SimpleNamespace(
+    open=SimpleNamespace(remote=lambda trial, config: "run"), tick=SimpleNamespace(remote=lambda run: measured)
+)
+
+class Bound(GanTrial):
+    def setup(self, config):
+        settings = {"base": GanConfig(images_per_tick=8000), "objective": "swd", "ticks_per_save": 1}
+        super().setup(config, pool=pool, location="", **settings)
+
+row = Bound(config={TRIAL_INFO: SimpleNamespace(trial_id="a")}).step()
+print(row["swd"], row["done"], "torch" in sys.modules)
+"""
+
 
 @pytest.fixture
 def pool() -> Any:
@@ -26,10 +52,15 @@ def trial_of(pool: Any, trial_id: str, *, location: Path | str = "", **config: s
 
     class Bound(GanTrial):
         def setup(self, config: dict[str, Any]) -> None:
-            base = tiny_gan()
-            super().setup(config, pool=pool, base=base, location=str(location), ticks_per_save=1)
+            settings = {"base": tiny_gan(), "objective": "swd", "ticks_per_save": 1}
+            super().setup(config, pool=pool, location=str(location), **settings)
 
     return Bound(config={TRIAL_INFO: SimpleNamespace(trial_id=trial_id), **config})
+
+
+def test_a_trials_process_loads_no_pytorch() -> None:
+    done = subprocess.run([sys.executable, "-c", ONE_TICK], capture_output=True, text=True, cwd=ROOT, check=True)
+    assert done.stdout.split() == ["2.5", "False", "False"]
 
 
 def folder_with(state: bytes, folder: Path) -> str:
