@@ -94,10 +94,9 @@ def _start_here(num_cpus: int) -> None:
     before = os.environ.get("RAY_GCS_SERVER_PORT")
     os.environ["RAY_GCS_SERVER_PORT"] = str(port)
     try:
-        # not include_dashboard=False: Ray Train needs the State API
         host = ray.util.get_node_ip_address()
         with _own_process_groups():
-            _init("local", f"{host}:{port}", num_cpus=num_cpus)
+            _init("local", f"{host}:{port}", num_cpus=num_cpus, include_dashboard=False)
     except Exception as error:  # Ray 2.60 raises just that when a process of its own is late
         ray.shutdown()
         reason = one_line(error)
@@ -158,14 +157,14 @@ def _check_port(address: str) -> None:
         pass
 
 
-def _init(address: str, known: str | None, num_cpus: int | None = None) -> None:
+def _init(address: str, known: str | None, **settings: Any) -> None:
     with _own_sigterm_handler():
         ray.init(
             address=address,
-            num_cpus=num_cpus,
             runtime_env={"env_vars": {ADDRESS_VARIABLE: known}} if known else None,
             log_to_driver=False,
             logging_level=logging.ERROR,
+            **settings,
         )
 
 
@@ -204,13 +203,22 @@ def worker_env(threads: int) -> dict[str, str]:
     }
 
 
+def own_actors(class_name: str) -> dict[str, dict[str, Any]]:
+    """This process's actors of a class, by their id, except the dead ones."""
+    of_job = actors(job_id=ray._private.worker.global_worker.current_job_id)
+    return {
+        actor_id: actor
+        for actor_id, actor in of_job.items()
+        if actor["ActorClassName"] == class_name and actor["State"] != "DEAD"
+    }
+
+
 def kill_actors(class_name: str) -> None:
-    """Kill those actors of this process that have such a class, whose handles a library keeps to itself."""
-    worker = ray._private.worker.global_worker
-    for actor_id, actor in actors(job_id=worker.current_job_id).items():
-        if actor["ActorClassName"] == class_name and actor["State"] != "DEAD":
-            with contextlib.suppress(Exception):  # it has ended meanwhile
-                worker.core_worker.kill_actor(ray.ActorID(bytes.fromhex(actor_id)), True)
+    """Kill this process's actors of a class, whose handles a library keeps to itself."""
+    core = ray._private.worker.global_worker.core_worker
+    for actor_id in own_actors(class_name):
+        with contextlib.suppress(Exception):  # it has ended meanwhile
+            core.kill_actor(ray.ActorID(bytes.fromhex(actor_id)), True)
 
 
 def end_train_runs(threads: Sequence[threading.Thread]) -> None:

@@ -1,7 +1,8 @@
 """RAY: a Ray Train run of PyTorch that starts no more processes, and loads no more in them, than it needs.
 
-`TorchTrainer` of Ray 2.60 loads PyTorch in its controller too, for its settings alone, and starts a process
-that would divide a data set of Ray Data, also where there is none. Both delay the workers of a run.
+`TorchTrainer` of Ray 2.60 loads PyTorch in its controller too, for its settings alone. It starts a process
+that would divide a data set of Ray Data, also where there is none; one that watches the controller; and one
+that asks for more machines, also where Ray has only this one. Each takes seconds of CPU from a run's start.
 """
 
 import contextlib
@@ -12,12 +13,17 @@ from collections.abc import Callable
 from typing import Any
 
 import ray
+import ray._private.worker
 import ray.exceptions
 import ray.train
 from ray.train.backend import Backend, BackendConfig
 from ray.train.v2._internal.callbacks import DatasetsCallback
+from ray.train.v2._internal.callbacks.placement_group_callback import PlacementGroupCleanerCallback
+from ray.train.v2._internal.execution.scaling_policy import FixedScalingPolicy
 from ray.train.v2.api.config import ScalingConfig
 from ray.train.v2.api.data_parallel_trainer import DataParallelTrainer
+
+from common.cluster.reservation import ReservationNote, freed_with_controller
 
 COLLECTIVE_TIMEOUT = datetime.timedelta(minutes=30)
 """How long a rank waits for the others, as `TorchConfig` has it."""
@@ -115,6 +121,22 @@ def _on_own_gpu() -> Any:
     yield
 
 
+def _started_ray() -> bool:
+    """Whether this process has started Ray here, instead of joining a cluster, which may grow."""
+    node = ray._private.worker._global_node
+    return node is not None and bool(node.is_head())
+
+
+class OneMachineScaling(FixedScalingPolicy):  # type: ignore[misc]  # ray is untyped here
+    """A fixed number of workers, for which no autoscaler is asked."""
+
+    def after_controller_start(self, train_run_context: Any) -> None:
+        """Nobody to register with."""
+
+    def _maybe_send_resource_request(self) -> None:
+        pass
+
+
 class WorkersTrainer(DataParallelTrainer):  # type: ignore[misc]  # ray is untyped here
     """As `TorchTrainer`, with the same process group.
 
@@ -142,4 +164,14 @@ class WorkersTrainer(DataParallelTrainer):  # type: ignore[misc]  # ray is untyp
 
     def _create_default_callbacks(self) -> list[Any]:
         made: list[Any] = super()._create_default_callbacks()
-        return [callback for callback in made if not isinstance(callback, DatasetsCallback)]
+        needless = (DatasetsCallback, PlacementGroupCleanerCallback)
+        return [
+            *(callback for callback in made if not isinstance(callback, needless)),
+            ReservationNote(self.train_run_context.run_id),
+        ]
+
+    def _initialize_and_run_controller(self, **settings: Any) -> Any:
+        if type(settings["scaling_policy"]) is FixedScalingPolicy and _started_ray():
+            settings["scaling_policy"] = OneMachineScaling(self.scaling_config)
+        with freed_with_controller(self.train_run_context.run_id):
+            return super()._initialize_and_run_controller(**settings)

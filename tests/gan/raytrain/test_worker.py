@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 import ray
 import ray.cloudpickle
-import ray.util.state
 import safetensors.torch
 import torch
 
 from common.cluster.placement import Resources
+from common.cluster.session import own_actors
 from common.storage.folder import Folder
 from gan import checkpoint
 from gan.config import GanConfig
@@ -50,10 +50,8 @@ def images_of(config: GanConfig) -> ImageBroadcast:
 
 def kill_a_worker() -> None:
     """SIGKILL a training worker of the Ray that this process has started."""
-    filters = [("class_name", "=", "RayTrainWorker"), ("state", "=", "ALIVE")]
-    address = ray.get_runtime_context().gcs_address  # there may be another Ray on this machine
-    [actor] = ray.util.state.list_actors(address=address, filters=filters, detail=True)
-    os.kill(actor.pid, signal.SIGKILL)
+    [actor] = own_actors("RayTrainWorker").values()
+    os.kill(actor["Pid"], signal.SIGKILL)
 
 
 def test_a_killed_worker_changes_no_number_of_the_run(

@@ -4,6 +4,7 @@ import contextlib
 import dataclasses
 import io
 import itertools
+import operator
 import os
 import shutil
 import signal
@@ -16,9 +17,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import ray
-import ray.util.state
 
+from common.cluster.session import own_actors
 from common.storage.atomic import WriteError
 from tests.conftest import Figure
 from tests.tune.sweeps import CURSE, DEATH, ILL_LUCK, rates, sweep, tiny_gan
@@ -134,15 +134,13 @@ def test_a_trial_that_gets_on_between_its_failures_is_retried_for_ever_and_one_t
 @contextlib.contextmanager
 def killing(folder: Path, class_name: str) -> Iterator[None]:
     """Meanwhile an actor of that class is killed, as soon as two trials are under way."""
-    address = ray.get_runtime_context().gcs_address
     killed: list[int] = []
 
     def kill() -> None:
         wait_for(lambda: len(running(folder)) == 2)
-        filters = [("class_name", "=", class_name), ("state", "=", "ALIVE")]
-        actors = ray.util.state.list_actors(address, filters=filters, detail=True)
-        # a retried trial leaves a spare actor behind that holds none: the latest two are in use
-        killed.append(actors[0].pid)
+        # the latest: one of an earlier sweep may not have ended yet
+        latest = max(own_actors(class_name).values(), key=operator.itemgetter("StartTime"))
+        killed.append(latest["Pid"])
         os.kill(killed[0], signal.SIGKILL)
 
     killer = threading.Thread(target=kill, daemon=True)

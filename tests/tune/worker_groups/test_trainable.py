@@ -29,7 +29,8 @@ from tune.worker_groups.trainable import GanTrial
 ray.get = lambda value: value
 measured = {"images_seen": 8000.0, "swd": 2.5}
 pool = SimpleNamespace(
-    open=SimpleNamespace(remote=lambda trial, config: "run"), tick=SimpleNamespace(remote=lambda run: measured)
+    open=SimpleNamespace(remote=lambda trial, config: "run"),
+    tick=SimpleNamespace(remote=lambda run: measured),
 )
 
 class Bound(GanTrial):
@@ -59,7 +60,9 @@ def trial_of(pool: Any, trial_id: str, *, location: Path | str = "", **config: s
 
 
 def test_a_trials_process_loads_no_pytorch() -> None:
-    done = subprocess.run([sys.executable, "-c", ONE_TICK], capture_output=True, text=True, cwd=ROOT, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", ONE_TICK], capture_output=True, text=True, cwd=ROOT, check=True
+    )
     assert done.stdout.split() == ["2.5", "False", "False"]
 
 

@@ -1,0 +1,64 @@
+"""What a run of Ray Train has reserved is free again when its controller has died."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import ray
+import ray.exceptions
+from ray.train.v2.api.config import LoggingConfig, RunConfig, ScalingConfig
+
+from common.cluster.session import kill_actors, own_actors, start_ray
+from common.cluster.trainer import WorkersTrainer
+from tests.common.cluster import until_killed
+
+pytestmark = pytest.mark.filterwarnings(r"ignore:`use_\w+` is deprecated:DeprecationWarning")
+
+
+@pytest.fixture
+def on_ray() -> Iterator[None]:
+    ray.cloudpickle.register_pickle_by_value(until_killed)
+    start_ray(None, num_cpus=2)
+    yield
+    ray.shutdown()
+
+
+def wait_for(is_so: Callable[[], Any]) -> None:
+    deadline = time.monotonic() + 60
+    while not is_so():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+@pytest.mark.usefixtures("on_ray")
+def test_a_killed_controller_frees_what_its_run_has_reserved(tmp_path: Path) -> None:
+    trainer = WorkersTrainer(
+        until_killed.work,
+        settings={"folder": str(tmp_path)},
+        scaling_config=ScalingConfig(num_workers=1, resources_per_worker={"CPU": 2}),
+        run_config=RunConfig(
+            name="run", storage_path=str(tmp_path), logging_config=LoggingConfig(log_level="ERROR")
+        ),
+    )
+    errors: list[BaseException] = []
+
+    def fit() -> None:
+        try:
+            trainer.fit()
+        except ray.exceptions.RayError as error:
+            errors.append(error)
+
+    thread = threading.Thread(target=fit, daemon=True)
+    thread.start()
+    wait_for((tmp_path / "works").exists)
+    assert ray.available_resources().get("CPU", 0) == 0
+    others = [name for name in ("PlacementGroupCleaner", "_AutoscalingCoordinatorActor") if own_actors(name)]
+    assert not others, "nobody else watches or asks for machines"
+
+    kill_actors("TrainController")
+    wait_for(lambda: ray.available_resources().get("CPU", 0) == 2)
+    thread.join(timeout=20)
+    assert [type(error) for error in errors] == [ray.exceptions.ActorDiedError]
