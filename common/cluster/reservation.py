@@ -1,7 +1,8 @@
 """RAY: the placement group of a Ray Train run is freed when the run's controller has died.
 
 Ray frees it when the driver ends. Until then Ray Train 2.60 has a process for each run that asks the
-dashboard every second whether the controller lives. Here the driver, which learns of that death anyway, frees it.
+dashboard every second whether the controller lives. Here the driver, which learns of that death anyway,
+frees it.
 """
 
 import contextlib

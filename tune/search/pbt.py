@@ -35,6 +35,12 @@ class Population(PopulationBasedTraining):  # type: ignore[misc]  # ray is untyp
             require_attrs=False,
         )
 
+    def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
+        # Tune pauses a trial as long as another waits, and stops its actor, so that all get a turn. Here all
+        # trials have an actor, and wait for a worker group in the pool, which takes them in turn.
+        decision = super().on_trial_result(tune_controller, trial, result)
+        return str(self.CONTINUE if decision == self.PAUSE else decision)
+
     def needed_checkpoints(self, tune_trials: Sequence[Any]) -> set[str]:
         """Paths of the states from which one of these trials continues, or which one may copy."""
         if not tune_trials:

@@ -30,10 +30,15 @@ class OptunaSearcher(Searcher):  # type: ignore[misc]  # ray is untyped here
         """Set when the sweep is stopped from outside: trials that end then stay RUNNING, for a resume."""
         self._study, self._max_running = study, max_running
         self._running: set[str] = set()
+        self._is_exhausted = False
         self._numbers: dict[str, int] = {}
 
     def suggest(self, trial_id: str) -> dict[str, Any] | None:
-        """The next trial; None while as many run as may run; or FINISHED."""
+        """The next trial; None while none can begin; or FINISHED, when all have ended.
+
+        Not as soon as the last has begun: Tune would then stop the actor of each trial that copies another,
+        and start a new one for it.
+        """
         if len(self._running) >= self._max_running():
             return None
         extra: dict[str, Any] = {}
@@ -43,9 +48,11 @@ class OptunaSearcher(Searcher):  # type: ignore[misc]  # ray is untyped here
             checkpoint = returning.last_checkpoint()
             extra = {RESTORE_KEY: checkpoint.path} if checkpoint is not None else {}
         else:
-            asked = self._study.ask()
+            asked = None if self._is_exhausted else self._study.ask()
             if asked is None:
-                return cast(dict[str, Any], Searcher.FINISHED)  # a string that Tune compares with
+                self._is_exhausted = True
+                # a string that Tune compares with
+                return None if self._running else cast(dict[str, Any], Searcher.FINISHED)
             number, values = asked
         self._numbers[trial_id] = number
         self._running.add(trial_id)

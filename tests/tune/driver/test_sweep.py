@@ -8,6 +8,7 @@ import numpy as np
 import optuna
 import pandas as pd
 import pytest
+import ray._private.state
 import torch
 
 from gan.data.loading import load_images
@@ -147,7 +148,14 @@ def test_asha_stops_the_worse_and_the_best_of_those_measured_again_is_exported(
             assert saved is not None and (folder / saved.path / "state.safetensors").exists()
 
 
+def trial_actors() -> int:
+    """How many processes of trials this Ray has started so far."""
+    started = [actor["ActorClassName"] for actor in ray._private.state.actors().values()]
+    return sum(name.endswith("ResourceTrainable") for name in started)
+
+
 def test_a_population_larger_than_its_worker_groups_trains_on_and_exploits(tmp_path: Path) -> None:
+    before = trial_actors()
     trials = sweep(
         tmp_path,
         # an exploit copies the batch too, and with it the number of images of the whole run
@@ -164,6 +172,7 @@ def test_a_population_larger_than_its_worker_groups_trains_on_and_exploits(tmp_p
     history = pd.read_parquet(tmp_path / "sweep" / "history.parquet")
     changed = history.groupby("number")[RATE].nunique()
     assert changed.max() > 1, "some trial took over another's settings"
+    assert trial_actors() - before == 4, "in the process that it had"
     assert history[RATE].between(1e-5, 1e-2).all()
 
 

@@ -104,9 +104,13 @@ def test_suggestions_are_flat_numbered_and_end_after_the_trials_asked_for(tmp_pa
         suggestion = searcher.suggest(name)
         assert suggestion is not None and suggestion.pop("number") == expected == searcher.number_of(name)
         assert BASE.with_values(suggestion) != BASE
-    assert searcher.suggest("e") == Searcher.FINISHED
+    assert searcher.suggest("e") is None, "Tune ends actors that a population needs once nothing is to come"
     assert searcher.number_of("e") is None
     searcher.on_trial_complete("e", result(12, 1.0))  # unknown: none of ours
+    for name in "abcd":
+        assert searcher.suggest("e") is None
+        searcher.on_trial_complete(name, result(BUDGET, 1.0))
+    assert searcher.suggest("e") == Searcher.FINISHED
 
 
 def test_the_trial_after_a_finished_one_still_has_its_number(tmp_path: Path) -> None:
@@ -190,7 +194,7 @@ def test_interrupted_trials_continue_first_with_number_values_and_checkpoint(tmp
     assert again.suggest("c2") == {**suggested["c"], "number": 2, "restore": "c2"}
     more = [again.suggest("d"), again.suggest("e")]
     assert [values and values["number"] for values in more] == [3, 4]
-    assert again.suggest("f") == Searcher.FINISHED
+    assert again.suggest("f") is None
     again.on_trial_result("c2", result(12, 9.0))
     again.on_trial_complete("c2", result(BUDGET, 1.0))
     trial = stored(tmp_path)[2]
@@ -239,6 +243,8 @@ def test_log_and_study_agree_again_whichever_the_driver_did_not_reach(tmp_path: 
     resumed = searcher_of(study)
     suggestion = resumed.suggest("f")
     assert suggestion is not None and suggestion["number"] == 4
+    assert resumed.suggest("g") is None
+    resumed.on_trial_complete("f", result(BUDGET, 1.0))
     assert resumed.suggest("g") == Searcher.FINISHED
 
 
