@@ -8,7 +8,7 @@ import pytest
 
 Figure = Callable[[str, float], None]
 
-# `make test` runs them in a process of their own, beside the other tests
+# `make test` runs them beside the other tests, those in `tune` in a process of their own
 STARTS_RAY = (
     "cluster",
     "common/cluster",
