@@ -18,10 +18,13 @@ def main(args: Sequence[str] | None = None) -> int:
 def _run(words: Sequence[str]) -> int:
     # imported here, where a signal is caught
     from common.cli.terminal import Terminal
+    from common.cluster.address import check_address
     from styletransfer.commands import parse_command
 
     command = parse_command(words)
-    # torch and Ray take seconds, and a wrong flag is reported before
+    if not command.dry_run:
+        check_address(command.address)
+    # torch and Ray take seconds, and what is wrong without them is reported before
     from styletransfer.run import run
 
     return run(command, Terminal())

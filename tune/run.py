@@ -14,7 +14,7 @@ from common.cli.parsing import address_flag
 from common.cli.progress import say
 from common.cli.signals import Interrupted
 from common.cli.terminal import complain
-from common.cluster.temp_folder import check_temp_folder
+from common.cluster.address import check_address
 from common.errors import require
 from common.storage.atomic import WriteError
 from common.storage.reach import check_reachable
@@ -53,8 +53,7 @@ def _sweep(command: Sweep, console: Console) -> int:
     )
     if not command.print_space:
         check_there(config.gan.data)
-        if config.address is None:
-            check_temp_folder()
+        check_address(config.address)
     # imported here and below: torch and Ray take seconds, and what is wrong without them is reported before
     from tune.space.space import check_accepts, default_space, moved_settings
     from tune.space.toml import load_space, to_toml
@@ -90,6 +89,7 @@ def _resume(command: Resume, console: Console) -> int:
     from tune.records.trial_records import collect
     from tune.space.space import check_accepts
 
+    check_address(command.address)
     check_reachable(command.directory, flag="the sweep's folder")
     folder = SweepFolder.at(command.directory)
     config = dataclasses.replace(command.changed(folder.config()), storage=folder.storage_path)

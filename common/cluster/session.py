@@ -4,7 +4,6 @@ import contextlib
 import functools
 import logging
 import os
-import re
 import signal
 import socket
 import threading
@@ -22,8 +21,8 @@ from ray._private.state import actors
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from common.cli.signals import deferred
-from common.cluster.temp_folder import check_temp_folder
-from common.errors import ConfigError, require
+from common.cluster.address import check_address, not_a_cluster
+from common.errors import ConfigError
 from common.text import first_line, one_line
 
 ADDRESS_VARIABLE = "RAY_ADDRESS"
@@ -87,7 +86,7 @@ def ray_session(address: str | None, error_type: type[Exception]) -> Iterator[bo
 
 
 def _start_here(num_cpus: int) -> None:
-    check_temp_folder()
+    check_address(None)
     # The address is chosen here and passed to every process: Ray Train's cleaner finds its cluster by it.
     # Without it, and with a second Ray on the host, it may find that one and take the workers' resources.
     port = _free_port()
@@ -130,31 +129,12 @@ def _own_process_groups() -> Iterator[None]:
 
 
 def _join(address: str) -> None:
-    require(
-        "://" not in address,
-        f"--address must be host:port or auto, not {address!r}; run the command on a machine of the cluster",
-    )
-    require(
-        address == "auto" or re.fullmatch(r"\S+:\d{1,5}", address) is not None,
-        f"--address must be host:port or auto, not {address!r}; see `ray status` for the head's address",
-    )
+    check_address(address)  # Ray itself would try for more than a minute
     known = os.environ.get(ADDRESS_VARIABLE) if address == "auto" else address
     try:
-        if address != "auto":
-            _check_port(address)  # Ray itself would try for more than a minute
         _init(address, known)
     except (OSError, ValueError, RuntimeError) as error:
-        reason = one_line(error)
-        raise ConfigError(
-            f"--address {address} is not a Ray cluster that can be reached ({reason}); see `ray status`, "
-            "set RAY_AUTH_MODE=token if it asks for a token, or leave --address out to start Ray here"
-        ) from None
-
-
-def _check_port(address: str) -> None:
-    host, _, port = address.rpartition(":")
-    with socket.create_connection((host, int(port)), timeout=10):
-        pass
+        raise not_a_cluster(address, error) from None
 
 
 def _init(address: str, known: str | None, **settings: Any) -> None:

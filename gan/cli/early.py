@@ -1,6 +1,6 @@
 """Checks of a command that need neither PyTorch nor Ray, whose imports take seconds: made before them."""
 
-from common.cluster.temp_folder import check_temp_folder
+from common.cluster.address import check_address
 from common.errors import require
 from common.storage.folder import Folder
 from common.storage.reach import check_reachable
@@ -15,8 +15,7 @@ def check_early(command: GanCommand) -> None:
     if not isinstance(command, Train):
         find_generator(command.checkpoint)
         return
-    if command.address is None:
-        check_temp_folder()
+    check_address(command.address)
     check_reachable(command.resume or command.storage, flag="--resume" if command.resume else "--storage")
     config = with_absolute_paths(command.gan)
     if command.resume is None:

@@ -141,6 +141,8 @@ def test_wrong_input_is_one_line_and_exit_code_2_before_ray_starts(
         ["train", "--data", "cifar10", "--data-root", "nowhere"],
         ["train", "--workers", "3", "--batch", "64"],
         ["train", "--resume", "nowhere"],
+        ["train", "--address", "nonsense"],
+        ["train", "--address", "127.0.0.1:1"],
         ["sample", "nowhere"],
         ["evaluate", "nowhere"],
     ],

@@ -123,9 +123,10 @@ def test_wrong_input_is_one_line_and_exit_code_2_before_ray_starts(
     assert shown.out == ""
 
 
-def test_a_wrong_flag_is_answered_before_torch_and_ray_are_loaded() -> None:
+@pytest.mark.parametrize("flag", ["--size=1", "--address=nonsense", "--address=127.0.0.1:1"])
+def test_a_wrong_flag_is_answered_before_torch_and_ray_are_loaded(flag: str) -> None:
     code = (
-        "import sys; from styletransfer.__main__ import main; code = main(['a', 'b', 'c', '--size', '1']); "
+        f"import sys; from styletransfer.__main__ import main; code = main(['a', 'b', 'c', '{flag}']); "
         "assert not {'torch', 'ray'} & set(sys.modules); sys.exit(code)"
     )
     answer = subprocess.run([sys.executable, "-c", code], capture_output=True, check=False, cwd=ROOT)

@@ -82,6 +82,8 @@ def test_the_printed_space_loads_back_to_the_same(tmp_path: Path, capsys: Captur
         (["--study", "sqlite://"], "--study sqlite:// is a database in memory"),
         (["--trials", "+5"], "--trials +5 adds trials to a sweep that exists"),
         (["--scheduler", "pbt", "--search", "gp"], "--search gp has no effect with --scheduler pbt"),
+        (["--address", "nonsense"], "--address must be host:port or auto, not 'nonsense'; see `ray status`"),
+        (["--address", "127.0.0.1:1"], "--address 127.0.0.1:1 is not a Ray cluster that can be reached"),
         (["--gpus-per-worker", "1.5"], "--gpus-per-worker must be whole above 1"),
     ],
 )
