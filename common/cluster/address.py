@@ -37,5 +37,6 @@ def not_a_cluster(address: str, error: BaseException) -> ConfigError:
     """The answer where joining Ray at `address` ended in `error`."""
     return ConfigError(
         f"--address {address} is not a Ray cluster that can be reached ({one_line(error)}); "
-        "see `ray status`, set RAY_AUTH_MODE=token if it asks for a token, or leave --address out to start Ray here"
+        "see `ray status`, set RAY_AUTH_MODE=token if it asks for a token, "
+        "or leave --address out to start Ray here"
     )
