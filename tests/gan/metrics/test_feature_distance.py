@@ -7,8 +7,6 @@ import pytest
 import scipy.linalg
 import scipy.ndimage
 import torch
-import torch.distributed
-import torch.multiprocessing
 
 from common.errors import ConfigError
 from gan.config import EvaluationConfig
@@ -18,6 +16,7 @@ from gan.metrics.named import PreparedMetric
 from gan.metrics.preparation import build_metric
 from gan.metrics.reference import RealImages, evenly
 from perceptual.embedding import Embedder
+from tests.gan.ranks import on_two_ranks
 
 
 def _images(count: int, seed: int, side: int = 16, channels: int = 3) -> np.ndarray:
@@ -168,19 +167,13 @@ def test_a_cache_that_cannot_be_written_costs_only_time(mean_colour: MeanColour,
     assert _measured(metric, GENERATED)[metric.name] > 0
 
 
-def _measure_as_rank(rank: int, rendezvous: str, out: str) -> None:
-    torch.set_num_threads(1)
-    torch.distributed.init_process_group("gloo", init_method=rendezvous, rank=rank, world_size=2)
+def _measure_as_rank(rank: int) -> list[float]:
     metric, ranks = _metric(num_images=39), Ranks(rank, 2)
-    measured = _measured(metric, GENERATED[:39][metric.share(ranks)], ranks)
-    np.save(Path(out) / f"{rank}.npy", list(measured.values()))
-    torch.distributed.destroy_process_group()
+    return list(_measured(metric, GENERATED[:39][metric.share(ranks)], ranks).values())
 
 
 def test_two_ranks_that_embed_a_part_each_find_what_one_finds(tmp_path: Path) -> None:
-    rendezvous = (tmp_path / "rendezvous").as_uri()
-    torch.multiprocessing.spawn(_measure_as_rank, (rendezvous, str(tmp_path)), nprocs=2)
-    first, second = (np.load(tmp_path / f"{rank}.npy") for rank in range(2))
+    first, second = on_two_ranks(_measure_as_rank, folder=tmp_path)
     alone = _measured(_metric(num_images=39), GENERATED[:39])
     np.testing.assert_array_equal(first, second)
     np.testing.assert_allclose(first, list(alone.values()), rtol=1e-2)

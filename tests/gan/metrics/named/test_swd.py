@@ -6,8 +6,6 @@ import numpy as np
 import pytest
 import scipy.ndimage
 import torch
-import torch.distributed
-import torch.multiprocessing
 
 from common.errors import ConfigError
 from gan.config import EvaluationConfig
@@ -16,6 +14,7 @@ from gan.metrics import preparation, sliced_wasserstein
 from gan.metrics.named import PreparedMetric
 from gan.metrics.preparation import build_metric
 from gan.metrics.reference import RealImages, evenly
+from tests.gan.ranks import on_two_ranks
 
 
 def _images(count: int, seed: int, side: int = 16, channels: int = 3) -> np.ndarray:
@@ -52,17 +51,12 @@ def _value(metric: PreparedMetric, images: np.ndarray) -> float:
     return _measured(metric, images)[0]
 
 
-def _measure_as_rank(rank: int, rendezvous: str, out: str) -> None:
-    torch.set_num_threads(1)
-    torch.distributed.init_process_group("gloo", init_method=rendezvous, rank=rank, world_size=2)
-    np.save(Path(out) / f"{rank}.npy", _measured(_swd(seed=5), GENERATED, Ranks(rank, 2)))
-    torch.distributed.destroy_process_group()
+def _measure_as_rank(rank: int) -> list[float]:
+    return _measured(_swd(seed=5), GENERATED, Ranks(rank, 2))
 
 
 def test_two_ranks_return_the_same_value_as_one(tmp_path: Path) -> None:
-    rendezvous = (tmp_path / "rendezvous").as_uri()
-    torch.multiprocessing.spawn(_measure_as_rank, (rendezvous, str(tmp_path)), nprocs=2)
-    first, second = (np.load(tmp_path / f"{rank}.npy") for rank in range(2))
+    first, second = on_two_ranks(_measure_as_rank, folder=tmp_path)
     np.testing.assert_array_equal(first, second)
     np.testing.assert_allclose(first, _measured(_swd(seed=5), GENERATED), rtol=1e-6)
 
