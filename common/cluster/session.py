@@ -87,8 +87,8 @@ def ray_session(address: str | None, error_type: type[Exception]) -> Iterator[bo
 
 def _start_here(num_cpus: int) -> None:
     check_address(None)
-    # The address is chosen here and passed to every process: Ray Train's cleaner finds its cluster by it.
-    # Without it, and with a second Ray on the host, it may find that one and take the workers' resources.
+    # The address is chosen here and passed to every process: what looks for its cluster finds it by that.
+    # Without it, and with a second Ray on the host, it may find that one.
     port = _free_port()
     before = os.environ.get("RAY_GCS_SERVER_PORT")
     os.environ["RAY_GCS_SERVER_PORT"] = str(port)
