@@ -23,7 +23,7 @@ from ray.train.v2._internal.execution.scaling_policy import FixedScalingPolicy
 from ray.train.v2.api.config import ScalingConfig
 from ray.train.v2.api.data_parallel_trainer import DataParallelTrainer
 
-from common.cluster.reservation import ReservationNote, freed_with_controller
+from common.cluster.reservation import ReservationNote, freed_at_end
 
 COLLECTIVE_TIMEOUT = datetime.timedelta(minutes=30)
 """How long a rank waits for the others, as `TorchConfig` has it."""
@@ -166,12 +166,12 @@ class WorkersTrainer(DataParallelTrainer):  # type: ignore[misc]  # ray is untyp
         made: list[Any] = super()._create_default_callbacks()
         needless = (DatasetsCallback, PlacementGroupCleanerCallback)
         return [
-            *(callback for callback in made if not isinstance(callback, needless)),
             ReservationNote(self.train_run_context.run_id),
+            *(callback for callback in made if not isinstance(callback, needless)),
         ]
 
     def _initialize_and_run_controller(self, **settings: Any) -> Any:
         if type(settings["scaling_policy"]) is FixedScalingPolicy and _started_ray():
             settings["scaling_policy"] = OneMachineScaling(self.scaling_config)
-        with freed_with_controller(self.train_run_context.run_id):
+        with freed_at_end(self.train_run_context.run_id):
             return super()._initialize_and_run_controller(**settings)
