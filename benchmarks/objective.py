@@ -3,7 +3,8 @@
     python benchmarks/objective.py bank DATA OBJECTIVE SEED...
     python benchmarks/objective.py table [DATA...]
 
-DATA: shapes, mnist, cifar10, or a folder of photos, which are shown at 64 pixels.
+DATA: shapes, mnist, cifar10, or a folder of photos, which are shown at 64 pixels; with `+transposed` behind
+it the generators have transposed convolutions, in whose checkerboards more can be hidden.
 
 bank: runs searches that minimize a candidate (OBJECTIVE: `random`, or of `objective_candidates.CANDIDATES`)
 and keeps the generators' samples.
@@ -24,7 +25,7 @@ import numpy as np
 import torch
 from archive import unpacked
 from objective_bank import Budget, Search, State, make_bank, read_bank
-from objective_candidates import CANDIDATES, features_of, measure_of
+from objective_candidates import CANDIDATES, DISTANCES, Measures, Values, measure_of, value_of
 from objective_judges import judges_of
 from scipy.stats import spearmanr
 
@@ -37,12 +38,13 @@ RANDOM = "random"
 MEASURED, JUDGED = 1000, 500  # samples
 TRIALS = {RANDOM: 32}
 OTHER_TRIALS = 48
-
-Values = dict[str, float]
+TRANSPOSED = "+transposed"
+JUDGE = "judge "
 
 
 def data_config(name: str) -> DataConfig:
     """Of a data set by its name, or of a folder."""
+    name = name.removesuffix(TRANSPOSED)
     if name == "mnist":
         return DataConfig(source="mnist", root=str(DATA / "mnist"))
     if name == "cifar10":
@@ -56,36 +58,35 @@ def fill_bank(data: str, objective: str, seeds: Iterable[int]) -> None:
     images = load_images(config)
     measure = None if objective == RANDOM else measure_of(objective, images.held_out[::2])
     for seed in seeds:
-        budget = Budget(trials=TRIALS.get(objective, OTHER_TRIALS))
+        budget = Budget(
+            trials=TRIALS.get(objective, OTHER_TRIALS),
+            upsampling="transposed" if data.endswith(TRANSPOSED) else "nearest",
+        )
         make_bank(BANK, Search(Path(data).name, objective, seed), config, images, budget, measure)
 
 
 def measured(data: str, searches: list[Search]) -> dict[Search, list[tuple[State, Values]]]:
     """All states of the searches on one data set with what candidates and judges say, computed once."""
     images = load_images(data_config(data))
-    real = images.held_out[::2]
-    extractors = sorted({need for candidate in CANDIDATES.values() for need in candidate.needs})
-    candidates, judges = None, None
+    measures, judges = None, None
     found = {}
     for search in searches:
         states = read_bank(BANK, search)
         kept = BANK / search.folder_name / "values.json"
         rows: list[Values] = json.loads(kept.read_text()) if kept.exists() else [{} for _ in states]
         for state, row in zip(states, rows, strict=True):
-            missing = [name for name in CANDIDATES if name not in row]
-            if missing:
-                if candidates is None:
-                    features = features_of(extractors, real)
-                    candidates = {name: each.prepare(features) for name, each in CANDIDATES.items()}
-                needs = sorted({need for name in missing for need in CANDIDATES[name].needs})
-                features = features_of(needs, state.samples[:MEASURED])
-                row |= {name: candidates[name](features) for name in missing}
-            if state.is_end and not any(name.startswith("judge ") for name in row):
-                judges = judges or judges_of(search.data, images, BANK)
+            if any(name not in row for name in DISTANCES):
+                measures = measures or Measures(list(DISTANCES), images.held_out[::2])
+                row |= measures.values(state.samples[:MEASURED])
+            if state.is_end and not any(name.startswith(JUDGE) for name in row):
+                judges = judges or judges_of(search.data.removesuffix(TRANSPOSED), images, BANK)
                 others = state.samples[MEASURED : MEASURED + JUDGED]
-                row |= {f"judge {name}": judge.value(others) for name, judge in judges.items()}
+                row |= {JUDGE + name: judge.value(others) for name, judge in judges.items()}
             kept.write_text(json.dumps(rows))
-        found[search] = list(zip(states, rows, strict=True))
+        found[search] = [
+            (state, row | {name: value_of(name, row) for name in CANDIDATES})
+            for state, row in zip(states, rows, strict=True)
+        ]
         print(f"{search.folder_name}: {len(states)} states measured", flush=True)
     return found
 
@@ -121,7 +122,7 @@ def table(data: list[str]) -> dict[str, dict[str, Values]]:
         found = measured(each, searches)
         for objective, group in itertools.groupby(searches, key=lambda search: search.objective):
             rows = [found[search] for search in group]
-            judges = sorted({name for values in rows[0] for name in values[1] if name.startswith("judge ")})
+            judges = sorted({name for values in rows[0] for name in values[1] if name.startswith(JUDGE)})
             summary = {name: _summary(rows, name, judges) for name in CANDIDATES}
             summary["judges with each other"] = _summary_of_judges(rows, judges)
             result[f"{each}, led by {objective}"] = summary
@@ -133,7 +134,7 @@ def _summary(searches: list[list[tuple[State, Values]]], name: str, judges: list
     by_judge = {judge: [agreement(rows, name, judge) for rows in searches] for judge in judges}
     every = [found for each in by_judge.values() for found in each]
     summary = {
-        f"end {judge.removeprefix('judge ')}": float(np.mean([found["end"] for found in each]))
+        f"end {judge.removeprefix(JUDGE)}": float(np.mean([found["end"] for found in each]))
         for judge, each in by_judge.items()
     }
     return summary | {

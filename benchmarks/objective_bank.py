@@ -17,6 +17,7 @@ import numpy as np
 
 from gan.config import DataConfig, EvaluationConfig, GanConfig, NetworkConfig
 from gan.data.images import Images
+from gan.networks.families.dcgan import Upsampling
 from gan.training.run import Diverged, GanRun
 from tune.records.trial_records import Ending
 from tune.search.early_stopping import SuccessiveHalving
@@ -40,6 +41,7 @@ class Budget:
     ticks: int = 6
     batch: int = 64
     width: int = 32
+    upsampling: Upsampling = "nearest"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -93,7 +95,7 @@ def base_config(data: DataConfig, budget: Budget, seed: int) -> GanConfig:
     """The base settings of a search, measured by something cheap that is not looked at."""
     return GanConfig(
         data=data,
-        network=NetworkConfig(width=budget.width),
+        network=NetworkConfig(width=budget.width, upsampling=budget.upsampling),
         evaluation=EvaluationConfig(metric="swd", metric_images=64),
         batch=budget.batch,
         images=budget.images,

@@ -1,7 +1,7 @@
 """Candidates for the objective of a sweep, and the features that they compare.
 
-A candidate compares sets of pictures by features, each a mapping from the name of a depth to floats (N, D).
-Features are computed once for all candidates that use them.
+A candidate is a distance between sets of pictures, or the geometric mean of several. Distances compare
+features, each a mapping from the name of a depth to floats (N, D), which are computed once for all of them.
 """
 
 import functools
@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from gan.metrics.frechet import GaussianStatistics, frechet_distance
+from gan.metrics.kid import kernel_distance, kernel_set
 from perceptual.embedding import TAPS, CompactEmbedder, load_embedder
 from perceptual.lite import TAPS as LITE_TAPS
 from perceptual.lite import load_lite
@@ -19,16 +20,17 @@ from perceptual.lite_embedding import LiteEmbedder
 
 Features = Mapping[str, torch.Tensor]
 """By depth: floats (N, D)."""
-Value = Callable[[Mapping[str, Features]], float]
+Value = Callable[[Features], float]
+Values = dict[str, float]
 
 
-class Candidate(NamedTuple):
-    """A way to measure samples."""
+class Distance(NamedTuple):
+    """A way to compare samples with real pictures."""
 
-    needs: tuple[str, ...]
-    """Names of `EXTRACTORS`."""
-    prepare: Callable[[Mapping[str, Features]], Value]
-    """From the features of real pictures, by extractor, to the function that measures those of samples."""
+    extractor: str
+    """Name of one of `EXTRACTORS`."""
+    prepare: Callable[[Features], Value]
+    """From the features of real pictures to the function that measures those of samples."""
 
 
 @functools.cache
@@ -93,87 +95,120 @@ EXTRACTORS: dict[str, Callable[[np.ndarray], Features]] = {
     "compact": compact_features,
     "lite0-32": lite_features(32),
     "lite0-64": lite_features(64),
-    "wavelets-2": wavelet_features(2),
     "wavelets-3": wavelet_features(3),
 }
 
 
-def frechet(network: str, depths: Sequence[str], *, root: bool = False) -> Candidate:
+def frechet(network: str, depths: Sequence[str], *, root: bool = False) -> Distance:
     """The Fréchet distance of features at some depths, joined to one vector."""
 
-    def joined(features: Mapping[str, Features]) -> GaussianStatistics:
-        vectors = torch.cat([features[network][depth] for depth in depths], dim=1)
-        return GaussianStatistics.from_features(vectors.sqrt() if root else vectors)
+    def joined(features: Features) -> GaussianStatistics:
+        vectors = torch.cat([features[depth] for depth in depths], dim=1)
+        return GaussianStatistics.from_features(vectors.sign() * vectors.abs().sqrt() if root else vectors)
 
-    def prepare(real: Mapping[str, Features]) -> Value:
+    def prepare(real: Features) -> Value:
         reference = joined(real)
         return lambda features: frechet_distance(reference, joined(features))
 
-    return Candidate((network,), prepare)
+    return Distance(network, prepare)
 
 
-def product(*candidates: Candidate) -> Candidate:
-    """The geometric mean of several: as low as all of them allow."""
+def kernel(network: str, depth: str) -> Distance:
+    """The kernel distance (KID) of features at one depth, not below a small positive number."""
 
-    def prepare(real: Mapping[str, Features]) -> Value:
-        values = [candidate.prepare(real) for candidate in candidates]
-        return lambda features: float(np.exp(np.mean([np.log(value(features)) for value in values])))
+    def prepare(real: Features) -> Value:
+        reference = kernel_set(real[depth])
+        return lambda features: max(1000 * kernel_distance(reference, features[depth]).value, 0.01)
 
-    return Candidate(tuple({name: None for each in candidates for name in each.needs}), prepare)
-
-
-def geometric(network: str, depths: Sequence[str] = (), *, root: bool = False) -> Candidate:
-    """The geometric mean of the Fréchet distances at each depth; all depths when none are named."""
-
-    def prepare(real: Mapping[str, Features]) -> Value:
-        return product(*(frechet(network, [depth], root=root) for depth in depths or real[network])).prepare(
-            real
-        )
-
-    return Candidate((network,), prepare)
+    return Distance(network, prepare)
 
 
-def mean(network: str) -> Candidate:
-    """The mean of the Fréchet distances at each depth."""
+def wavelet_distance(levels: int, average: Callable[[Sequence[float]], float]) -> Distance:
+    """The Fréchet distances of the bands of frequencies, each by itself, as one number."""
+    name = f"wavelets-{levels}"
 
-    def prepare(real: Mapping[str, Features]) -> Value:
-        values = [frechet(network, [depth]).prepare(real) for depth in real[network]]
-        return lambda features: float(np.mean([value(features) for value in values]))
+    def prepare(real: Features) -> Value:
+        bands = {band: frechet(name, [band]).prepare(real) for band in real}
+        return lambda features: average([value(features) for value in bands.values()])
 
-    return Candidate((network,), prepare)
+    return Distance(name, prepare)
 
 
-_COMPACT = frechet("compact", TAPS)
-_STAGES = [f"stage{number}" for number in range(1, 8)]
-CANDIDATES: dict[str, Candidate] = {
-    "compact": _COMPACT,
-    "compact-geo": geometric("compact"),
-    "lite0-32-head": frechet("lite0-32", ["head"]),
-    "lite0-32-geo": geometric("lite0-32", [*_STAGES, "head"]),
-    **{f"lite0-64-{tap}": frechet("lite0-64", [tap]) for tap in (*_STAGES[1:], "head")},
-    "lite0-64-geo": geometric("lite0-64", [*_STAGES, "head"]),
-    "lite0-64-late": frechet("lite0-64", ["stage5", "stage6", "stage7"]),
-    "lite0-64-geo-late": geometric("lite0-64", ["stage3", "stage4", "stage5", "stage6", "stage7", "head"]),
-    "lite0-64-all": frechet("lite0-64", _STAGES),
-    "wavelets-2": mean("wavelets-2"),
-    "wavelets-3": mean("wavelets-3"),
-    "wavelets-3-geo": geometric("wavelets-3"),
-    "compact x lite0-64-head": product(_COMPACT, frechet("lite0-64", ["head"])),
-    "compact x lite0-32-head": product(_COMPACT, frechet("lite0-32", ["head"])),
-    "compact x lite0-64-stage7": product(_COMPACT, frechet("lite0-64", ["stage7"])),
-    "compact x lite0-64-late": product(_COMPACT, frechet("lite0-64", ["stage5", "stage6", "stage7"])),
-    "wavelets x lite0-64-head": product(geometric("wavelets-3"), frechet("lite0-64", ["head"])),
-    "wavelets x compact": product(geometric("wavelets-3"), _COMPACT),
+def arithmetic(values: Sequence[float]) -> float:
+    """Their sum over their number."""
+    return float(np.mean(values))
+
+
+def geometric(values: Sequence[float]) -> float:
+    """As low as all of them allow; values > 0."""
+    return float(np.exp(np.mean(np.log(values))))
+
+
+_STAGES = tuple(f"stage{number}" for number in range(1, 8))
+DISTANCES: dict[str, Distance] = {
+    "compact": frechet("compact", TAPS),
+    **{f"compact-{tap}": frechet("compact", [tap]) for tap in TAPS},
+    **{f"lite0-32-{tap}": frechet("lite0-32", [tap]) for tap in LITE_TAPS},
+    **{f"lite0-64-{tap}": frechet("lite0-64", [tap]) for tap in LITE_TAPS},
+    "lite0-64-late": frechet("lite0-64", _STAGES[4:]),
+    "lite0-64-stages": frechet("lite0-64", _STAGES),
+    "lite0-64-stages-root": frechet("lite0-64", _STAGES, root=True),
+    "lite0-64-head-kid": kernel("lite0-64", "head"),
+    "wavelets-3": wavelet_distance(3, arithmetic),
+    "wavelets-3-geo": wavelet_distance(3, geometric),
 }
+_LITE_32, _LITE_64 = ([f"lite0-{side}-{tap}" for tap in (*_STAGES, "head")] for side in (32, 64))
+CANDIDATES: dict[str, Sequence[str]] = {
+    **{name: [name] for name in DISTANCES},
+    "compact-geo": [f"compact-{tap}" for tap in TAPS],
+    "lite0-32-geo": _LITE_32,
+    "lite0-64-geo": _LITE_64,
+    **{f"lite0-64-geo-{first}": _LITE_64[first - 1 :] for first in range(2, 8)},
+    "compact x lite0-32-head": ["compact", "lite0-32-head"],
+    "compact x lite0-64-head": ["compact", "lite0-64-head"],
+    "compact x lite0-64-head-kid": ["compact", "lite0-64-head-kid"],
+    "compact x lite0-64-stage7": ["compact", "lite0-64-stage7"],
+    "compact x lite0-64-late": ["compact", "lite0-64-late"],
+    "compact-geo x lite0-64-head": ["compact-geo", "lite0-64-head"],
+    "wavelets x lite0-64-head": ["wavelets-3-geo", "lite0-64-head"],
+    "wavelets x compact": ["wavelets-3-geo", "compact"],
+}
+"""By name the distances, or candidates named above, of which each is the geometric mean."""
 
 
-def features_of(names: Sequence[str], pictures: np.ndarray) -> dict[str, Features]:
-    """The features of pictures uint8 (N, H, W, C) by these extractors."""
-    return {name: EXTRACTORS[name](pictures) for name in names}
+def value_of(candidate: str, distances: Mapping[str, float]) -> float:
+    """A candidate's value, by the values of `DISTANCES`."""
+    parts = CANDIDATES[candidate]
+    if list(parts) == [candidate]:
+        return distances[candidate]
+    return geometric([value_of(part, distances) for part in parts])
 
 
-def measure_of(name: str, real: np.ndarray) -> Callable[[np.ndarray], float]:
+def needs_of(candidate: str) -> list[str]:
+    """The names of the distances that it is made of."""
+    parts = CANDIDATES[candidate]
+    return [candidate] if list(parts) == [candidate] else [need for part in parts for need in needs_of(part)]
+
+
+class Measures:
+    """Distances of samples to real pictures uint8 (N, H, W, C)."""
+
+    def __init__(self, names: Sequence[str], real: np.ndarray) -> None:
+        """names: of `DISTANCES`."""
+        self._extractors = sorted({DISTANCES[name].extractor for name in names})
+        features = {each: EXTRACTORS[each](real) for each in self._extractors}
+        self._values = {
+            name: (DISTANCES[name].extractor, DISTANCES[name].prepare(features[DISTANCES[name].extractor]))
+            for name in names
+        }
+
+    def values(self, samples: np.ndarray) -> Values:
+        """Each distance of pictures uint8 (N, H, W, C)."""
+        features = {each: EXTRACTORS[each](samples) for each in self._extractors}
+        return {name: value(features[extractor]) for name, (extractor, value) in self._values.items()}
+
+
+def measure_of(candidate: str, real: np.ndarray) -> Callable[[np.ndarray], float]:
     """A candidate as a function of samples, beside real pictures uint8 (N, H, W, C)."""
-    candidate = CANDIDATES[name]
-    value = candidate.prepare(features_of(candidate.needs, real))
-    return lambda samples: value(features_of(candidate.needs, samples))
+    measures = Measures(needs_of(candidate), real)
+    return lambda samples: value_of(candidate, measures.values(samples))

@@ -58,7 +58,7 @@ def main() -> None:
     keep_freed_memory()
     config = GanConfig(
         data=DataConfig(resolution=arguments.resolution),
-        network=NetworkConfig(width=arguments.width),
+        network=NetworkConfig(width=arguments.width, upsampling="transposed"),  # as the plain loop
         batch=arguments.batch,
     )
     steps = {"ours_uncompiled": our_step(config, device, UNCOMPILED), "common": common_step(config, device)}

@@ -21,6 +21,10 @@ class Settings:
 
     Their `__post_init__` checks the rules and raises ConfigError. A field may itself be such a dataclass; its
     settings have dotted paths such as `optimizer.beta1`.
+
+    Any of the dataclasses may name in `EARLIER`, a class variable, settings that came later, and the value
+    that stands for what was done before. Saved settings are complete, so if those alone are missing, the file
+    is older than they are, and it goes on meaning what it meant.
     """
 
     def to_dict(self) -> dict[str, Any]:
@@ -36,7 +40,7 @@ class Settings:
         """
         _refuse_unknown_keys(cls, values)
         try:
-            config: Self = _adapter(cls).validate_python(values)
+            config: Self = _adapter(cls).validate_python(_with_earlier_values(cls, values))
         except pydantic.ValidationError as error:
             raise ConfigError(cls._first_problem(error)) from None
         return config
@@ -110,6 +114,21 @@ def _refuse_unknown_keys(config_class: type, values: Any, prefix: str = "") -> N
         part = _part(fields[key])
         if part is not None:
             _refuse_unknown_keys(part, value, f"{prefix}{key}.")
+
+
+def _with_earlier_values(config_class: type, values: Mapping[str, Any]) -> dict[str, Any]:
+    """The values with what saved settings mean by lacking settings that came later."""
+    fields = {field.name: field for field in dataclasses.fields(config_class)}
+    later: dict[str, Any] = {}
+    for each in config_class.__mro__:
+        later |= vars(each).get("EARLIER", {})
+    is_saved = all(name in values for name in fields if name not in later)
+    complete = (later if is_saved else {}) | dict(values)
+    parts = {name: _part(fields[name]) for name in complete}
+    return {
+        name: value if (part := parts[name]) is None else _with_earlier_values(part, value)
+        for name, value in complete.items()
+    }
 
 
 def _part(field: dataclasses.Field[Any]) -> type | None:

@@ -2,7 +2,8 @@
 
 import dataclasses
 import json
-from typing import Annotated, Any, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, Literal
 
 import pytest
 import tyro
@@ -125,3 +126,45 @@ def test_two_classes_with_a_setting_of_one_name_are_refused() -> None:
     check_distinct([first])
     with pytest.raises(TypeError, match=r"entries.first and entries.second both have gap; rename one"):
         check_distinct([first, second])
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class _Colour(Settings):
+    EARLIER: ClassVar[Mapping[str, Any]] = {"depth": 8}
+
+    depth: int = 16
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class _Sound(Settings):
+    EARLIER: ClassVar[Mapping[str, Any]] = {"rate": 22}
+
+    rate: int = 44
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Film(_Colour, _Sound):
+    width: int = 640
+    is_long: bool = False
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Reel(Settings):
+    film: Film = dataclasses.field(default_factory=Film)
+
+
+SAVED = {"width": 320, "is_long": True}
+
+
+@pytest.mark.parametrize(
+    ("film", "expected"),
+    [
+        (SAVED, {"depth": 8, "rate": 22}),  # older than both settings
+        (SAVED | {"depth": 16}, {"depth": 16, "rate": 22}),  # older than one
+        (SAVED | {"depth": 16, "rate": 44}, {"depth": 16, "rate": 44}),
+        ({"width": 320}, {"depth": 16, "rate": 44}),  # written by hand
+    ],
+)
+def test_saved_settings_go_on_meaning_what_they_meant(film: dict[str, Any], expected: dict[str, Any]) -> None:
+    found = Reel.from_dict({"film": film}).to_dict()["film"]
+    assert {name: found[name] for name in expected} == expected

@@ -29,7 +29,7 @@ from tune.space.toml import load_space
 KINDS: tuple[Upsampling, ...] = typing.get_args(Upsampling)
 CONFIG = GanConfig(
     data=DataConfig(resolution=16),
-    network=NetworkConfig(width=4, latent_size=8),
+    network=NetworkConfig(width=4, latent_size=8, upsampling="transposed"),
     evaluation=EvaluationConfig(metric="swd", metric_images=32),
     batch=16,
     images=64,
@@ -143,7 +143,6 @@ def test_the_weights_of_every_kind_follow_the_paper_s_distribution() -> None:
 def test_transposed_is_the_network_of_before_to_the_last_bit() -> None:
     """Written down from the code before there was a choice: names, shapes and order of the random numbers."""
     config = CONFIG.network
-    assert config.upsampling == "transposed"
     generator = build_generator(config, resolution=16, channels=3, seed=5)
     randomness = torch.Generator().manual_seed(5)
     means_and_shapes = {
@@ -174,7 +173,13 @@ def test_transposed_is_the_network_of_before_to_the_last_bit() -> None:
 
 def test_configurations_states_and_generators_of_before_are_transposed(tmp_path: Path) -> None:
     before = CONFIG.to_dict()
-    del before["network"]["upsampling"]
+    before["network"] = {
+        "family": "dcgan",
+        "width": 4,
+        "latent_size": 8,
+        "spectral_norm": False,
+        "sync_batch_norm": False,
+    }
     assert GanConfig.from_dict(before) == CONFIG
     generator = build_generator(CONFIG.network, resolution=16, channels=3, seed=1)
     (tmp_path / "generator.safetensors").write_bytes(
@@ -280,10 +285,15 @@ def test_the_generator_s_pass_is_compiled_as_a_whole(kind: str, precision: str) 
     assert generator.to_image.weight.grad is not None
 
 
-def test_the_description_names_a_kind_that_is_not_the_usual_one() -> None:
-    shape = {"resolution": 16, "channels": 3}
-    assert "nearest upsampling" in describe(with_upsampling("nearest").network, **shape)
-    assert "upsampling" not in describe(CONFIG.network, **shape)
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_description_names_the_kind(kind: str) -> None:
+    found = describe(with_upsampling(kind).network, resolution=16, channels=3)
+    assert f", {kind} upsampling" in found
+
+
+def test_the_usual_kind_is_nearest_also_in_a_file_that_names_few_settings() -> None:
+    assert NetworkConfig().upsampling == "nearest"
+    assert GanConfig.from_dict({"network": {"width": 4}}).network.upsampling == "nearest"
 
 
 def test_it_can_be_searched_as_the_example_says(tmp_path: Path) -> None:

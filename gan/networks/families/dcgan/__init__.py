@@ -1,10 +1,12 @@
 """4x4 convolutions that halve or double the side (Radford et al. 2015).
 
-With `--upsampling nearest` the generator's layers that double it resize and convolve 3x3 instead.
+The generator's layers that double it resize and convolve 3x3; with `--upsampling transposed` they are
+transposed convolutions as in the paper.
 """
 
 import dataclasses
-from typing import TYPE_CHECKING, Literal
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from gan.networks.families import Family
 
@@ -20,9 +22,11 @@ Upsampling = Literal["transposed", "nearest"]
 class Settings:
     """Settings of the family."""
 
-    upsampling: Upsampling = "transposed"
-    """For dcgan: how the generator doubles the side. transposed: transposed convolution 4x4; nearest: resize
-    by nearest neighbour and convolve 3x3, with fewer checkerboards (Odena et al. 2016)."""
+    EARLIER: ClassVar[Mapping[str, Any]] = {"upsampling": "transposed"}
+
+    upsampling: Upsampling = "nearest"
+    """For dcgan: how the generator doubles the side. nearest: resize by nearest neighbour and convolve 3x3,
+    with fewer checkerboards (Odena et al. 2016); transposed: transposed convolution 4x4, as in the paper."""
 
 
 def build_generator(config: "NetworkConfig", *, resolution: int, channels: int, seed: int = 0) -> "Generator":

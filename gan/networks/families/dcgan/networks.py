@@ -119,12 +119,11 @@ def describe(config: NetworkConfig, *, resolution: int, channels: int, norm: Cri
             Discriminator(config, resolution, channels, norm),
         )
     of_generator, of_discriminator = (sum(p.numel() for p in network.parameters()) for network in networks)
-    kind = _settings(config).upsampling
-    upsampling = "" if kind == "transposed" else f", {kind} upsampling"
+    upsampling = _settings(config).upsampling
     spectral = ", spectral normalization" if config.spectral_norm else ""
     return (
         f"DCGAN of width {config.width} for {resolution}x{resolution} pixels, {config.latent_size} latents"
-        f"{upsampling}{spectral}: {of_generator:,} parameters in the generator, "
+        f", {upsampling} upsampling{spectral}: {of_generator:,} parameters in the generator, "
         f"{of_discriminator:,} in the discriminator"
     )
 
