@@ -37,7 +37,7 @@ BANK = Path.home() / ".cache" / "artsweep" / "objective-bank"
 RANDOM = "random"
 MEASURED, JUDGED = 1000, 500  # samples
 TRIALS = {RANDOM: 32}
-OTHER_TRIALS = 48
+OTHER_TRIALS = 32
 TRANSPOSED = "+transposed"
 JUDGE = "judge "
 
@@ -146,10 +146,14 @@ def _summary(searches: list[list[tuple[State, Values]]], name: str, judges: list
 
 
 def _summary_of_judges(searches: list[list[tuple[State, Values]]], judges: list[str]) -> Values:
-    pairs = list(itertools.combinations(judges, 2))
-    values = [agreement(rows, first, second)["end"] for rows in searches for first, second in pairs]
-    rungs = [agreement(rows, judge, judge)["rung"] for rows in searches for judge in judges]
-    return {"mean": float(np.mean(values)), "worst": min(values), "rung": float(np.mean(rungs))}
+    values = []
+    for rows in searches:
+        ends = [values for state, values in rows if state.is_end]
+        values += [
+            _correlation([end[first] for end in ends], [end[second] for end in ends])
+            for first, second in itertools.combinations(judges, 2)
+        ]
+    return {"mean": float(np.mean(values)), "worst": min(values)}
 
 
 def _print(title: str, summary: dict[str, Values]) -> None:

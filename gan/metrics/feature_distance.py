@@ -1,5 +1,6 @@
 """What metrics on features of a pretrained network share, and those that compare with the held-out images."""
 
+import functools
 from collections.abc import Callable, Iterator
 
 import numpy as np
@@ -9,7 +10,7 @@ from common.errors import naming_flag, require
 from gan.distributed import Ranks
 from gan.metrics.config import EvaluationConfig, count_name
 from gan.metrics.few import LEAST_REAL
-from gan.metrics.prdc import neighbourhood, precision_recall_density_coverage
+from gan.metrics.prdc import Neighbourhood, neighbourhood, precision_recall_density_coverage
 from gan.metrics.reference import RealImages, Tensors, evenly, remembered
 from perceptual.embedding import Embedder, load_embedder
 
@@ -106,20 +107,32 @@ class HeldOutDistance(FeatureDistance):
         if real.fingerprint is not None:
             key = [real.fingerprint, self._embedder.key, str(self.num_images)]
         tensors = remembered(real.cache, key, embed)
-        self._distance = distance_to(tensors["held_out"])
-        self._held_out = neighbourhood(tensors["held_out"])
-        self._noise_floors = self._values(tensors["train"])
+        self._held_out, self._train = tensors["held_out"], tensors["train"]
+        self._distance = distance_to(self._held_out)
+        self.noise_floor = self._distance(self._train)
+
+    def distance(self, generated: torch.Tensor, ranks: Ranks) -> float:
+        """The distance of the features of all ranks' images."""
+        return ranks.of_first({self.name: self._distance(self._features(generated, ranks))})[self.name]
 
     def measure(self, generated: torch.Tensor, ranks: Ranks) -> dict[str, float]:
         """The distance, recall and coverage, each with its noise floor."""
-        values = self._values(self._features(generated, ranks))
-        return ranks.of_first(values) | {f"{name}_noise": v for name, v in self._noise_floors.items()}
+        features = self._features(generated, ranks)
+        values = {self.name: self._distance(features)} | self._diversity(features)
+        floors = {self.name: self.noise_floor} | self._diversity_floors
+        return ranks.of_first(values) | {f"{name}_noise": floor for name, floor in floors.items()}
 
-    def _values(self, features: torch.Tensor) -> dict[str, float]:
+    # Neighbours take longer than the distance: of 5,000 images, with which the best states of a sweep are
+    # measured again by their distance alone, much longer.
+    @functools.cached_property
+    def _neighbours(self) -> Neighbourhood:
+        return neighbourhood(self._held_out)
+
+    @functools.cached_property
+    def _diversity_floors(self) -> dict[str, float]:
+        return self._diversity(self._train)
+
+    def _diversity(self, features: torch.Tensor) -> dict[str, float]:
         suffix = f"{self._embedder.name}_{count_name(self.num_images)}"
-        diversity = precision_recall_density_coverage(self._held_out, features)
-        return {
-            self.name: self._distance(features),
-            f"recall_{suffix}": diversity.recall,
-            f"coverage_{suffix}": diversity.coverage,
-        }
+        found = precision_recall_density_coverage(self._neighbours, features)
+        return {f"recall_{suffix}": found.recall, f"coverage_{suffix}": found.coverage}

@@ -33,16 +33,23 @@ class PreparedMetric(Protocol):
     def num_images(self) -> int:
         """How many generated images all ranks together measure."""
 
+    @property
+    def noise_floor(self) -> float:
+        """The value of real training images, as a perfect generator would get it."""
+
     def share(self, ranks: "Ranks") -> slice:
-        """Which of the generated images this rank generates for `measure`."""
+        """Which of the generated images this rank generates for `measure` and `distance`."""
+
+    def distance(self, generated: "torch.Tensor", ranks: "Ranks") -> float:
+        """The metric alone of generated images, as `measure` finds it."""
 
     def measure(self, generated: "torch.Tensor", ranks: "Ranks") -> dict[str, float]:
         """The metric of generated images, the same on every rank.
 
         generated: this rank's share, uint8 (N, H, W, C) on any device.
 
-        Returns: under `name` the value; under `<name>_noise` its noise floor, the value of real training
-        images, as a perfect generator would get it; further values under names of their own.
+        Returns: under `name` the value; under `<name>_noise` its noise floor; further values under names of
+        their own.
         """
 
 

@@ -31,13 +31,16 @@ class InceptionDistance(FeatureDistance):
             GaussianStatistics.from_tensors(_unprefixed(prefix, tensors))
             for prefix in ("train_", "held_out_")
         )
-        self._noise_floor = frechet_distance(self._train, held_out)
+        self.noise_floor = frechet_distance(self._train, held_out)
+
+    def distance(self, generated: torch.Tensor, ranks: Ranks) -> float:
+        """The distance of the features of all ranks' images."""
+        statistics = GaussianStatistics.from_features(self._features(generated, ranks))
+        return ranks.of_first({self.name: frechet_distance(self._train, statistics)})[self.name]
 
     def measure(self, generated: torch.Tensor, ranks: Ranks) -> dict[str, float]:
         """The distance with its noise floor."""
-        statistics = GaussianStatistics.from_features(self._features(generated, ranks))
-        value = {self.name: frechet_distance(self._train, statistics)}
-        return ranks.of_first(value) | {f"{self.name}_noise": self._noise_floor}
+        return {self.name: self.distance(generated, ranks), f"{self.name}_noise": self.noise_floor}
 
     def _statistics_of(self, images: np.ndarray) -> GaussianStatistics:
         """Statistics of the features of all images, without keeping the features."""

@@ -48,16 +48,19 @@ class SlicedWasserstein:
         )
         # each rank computes it alone: a rank that has it in its cache would leave the others waiting
         levels = self.levels(torch.from_numpy(evenly(train, self.num_images)), Ranks())
-        self._noise_floor = float(np.mean(levels))
+        self.noise_floor = float(np.mean(levels))
 
     def share(self, ranks: Ranks) -> slice:
         """Every rank generates all images, and projects them on its share of the directions."""
         return slice(0, self.num_images)
 
+    def distance(self, generated: torch.Tensor, ranks: Ranks) -> float:
+        """The mean over the levels."""
+        return float(np.mean(self.levels(generated, ranks)))
+
     def measure(self, generated: torch.Tensor, ranks: Ranks) -> dict[str, float]:
         """The mean over the levels, with its noise floor."""
-        value = float(np.mean(self.levels(generated, ranks)))
-        return {self.name: value, f"{self.name}_noise": self._noise_floor}
+        return {self.name: self.distance(generated, ranks), f"{self.name}_noise": self.noise_floor}
 
     def levels(self, generated: torch.Tensor, ranks: Ranks) -> list[float]:
         """The distance of each pyramid level, full resolution first; ranks share the directions.

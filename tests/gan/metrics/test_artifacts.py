@@ -209,7 +209,8 @@ def test_the_blocks_of_a_jpeg_are_no_checkerboard(data: Data, quality: int) -> N
 
 
 def test_transposed_convolutions_that_have_learned_nothing_leave_a_checkerboard(data: Data) -> None:
-    config, (side, channels) = NetworkConfig(width=8), (data.train.shape[1], data.train.shape[3])
+    config = NetworkConfig(width=8, upsampling="transposed")
+    side, channels = data.train.shape[1], data.train.shape[3]
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         generator = build_generator(config, resolution=side, channels=channels).eval()
