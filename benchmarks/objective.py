@@ -68,16 +68,18 @@ def fill_bank(data: str, objective: str, seeds: Iterable[int]) -> None:
 def measured(data: str, searches: list[Search]) -> dict[Search, list[tuple[State, Values]]]:
     """All states of the searches on one data set with what candidates and judges say, computed once."""
     images = load_images(data_config(data))
-    measures, judges = None, None
-    found = {}
+    measures: dict[tuple[str, ...], Measures] = {}
+    judges, found = None, {}
     for search in searches:
         states = read_bank(BANK, search)
         kept = BANK / search.folder_name / "values.json"
         rows: list[Values] = json.loads(kept.read_text()) if kept.exists() else [{} for _ in states]
         for state, row in zip(states, rows, strict=True):
-            if any(name not in row for name in DISTANCES):
-                measures = measures or Measures(list(DISTANCES), images.held_out[::2])
-                row |= measures.values(state.samples[:MEASURED])
+            missing = tuple(name for name in DISTANCES if name not in row)
+            if missing:
+                if missing not in measures:
+                    measures[missing] = Measures(missing, images.held_out[::2])
+                row |= measures[missing].values(state.samples[:MEASURED])
             if state.is_end and not any(name.startswith(JUDGE) for name in row):
                 judges = judges or judges_of(search.data.removesuffix(TRANSPOSED), images, BANK)
                 others = state.samples[MEASURED : MEASURED + JUDGED]

@@ -18,6 +18,8 @@ from perceptual.lite import TAPS as LITE_TAPS
 from perceptual.lite import load_lite
 from perceptual.lite_embedding import LiteEmbedder
 
+_BAND = 4  # coefficients on a side of a band of wavelets
+
 Features = Mapping[str, torch.Tensor]
 """By depth: floats (N, D)."""
 Value = Callable[[Features], float]
@@ -63,21 +65,16 @@ def lite_features(side: int) -> Callable[[np.ndarray], Features]:
     return features
 
 
-def wavelet_features(levels: int) -> Callable[[np.ndarray], Features]:
+def wavelet_features(pictures: np.ndarray) -> Features:
     """Haar wavelet packets: for each band of frequencies, its coefficients over the picture, in all channels.
 
-    Veeramacheneni et al. 2024, section 3, whose level is 4 for pictures of 256 pixels.
+    Veeramacheneni et al. 2024, section 3. Bands are of 4 x 4 coefficients, from pictures with a side of 8 or
+    more, a power of 2; the paper has 16 x 16, of pictures of 256 pixels.
     """
-
-    def features(pictures: np.ndarray) -> Features:
-        bands = {"": torch.from_numpy(np.array(pictures)).permute(0, 3, 1, 2).float().div_(255)}
-        for _ in range(levels):
-            bands = {
-                f"{name}{kind}": part for name, band in bands.items() for kind, part in _haar(band).items()
-            }
-        return {name: band.flatten(1) for name, band in bands.items()}
-
-    return features
+    bands = {"": torch.from_numpy(np.array(pictures)).permute(0, 3, 1, 2).float().div_(255)}
+    while next(iter(bands.values())).shape[2] > _BAND:
+        bands = {f"{name}{kind}": part for name, band in bands.items() for kind, part in _haar(band).items()}
+    return {name: band.flatten(1) for name, band in bands.items()}
 
 
 def _haar(x: torch.Tensor) -> dict[str, torch.Tensor]:
@@ -93,9 +90,8 @@ def _haar(x: torch.Tensor) -> dict[str, torch.Tensor]:
 
 EXTRACTORS: dict[str, Callable[[np.ndarray], Features]] = {
     "compact": compact_features,
-    "lite0-32": lite_features(32),
-    "lite0-64": lite_features(64),
-    "wavelets-3": wavelet_features(3),
+    **{f"lite0-{side}": lite_features(side) for side in (32, 48, 64)},
+    "wavelets": wavelet_features,
 }
 
 
@@ -123,15 +119,14 @@ def kernel(network: str, depth: str) -> Distance:
     return Distance(network, prepare)
 
 
-def wavelet_distance(levels: int, average: Callable[[Sequence[float]], float]) -> Distance:
+def wavelet_distance(average: Callable[[Sequence[float]], float]) -> Distance:
     """The Fréchet distances of the bands of frequencies, each by itself, as one number."""
-    name = f"wavelets-{levels}"
 
     def prepare(real: Features) -> Value:
-        bands = {band: frechet(name, [band]).prepare(real) for band in real}
+        bands = {band: frechet("wavelets", [band]).prepare(real) for band in real}
         return lambda features: average([value(features) for value in bands.values()])
 
-    return Distance(name, prepare)
+    return Distance("wavelets", prepare)
 
 
 def arithmetic(values: Sequence[float]) -> float:
@@ -144,34 +139,31 @@ def geometric(values: Sequence[float]) -> float:
     return float(np.exp(np.mean(np.log(values))))
 
 
-_STAGES = tuple(f"stage{number}" for number in range(1, 8))
+_SIDES, _DEPTHS = (32, 48, 64), (*(f"stage{number}" for number in range(1, 8)), "head")
+_LITE = {side: {depth: f"lite0-{side}-{depth}" for depth in _DEPTHS} for side in _SIDES}
 DISTANCES: dict[str, Distance] = {
     "compact": frechet("compact", TAPS),
     **{f"compact-{tap}": frechet("compact", [tap]) for tap in TAPS},
-    **{f"lite0-32-{tap}": frechet("lite0-32", [tap]) for tap in LITE_TAPS},
-    **{f"lite0-64-{tap}": frechet("lite0-64", [tap]) for tap in LITE_TAPS},
-    "lite0-64-late": frechet("lite0-64", _STAGES[4:]),
-    "lite0-64-stages": frechet("lite0-64", _STAGES),
-    "lite0-64-stages-root": frechet("lite0-64", _STAGES, root=True),
+    **{_LITE[side][depth]: frechet(f"lite0-{side}", [depth]) for side in _SIDES for depth in _DEPTHS},
     "lite0-64-head-kid": kernel("lite0-64", "head"),
-    "wavelets-3": wavelet_distance(3, arithmetic),
-    "wavelets-3-geo": wavelet_distance(3, geometric),
+    "wavelets": wavelet_distance(arithmetic),
+    "wavelets-geo": wavelet_distance(geometric),
 }
-_LITE_32, _LITE_64 = ([f"lite0-{side}-{tap}" for tap in (*_STAGES, "head")] for side in (32, 64))
 CANDIDATES: dict[str, Sequence[str]] = {
     **{name: [name] for name in DISTANCES},
     "compact-geo": [f"compact-{tap}" for tap in TAPS],
-    "lite0-32-geo": _LITE_32,
-    "lite0-64-geo": _LITE_64,
-    **{f"lite0-64-geo-{first}": _LITE_64[first - 1 :] for first in range(2, 8)},
-    "compact x lite0-32-head": ["compact", "lite0-32-head"],
-    "compact x lite0-64-head": ["compact", "lite0-64-head"],
-    "compact x lite0-64-head-kid": ["compact", "lite0-64-head-kid"],
-    "compact x lite0-64-stage7": ["compact", "lite0-64-stage7"],
-    "compact x lite0-64-late": ["compact", "lite0-64-late"],
-    "compact-geo x lite0-64-head": ["compact-geo", "lite0-64-head"],
-    "wavelets x lite0-64-head": ["wavelets-3-geo", "lite0-64-head"],
-    "wavelets x compact": ["wavelets-3-geo", "compact"],
+    **{f"lite0-{side}-geo": list(_LITE[side].values()) for side in _SIDES},
+    **{f"lite0-{side}-2-head": [_LITE[side]["stage2"], _LITE[side]["head"]] for side in _SIDES},
+    **{f"lite0-{side}-2-head-head": [_LITE[side][d] for d in ("stage2", "head", "head")] for side in _SIDES},
+    **{f"lite0-{side}-2-7": [_LITE[side]["stage2"], _LITE[side]["stage7"]] for side in _SIDES},
+    **{f"lite0-{side}-2-7-7": [_LITE[side][d] for d in ("stage2", "stage7", "stage7")] for side in _SIDES},
+    **{f"compact x lite0-{side}-head": ["compact", _LITE[side]["head"]] for side in _SIDES},
+    **{f"compact x lite0-{side}-stage7": ["compact", _LITE[side]["stage7"]] for side in _SIDES},
+    **{f"compact x lite0-{side}-2-head": ["compact", f"lite0-{side}-2-head"] for side in _SIDES},
+    **{f"wavelets x lite0-{side}-head": ["wavelets", _LITE[side]["head"]] for side in _SIDES},
+    **{f"wavelets x lite0-{side}-2-head": ["wavelets", f"lite0-{side}-2-head"] for side in _SIDES},
+    "wavelets x compact": ["wavelets", "compact"],
+    "wavelets x compact x lite0-32-head": ["wavelets", "compact", "lite0-32-head"],
 }
 """By name the distances, or candidates named above, of which each is the geometric mean."""
 

@@ -11,7 +11,7 @@ from perceptual.lite import TAPS as ALL_TAPS
 from perceptual.lite import LiteNetwork
 from perceptual.pixels import check_pictures, in_colour
 
-SIDES = (32, 64, 96, 128)
+SIDES = (32, 48, 64, 96, 128)
 SIDE, TAPS, ROOT = 64, ("head",), False  # the default vector
 _VERSION = 1  # of the steps from pixels to vectors; a change invalidates cached vectors
 _BATCH = 128
