@@ -51,7 +51,7 @@ def compact_features(pictures: np.ndarray) -> Features:
 
 @functools.cache
 def _lite(side: int) -> LiteEmbedder:
-    return LiteEmbedder(load_lite(), torch.device("cpu"), side=side, taps=LITE_TAPS)
+    return LiteEmbedder(load_lite(), torch.device("cpu"), sides=(side, side), taps=LITE_TAPS)
 
 
 def lite_features(side: int) -> Callable[[np.ndarray], Features]:

@@ -11,19 +11,25 @@ from perceptual.lite import TAPS as ALL_TAPS
 from perceptual.lite import LiteNetwork
 from perceptual.pixels import check_pictures, in_colour
 
-SIDES = (32, 48, 64, 96, 128)
-SIDE, TAPS, ROOT = 64, ("head",), False  # the default vector
-_VERSION = 1  # of the steps from pixels to vectors; a change invalidates cached vectors
+SIDES = (48, 96)
+"""Pictures of up to 32 pixels a side are enlarged to the first, others resized to the second."""
+TAPS = ("stage2", "stage5", "stage6")
+"""Edges and textures tell young generators apart, parts of things older ones."""
+_SMALL = 32  # pixels
+_VERSION = 2  # of the steps from pixels to vectors; a change invalidates cached vectors
 _BATCH = 128
 
 
 class LiteEmbedder:
     """Means of the network's activations over the picture, at one tap or several, one after another.
 
-    side: all pictures are resized to it (bilinear, antialiased); grey is repeated. root: the square root of
-    each mean, with its sign, which evens out the channels' variances.
+    Taps are compared each by itself (`parts`): their activations differ in size, so that in one Gaussian the
+    largest would decide alone.
 
-    Raises: ConfigError for another side, or taps that the network does not have.
+    sides: for small pictures and for others, to which they are resized (bilinear, antialiased); grey is
+    repeated.
+
+    Raises: ConfigError for sides below 32, or taps that the network does not have.
     """
 
     def __init__(
@@ -31,24 +37,23 @@ class LiteEmbedder:
         network: LiteNetwork,
         device: torch.device,
         *,
-        side: int = SIDE,
+        sides: tuple[int, int] = SIDES,
         taps: Sequence[str] = TAPS,
-        root: bool = ROOT,
     ) -> None:
-        require(side in SIDES, f"the side must be one of {', '.join(map(str, SIDES))}, not {side}")
+        require(min(sides) >= 32, f"both sides must be at least 32, not {min(sides)}; try 48")
         require(
             bool(taps) and set(taps) <= set(ALL_TAPS) and len(set(taps)) == len(taps),
             f"taps must be different ones of {', '.join(ALL_TAPS)}, not {', '.join(taps) or 'none'}",
         )
         self.name = network.variant
-        self._device, self._side, self._taps, self._root = device, side, tuple(taps), root
+        self._device, self._sides, self._taps = device, sides, tuple(taps)
         is_bf16 = has_fast_bf16(device)
-        self.identity = (
-            f"{self.name}-{network.digest[:16]}-v{_VERSION}-{side}-{'+'.join(self._taps)}{'-root' * root}"
-        )
+        pixels = "-".join(map(str, dict.fromkeys(sides)))
+        self.identity = f"{self.name}-{network.digest[:16]}-v{_VERSION}-{pixels}-{'+'.join(self._taps)}"
         self.key = f"{self.identity}-{'bf16' if is_bf16 else 'fp32'}"
         widths = network.widths()
-        self.length = sum(widths[tap] for tap in self._taps)
+        self.parts = tuple(widths[tap] for tap in self._taps)
+        self.length = sum(self.parts)
         # converted once: autocast would convert the weights for every batch
         dtype = torch.bfloat16 if is_bf16 else torch.float32
         self._network = copy.deepcopy(network).to(device, dtype).to(memory_format=torch.channels_last)
@@ -62,7 +67,7 @@ class LiteEmbedder:
         return torch.cat([self._embed(part) for part in images.split(_BATCH)])
 
     def _embed(self, images: torch.Tensor) -> torch.Tensor:
+        side = self._sides[max(images.shape[1:3]) > _SMALL]
         with torch.autocast(self._device.type, enabled=False):  # the caller's
-            found = self._network(in_colour(images, self._side, self._device), self._taps)
-        means = torch.cat([found[tap].mean(dim=(2, 3), dtype=torch.float32) for tap in self._taps], dim=1)
-        return means.sign() * means.abs().sqrt() if self._root else means
+            found = self._network(in_colour(images, side, self._device), self._taps)
+        return torch.cat([found[tap].mean(dim=(2, 3), dtype=torch.float32) for tap in self._taps], dim=1)

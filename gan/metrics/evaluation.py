@@ -2,7 +2,7 @@
 
 import dataclasses
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,7 +15,7 @@ from gan.metrics.artifacts import Artifacts
 from gan.metrics.config import count_name
 from gan.metrics.feature_distance import embedded_batches
 from gan.metrics.few import LEAST_IMAGES, are_few, halves
-from gan.metrics.frechet import GaussianStatistics, frechet_distance
+from gan.metrics.frechet import distance_to
 from gan.metrics.kid import kernel_distance, kernel_set
 from gan.metrics.mode_coverage import count_modes
 from gan.metrics.prdc import (
@@ -86,7 +86,9 @@ class RealFeatures:
     num_classes: int
     """0 without labels."""
     network: str
-    """compact or inception, for the measures' names."""
+    """compact, lite0 or inception, for the measures' names."""
+    parts: tuple[int, ...]
+    """Lengths of the parts of a vector that distances compare each by itself."""
 
     def compared(self) -> tuple[torch.Tensor, torch.Tensor]:
         """What generated images are compared with, and real ones that give the noise floor."""
@@ -123,6 +125,7 @@ def real_features(
         held_out_labels=labels[1],
         num_classes=len(images.class_names),
         network=embedder.name,
+        parts=embedder.parts,
     )
 
 
@@ -146,7 +149,7 @@ def evaluate(
     sample = others[torch.from_numpy(places)]
     protocol = f"{real.network}_{count_name(len(generated))}"
     compared = Compared(generated, sample, reference, real.train, real.held_out)
-    measures = _distances(compared, protocol) + _diversity(compared, protocol)
+    measures = _distances(compared, protocol, real.parts) + _diversity(compared, protocol)
     if not counts_modes or real.train_labels is None or real.held_out_labels is None:
         return EvaluationResult(measures, None)
     reason = why_no_probe(real.train_labels)
@@ -185,15 +188,11 @@ class Compared(NamedTuple):
     held_out: torch.Tensor
 
 
-def _distances(sets: Compared, protocol: str) -> list[Measure]:
+def _distances(sets: Compared, protocol: str, parts: Sequence[int]) -> list[Measure]:
     is_fid = protocol.startswith("inception")
-    reference = GaussianStatistics.from_features(sets.train if is_fid else sets.reference)
+    distance = distance_to(sets.train if is_fid else sets.reference, parts)
     # the training images cannot be measured against themselves
-    against = sets.held_out if is_fid else sets.sample
-    frechet, frechet_floor = (
-        frechet_distance(reference, GaussianStatistics.from_features(each))
-        for each in (sets.generated, against)
-    )
+    frechet, frechet_floor = distance(sets.generated), distance(sets.held_out if is_fid else sets.sample)
     kernels = kernel_set(sets.reference)
     kernel, kernel_floor = (kernel_distance(kernels, each) for each in (sets.generated, sets.sample))
     return [

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from common.errors import ConfigError
 from perceptual.embedding import load_embedder
 from perceptual.lite import LiteNetwork, load_lite
-from perceptual.lite_embedding import SIDE, SIDES, LiteEmbedder
+from perceptual.lite_embedding import TAPS, LiteEmbedder
 
 CPU = torch.device("cpu")
 
@@ -24,21 +24,26 @@ def network() -> LiteNetwork:
     return load_lite()
 
 
-@pytest.mark.parametrize("side", SIDES)
-def test_a_vector_is_the_mean_activations_at_the_taps(network: LiteNetwork, side: int) -> None:
-    images = _images(3, 48)
+@pytest.mark.parametrize(("size", "side"), [(16, 48), (32, 48), (36, 96), (64, 96), (128, 96)])
+def test_a_vector_is_the_mean_activations_at_the_taps(network: LiteNetwork, size: int, side: int) -> None:
+    images = _images(3, size)
     pictures = F.interpolate(images.permute(0, 3, 1, 2) / 255, (side, side), mode="bilinear", antialias=True)
     taps = ("wide3", "stage5", "head")
     found = network(pictures, taps)
     expected = torch.cat([found[tap].mean(dim=(2, 3)) for tap in taps], dim=1)
-    for root in (False, True):
-        embedder = LiteEmbedder(network, CPU, side=side, taps=taps, root=root)
-        vectors = embedder.embed(images)
-        wanted = expected.abs().sqrt().copysign(expected) if root else expected
-        assert vectors.dtype == torch.float32 and vectors.shape == (3, embedder.length)
-        assert (
-            float((vectors - wanted).norm() / wanted.norm()) < 0.06
-        )  # bf16 has 8 bits, and 50 layers add up
+    embedder = LiteEmbedder(network, CPU, taps=taps)
+    vectors = embedder.embed(images)
+    assert vectors.dtype == torch.float32 and vectors.shape == (3, embedder.length)
+    for part, wanted in zip(
+        vectors.split(list(embedder.parts), dim=1), expected.split(list(embedder.parts), dim=1), strict=True
+    ):
+        assert float((part - wanted).norm() / wanted.norm()) < 0.06  # bf16 has 8 bits, and 50 layers add up
+
+
+def test_edges_textures_and_parts_of_things_are_compared_each_by_itself(network: LiteNetwork) -> None:
+    embedder = LiteEmbedder(network, CPU)
+    assert embedder.parts == tuple(network.widths()[tap] for tap in TAPS) == (24, 112, 192)
+    assert embedder.length == 328
 
 
 def test_the_order_of_the_taps_is_the_order_in_the_vector(network: LiteNetwork) -> None:
@@ -50,7 +55,7 @@ def test_the_order_of_the_taps_is_the_order_in_the_vector(network: LiteNetwork) 
 
 
 def test_vectors_do_not_depend_on_the_batch(network: LiteNetwork) -> None:
-    embedder, images = LiteEmbedder(network, CPU, side=32), _images(70, 16)
+    embedder, images = LiteEmbedder(network, CPU, sides=(32, 32)), _images(70, 16)
     whole = embedder.embed(images)
     torch.testing.assert_close(whole[66:], embedder.embed(images[66:]), rtol=0.05, atol=0.02)
     assert embedder.embed(images[:0]).shape == (0, embedder.length)
@@ -64,18 +69,18 @@ def test_every_size_is_accepted_and_grey_is_repeated(network: LiteNetwork, side:
     torch.testing.assert_close(vectors, embedder.embed(grey.expand(-1, -1, -1, 3)))
 
 
-def test_the_key_names_weights_side_taps_and_root(network: LiteNetwork) -> None:
+def test_the_key_names_weights_sides_and_taps(network: LiteNetwork) -> None:
     other = load_lite()
     other.stem.weight[0, 0, 0, 0] += 1
     forms = [
         LiteEmbedder(network, CPU),
         LiteEmbedder(other, CPU),
-        LiteEmbedder(network, CPU, side=32),
+        LiteEmbedder(network, CPU, sides=(32, 96)),
+        LiteEmbedder(network, CPU, sides=(48, 48)),
         LiteEmbedder(network, CPU, taps=("stage5", "head")),
-        LiteEmbedder(network, CPU, root=True),
     ]
     assert len({form.key for form in forms}) == len({form.identity for form in forms}) == 5
-    assert LiteEmbedder(load_lite(), CPU).key == forms[0].key and str(SIDE) in forms[0].key
+    assert LiteEmbedder(load_lite(), CPU).key == forms[0].key and "48-96" in forms[0].key
     assert all(form.key.startswith(form.identity) for form in forms)
 
 
@@ -101,8 +106,8 @@ def test_wrong_input_is_refused_in_one_line(network: LiteNetwork) -> None:
         with pytest.raises(ConfigError, match="features are taken from uint8 pictures") as caught:
             embedder.embed(wrong)
         assert "\n" not in str(caught.value)
-    with pytest.raises(ConfigError, match="the side must be one of 32, 64, 96, 128, not 48"):
-        LiteEmbedder(network, CPU, side=48)
+    with pytest.raises(ConfigError, match="both sides must be at least 32, not 31; try 48"):
+        LiteEmbedder(network, CPU, sides=(31, 96))
     for taps in ((), ("relu1_1",), ("head", "head")):
         with pytest.raises(ConfigError, match="taps must be different ones of stem"):
             LiteEmbedder(network, CPU, taps=taps)
