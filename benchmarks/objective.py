@@ -100,13 +100,18 @@ def agreement(rows: list[tuple[State, Values]], name: str, judge: str) -> Values
     rungs = [
         (values, end_of[state.trial]) for state, values in rows if not state.is_end and state.trial in end_of
     ]
-    winner, best = min(ends, key=lambda values: values[name]), min(values[judge] for values in ends)
+    winner = min(ends, key=lambda values: values[name])
     return {
         "end": _correlation([values[name] for values in ends], [values[judge] for values in ends]),
         "rung": _correlation([rung[name] for rung, _ in rungs], [end[judge] for _, end in rungs]),
-        "regret": winner[judge] / best - 1,
+        "regret": _regret(ends, name, judge),
         "gain": 1 - winner[judge] / end_of[0][judge],
     }
+
+
+def _regret(ends: list[Values], name: str, judge: str) -> float:
+    """By how much the judge finds the winner farther from real pictures than the best, as a share of that."""
+    return min(ends, key=lambda values: values[name])[judge] / min(values[judge] for values in ends) - 1
 
 
 def _correlation(first: list[float], second: list[float]) -> float:
@@ -148,14 +153,13 @@ def _summary(searches: list[list[tuple[State, Values]]], name: str, judges: list
 
 
 def _summary_of_judges(searches: list[list[tuple[State, Values]]], judges: list[str]) -> Values:
-    values = []
+    values, regrets = [], []
     for rows in searches:
         ends = [values for state, values in rows if state.is_end]
-        values += [
-            _correlation([end[first] for end in ends], [end[second] for end in ends])
-            for first, second in itertools.combinations(judges, 2)
-        ]
-    return {"mean": float(np.mean(values)), "worst": min(values)}
+        for first, second in itertools.permutations(judges, 2):
+            values.append(_correlation([end[first] for end in ends], [end[second] for end in ends]))
+            regrets.append(_regret(ends, first, second))
+    return {"mean": float(np.mean(values)), "worst": min(values), "regret": float(np.mean(regrets))}
 
 
 def _print(title: str, summary: dict[str, Values]) -> None:

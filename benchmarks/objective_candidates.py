@@ -153,6 +153,7 @@ CANDIDATES: dict[str, Sequence[str]] = {
     **{name: [name] for name in DISTANCES},
     "compact-geo": [f"compact-{tap}" for tap in TAPS],
     **{f"lite0-{side}-geo": list(_LITE[side].values()) for side in _SIDES},
+    **{f"lite0-{side}-2-5-6": [_LITE[side][f"stage{number}"] for number in (2, 5, 6)] for side in _SIDES},
     **{f"lite0-{side}-2-head": [_LITE[side]["stage2"], _LITE[side]["head"]] for side in _SIDES},
     **{f"lite0-{side}-2-head-head": [_LITE[side][d] for d in ("stage2", "head", "head")] for side in _SIDES},
     **{f"lite0-{side}-2-7": [_LITE[side]["stage2"], _LITE[side]["stage7"]] for side in _SIDES},
