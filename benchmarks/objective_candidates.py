@@ -13,7 +13,7 @@ import torch
 
 from gan.metrics.frechet import GaussianStatistics, frechet_distance
 from gan.metrics.kid import kernel_distance, kernel_set
-from perceptual.embedding import TAPS, CompactEmbedder, load_embedder
+from perceptual.embedding import TAPS, CompactEmbedder, Embedder, load_embedder
 from perceptual.lite import TAPS as LITE_TAPS
 from perceptual.lite import load_lite
 from perceptual.lite_embedding import LiteEmbedder
@@ -51,7 +51,19 @@ def compact_features(pictures: np.ndarray) -> Features:
 
 @functools.cache
 def _lite(side: int) -> LiteEmbedder:
-    return LiteEmbedder(load_lite(), torch.device("cpu"), sides=(side, side), taps=LITE_TAPS)
+    return LiteEmbedder(
+        load_lite(), torch.device("cpu"), sides=(side, side), weights=dict.fromkeys(LITE_TAPS, 1.0)
+    )
+
+
+@functools.cache
+def _shipped_lite() -> Embedder:
+    return load_embedder("lite0")
+
+
+def shipped_lite_features(pictures: np.ndarray) -> Features:
+    """Those that the shipped metric `fd_lite0` compares."""
+    return {"weighted": _shipped_lite().embed(torch.from_numpy(np.array(pictures)))}
 
 
 def lite_features(side: int) -> Callable[[np.ndarray], Features]:
@@ -90,6 +102,7 @@ def _haar(x: torch.Tensor) -> dict[str, torch.Tensor]:
 
 EXTRACTORS: dict[str, Callable[[np.ndarray], Features]] = {
     "compact": compact_features,
+    "lite0": shipped_lite_features,
     **{f"lite0-{side}": lite_features(side) for side in (32, 48, 64)},
     "wavelets": wavelet_features,
 }
@@ -143,6 +156,7 @@ _SIDES, _DEPTHS = (32, 48, 64), (*(f"stage{number}" for number in range(1, 8)), 
 _LITE = {side: {depth: f"lite0-{side}-{depth}" for depth in _DEPTHS} for side in _SIDES}
 DISTANCES: dict[str, Distance] = {
     "compact": frechet("compact", TAPS),
+    "lite0": frechet("lite0", ["weighted"]),
     **{f"compact-{tap}": frechet("compact", [tap]) for tap in TAPS},
     **{_LITE[side][depth]: frechet(f"lite0-{side}", [depth]) for side in _SIDES for depth in _DEPTHS},
     "lite0-64-head-kid": kernel("lite0-64", "head"),
@@ -153,7 +167,6 @@ CANDIDATES: dict[str, Sequence[str]] = {
     **{name: [name] for name in DISTANCES},
     "compact-geo": [f"compact-{tap}" for tap in TAPS],
     **{f"lite0-{side}-geo": list(_LITE[side].values()) for side in _SIDES},
-    **{f"lite0-{side}-2-5-6": [_LITE[side][f"stage{number}"] for number in (2, 5, 6)] for side in _SIDES},
     **{f"lite0-{side}-2-head": [_LITE[side]["stage2"], _LITE[side]["head"]] for side in _SIDES},
     **{f"lite0-{side}-2-head-head": [_LITE[side][d] for d in ("stage2", "head", "head")] for side in _SIDES},
     **{f"lite0-{side}-2-7": [_LITE[side]["stage2"], _LITE[side]["stage7"]] for side in _SIDES},

@@ -39,10 +39,6 @@ class Embedder(Protocol):
     def length(self) -> int:
         """D, the length of a vector."""
 
-    @property
-    def parts(self) -> tuple[int, ...]:
-        """Lengths of the parts of a vector that distances compare each by itself; mostly the whole vector."""
-
     def embed(self, images: torch.Tensor) -> torch.Tensor:
         """Vectors float32 (N, D) on the embedder's device, for uint8 (N, H, W, C) with C 1 or 3.
 
@@ -73,7 +69,6 @@ class CompactEmbedder:
         self.key = f"{network.name}-{network.digest}-v{_VERSION}-{'+'.join(self._taps)}-{precision}"
         probe = network(torch.zeros(1, 3, SIDES[0], SIDES[0], device=device), self._taps)
         self.length = sum(probe[tap].shape[1] for tap in self._taps)
-        self.parts = (self.length,)
 
     @torch.no_grad()
     def embed(self, images: torch.Tensor) -> torch.Tensor:

@@ -29,7 +29,6 @@ class InceptionEmbedder:
 
     name = "inception"
     length = 2048
-    parts = (length,)
 
     def __init__(self, extractor: "FeatureExtractorInceptionV3", device: torch.device) -> None:
         self._extractor, self._device = extractor.to(device), device

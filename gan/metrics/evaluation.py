@@ -2,7 +2,7 @@
 
 import dataclasses
 import functools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,7 +15,7 @@ from gan.metrics.artifacts import Artifacts
 from gan.metrics.config import count_name
 from gan.metrics.feature_distance import embedded_batches
 from gan.metrics.few import LEAST_IMAGES, are_few, halves
-from gan.metrics.frechet import distance_to
+from gan.metrics.frechet import GaussianStatistics, frechet_distance
 from gan.metrics.kid import kernel_distance, kernel_set
 from gan.metrics.mode_coverage import count_modes
 from gan.metrics.prdc import (
@@ -87,8 +87,6 @@ class RealFeatures:
     """0 without labels."""
     network: str
     """compact, lite0 or inception, for the measures' names."""
-    parts: tuple[int, ...]
-    """Lengths of the parts of a vector that distances compare each by itself."""
 
     def compared(self) -> tuple[torch.Tensor, torch.Tensor]:
         """What generated images are compared with, and real ones that give the noise floor."""
@@ -125,7 +123,6 @@ def real_features(
         held_out_labels=labels[1],
         num_classes=len(images.class_names),
         network=embedder.name,
-        parts=embedder.parts,
     )
 
 
@@ -149,7 +146,7 @@ def evaluate(
     sample = others[torch.from_numpy(places)]
     protocol = f"{real.network}_{count_name(len(generated))}"
     compared = Compared(generated, sample, reference, real.train, real.held_out)
-    measures = _distances(compared, protocol, real.parts) + _diversity(compared, protocol)
+    measures = _distances(compared, protocol) + _diversity(compared, protocol)
     if not counts_modes or real.train_labels is None or real.held_out_labels is None:
         return EvaluationResult(measures, None)
     reason = why_no_probe(real.train_labels)
@@ -188,11 +185,15 @@ class Compared(NamedTuple):
     held_out: torch.Tensor
 
 
-def _distances(sets: Compared, protocol: str, parts: Sequence[int]) -> list[Measure]:
+def _distances(sets: Compared, protocol: str) -> list[Measure]:
     is_fid = protocol.startswith("inception")
-    distance = distance_to(sets.train if is_fid else sets.reference, parts)
+    reference = GaussianStatistics.from_features(sets.train if is_fid else sets.reference)
     # the training images cannot be measured against themselves
-    frechet, frechet_floor = distance(sets.generated), distance(sets.held_out if is_fid else sets.sample)
+    against = sets.held_out if is_fid else sets.sample
+    frechet, frechet_floor = (
+        frechet_distance(reference, GaussianStatistics.from_features(each))
+        for each in (sets.generated, against)
+    )
     kernels = kernel_set(sets.reference)
     kernel, kernel_floor = (kernel_distance(kernels, each) for each in (sets.generated, sets.sample))
     return [

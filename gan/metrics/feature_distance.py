@@ -1,7 +1,7 @@
 """What metrics on features of a pretrained network share, and those that compare with the held-out images."""
 
 import functools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import torch
@@ -88,12 +88,11 @@ class HeldOutDistance(FeatureDistance):
         real: RealImages,
         *,
         network: str,
-        distance_to: Callable[[torch.Tensor, Sequence[int]], Callable[[torch.Tensor], float]],
+        distance_to: Callable[[torch.Tensor], Callable[[torch.Tensor], float]],
     ) -> None:
         """network: as `load_embedder` names it; values bear its name.
 
-        distance_to: from the real features, and the lengths of the parts that are compared each by itself, to
-        the function that measures others against them.
+        distance_to: from the real features to the function that measures others against them.
         """
         super().__init__(config, real, network=network)
 
@@ -109,7 +108,7 @@ class HeldOutDistance(FeatureDistance):
             key = [real.fingerprint, self._embedder.key, str(self.num_images)]
         tensors = remembered(real.cache, key, embed)
         self._held_out, self._train = tensors["held_out"], tensors["train"]
-        self._distance = distance_to(self._held_out, self._embedder.parts)
+        self._distance = distance_to(self._held_out)
         self.noise_floor = self._distance(self._train)
 
     def distance(self, generated: torch.Tensor, ranks: Ranks) -> float:

@@ -7,7 +7,7 @@ says why.
 import dataclasses
 import functools
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 
 import torch
 
@@ -161,27 +161,10 @@ def frechet_distance(first: GaussianStatistics, second: GaussianStatistics) -> f
     return max(0.0, value) * scale * scale
 
 
-def distance_to(real: torch.Tensor, parts: Sequence[int]) -> Callable[[torch.Tensor], float]:
-    """The function that measures features (N, D) against the real ones (M, D), whose share is computed once.
-
-    parts: lengths of parts of a vector, D together; see `Embedder.parts`. Each is compared by itself, and the
-    value is the geometric mean of their distances: to halve any of them counts the same, however large it is,
-    and no part can be traded for another for ever.
+def distance_to(real: torch.Tensor) -> Callable[[torch.Tensor], float]:
+    """The function that measures features (N, D) against the real ones (M, D), whose part is computed once.
 
     Raises: ConfigError as `frechet_distance`.
     """
-    statistics = [GaussianStatistics.from_features(part) for part in real.split(list(parts), dim=1)]
-
-    def distance(features: torch.Tensor) -> float:
-        return geometric_mean(
-            frechet_distance(reference, GaussianStatistics.from_features(part))
-            for reference, part in zip(statistics, features.split(list(parts), dim=1), strict=True)
-        )
-
-    return distance
-
-
-def geometric_mean(values: Iterable[float]) -> float:
-    """Of one or more numbers that are not negative; exactly the number if there is one."""
-    numbers = list(values)
-    return float(math.prod(number ** (1 / len(numbers)) for number in numbers))  # their product may overflow
+    statistics = GaussianStatistics.from_features(real)
+    return lambda features: frechet_distance(statistics, GaussianStatistics.from_features(features))

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from common.errors import ConfigError
 from perceptual.embedding import load_embedder
 from perceptual.lite import LiteNetwork, load_lite
-from perceptual.lite_embedding import TAPS, LiteEmbedder
+from perceptual.lite_embedding import LiteEmbedder
 
 CPU = torch.device("cpu")
 
@@ -28,27 +28,22 @@ def network() -> LiteNetwork:
 def test_a_vector_is_the_mean_activations_at_the_taps(network: LiteNetwork, size: int, side: int) -> None:
     images = _images(3, size)
     pictures = F.interpolate(images.permute(0, 3, 1, 2) / 255, (side, side), mode="bilinear", antialias=True)
-    taps = ("wide3", "stage5", "head")
-    found = network(pictures, taps)
-    expected = torch.cat([found[tap].mean(dim=(2, 3)) for tap in taps], dim=1)
-    embedder = LiteEmbedder(network, CPU, taps=taps)
-    vectors = embedder.embed(images)
-    assert vectors.dtype == torch.float32 and vectors.shape == (3, embedder.length)
-    for part, wanted in zip(
-        vectors.split(list(embedder.parts), dim=1), expected.split(list(embedder.parts), dim=1), strict=True
-    ):
-        assert float((part - wanted).norm() / wanted.norm()) < 0.06  # bf16 has 8 bits, and 50 layers add up
-
-
-def test_edges_textures_and_parts_of_things_are_compared_each_by_itself(network: LiteNetwork) -> None:
+    found = network(pictures, ("stage2", "stage5", "stage6"))
+    expected = [found["stage2"] * 2.5, found["stage5"], found["stage6"]]
     embedder = LiteEmbedder(network, CPU)
-    assert embedder.parts == tuple(network.widths()[tap] for tap in TAPS) == (24, 112, 192)
-    assert embedder.length == 328
+    vectors = embedder.embed(images)
+    assert vectors.dtype == torch.float32 and vectors.shape == (3, embedder.length) == (3, 328)
+    for part, wanted in zip(vectors.split([24, 112, 192], dim=1), expected, strict=True):
+        means = wanted.mean(dim=(2, 3))
+        assert float((part - means).norm() / means.norm()) < 0.06  # bf16 has 8 bits, and 50 layers add up
 
 
 def test_the_order_of_the_taps_is_the_order_in_the_vector(network: LiteNetwork) -> None:
     images = _images(2, 32)
-    both = [LiteEmbedder(network, CPU, taps=taps) for taps in (("stage4", "head"), ("head", "stage4"))]
+    both = [
+        LiteEmbedder(network, CPU, weights=dict.fromkeys(taps, 1.0))
+        for taps in (("stage4", "head"), ("head", "stage4"))
+    ]
     one, other = (embedder.embed(images) for embedder in both)
     torch.testing.assert_close(one[:, :80], other[:, 1280:])
     assert both[0].key != both[1].key
@@ -69,7 +64,7 @@ def test_every_size_is_accepted_and_grey_is_repeated(network: LiteNetwork, side:
     torch.testing.assert_close(vectors, embedder.embed(grey.expand(-1, -1, -1, 3)))
 
 
-def test_the_key_names_weights_sides_and_taps(network: LiteNetwork) -> None:
+def test_the_key_names_network_sides_and_taps(network: LiteNetwork) -> None:
     other = load_lite()
     other.stem.weight[0, 0, 0, 0] += 1
     forms = [
@@ -77,9 +72,10 @@ def test_the_key_names_weights_sides_and_taps(network: LiteNetwork) -> None:
         LiteEmbedder(other, CPU),
         LiteEmbedder(network, CPU, sides=(32, 96)),
         LiteEmbedder(network, CPU, sides=(48, 48)),
-        LiteEmbedder(network, CPU, taps=("stage5", "head")),
+        LiteEmbedder(network, CPU, weights={"stage5": 1.0}),
+        LiteEmbedder(network, CPU, weights={"stage5": 2.0}),
     ]
-    assert len({form.key for form in forms}) == len({form.identity for form in forms}) == 5
+    assert len({form.key for form in forms}) == len({form.identity for form in forms}) == 6
     assert LiteEmbedder(load_lite(), CPU).key == forms[0].key and "48-96" in forms[0].key
     assert all(form.key.startswith(form.identity) for form in forms)
 
@@ -108,6 +104,6 @@ def test_wrong_input_is_refused_in_one_line(network: LiteNetwork) -> None:
         assert "\n" not in str(caught.value)
     with pytest.raises(ConfigError, match="both sides must be at least 32, not 31; try 48"):
         LiteEmbedder(network, CPU, sides=(31, 96))
-    for taps in ((), ("relu1_1",), ("head", "head")):
-        with pytest.raises(ConfigError, match="taps must be different ones of stem"):
-            LiteEmbedder(network, CPU, taps=taps)
+    for taps in ((), ("relu1_1",)):
+        with pytest.raises(ConfigError, match="taps must be among stem"):
+            LiteEmbedder(network, CPU, weights=dict.fromkeys(taps, 1.0))

@@ -1,6 +1,6 @@
 """kernel distance (KID) between features of the shipped network."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import torch
 
@@ -16,7 +16,7 @@ def prepare(config: EvaluationConfig, real: RealImages) -> HeldOutDistance:
     return HeldOutDistance(config, real, network="compact", distance_to=_distance_to)
 
 
-def _distance_to(real: torch.Tensor, parts: Sequence[int]) -> Callable[[torch.Tensor], float]:
+def _distance_to(real: torch.Tensor) -> Callable[[torch.Tensor], float]:
     kernels = kernel_set(real)
     return lambda features: kernel_distance(kernels, features).value
 

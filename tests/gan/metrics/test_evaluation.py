@@ -34,7 +34,6 @@ def _real(network: str = "compact", labelled: bool = True) -> RealFeatures:
         held_out_labels=HELD_OUT_LABELS if labelled else None,
         num_classes=CLASSES,
         network=network,
-        parts=(TRAIN.shape[1],),
     )
 
 

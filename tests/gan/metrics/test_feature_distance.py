@@ -32,7 +32,7 @@ BLURRED = scipy.ndimage.gaussian_filter(GENERATED, (0, 1, 1, 0))
 class MeanColour:
     """An embedder whose vectors can be computed by hand."""
 
-    name, length, parts = "compact", 3, (3,)
+    name, length = "compact", 3
 
     def __init__(self, key: str = "mean-colour") -> None:
         self.key, self.embedded = key, 0

@@ -100,7 +100,6 @@ def test_an_evaluation_of_thirty_pictures_has_every_measure() -> None:
         held_out_labels=None,
         num_classes=0,
         network="compact",
-        parts=(5,),
     )
     generated = torch.randn(40, 5, generator=random)
     found = {each.name: each for each in evaluate(generated, real, seed=0).measures}
