@@ -12,10 +12,10 @@ from perceptual.pixels import check_pictures, in_colour
 
 SIDES = (48, 96)
 """Pictures of up to 32 pixels a side are enlarged to the first, others resized to the second."""
-WEIGHTS = {"stage2": 2.5, "stage5": 1.0, "stage6": 1.0}
-"""Edges and textures tell young generators apart, parts of things older ones; chosen by
-`benchmarks/objective.py`. Without its weight the second stage would hardly count, since its activations vary
-less; with more, a metric of 1,000 pictures no longer sees that a class is missing."""
+WEIGHTS = {"stage2": 0.5, "stage5": 0.2, "stage6": 0.2}
+"""Edges and textures tell young generators apart, parts of things older ones (`benchmarks/objective.py`).
+With equal weights the second stage would hardly count, since its activations vary less; with more than 2.5
+times the others', 1,000 pictures no longer show that a class is missing (`benchmarks/metric_ranking.py`)."""
 _SMALL = 32  # pixels
 _VERSION = 2  # of the steps from pixels to vectors; a change invalidates cached vectors
 _BATCH = 128
@@ -24,8 +24,8 @@ _BATCH = 128
 class LiteEmbedder:
     """Means of the network's activations over the picture, at one tap or several, one after another.
 
-    weights: by tap what its means are multiplied by. sides: for small pictures and for others, to which they are resized (bilinear, antialiased); grey is
-    repeated.
+    weights: by tap what its means are multiplied by. sides: for small pictures and for others, which are
+    resized to it (bilinear, antialiased); grey is repeated.
 
     Raises: ConfigError for sides below 32, or taps that the network does not have.
     """

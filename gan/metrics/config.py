@@ -29,7 +29,7 @@ def count_name(count: int) -> str:
 class EvaluationConfig:
     """How quality is measured at the end of a tick."""
 
-    metric: Annotated[MetricName, tyro.conf.arg(help=f"{METRICS.help()} Lower is better.")] = "fd_compact"
+    metric: Annotated[MetricName, tyro.conf.arg(help=f"{METRICS.help()} Lower is better.")] = "fd_lite0"
     metric_images: int = 1000
     """Generated images that are measured; swd takes at most as many as are held out."""
     metric_weights: str | None = None

@@ -1,4 +1,4 @@
-"""Fréchet distance between features of the shipped network."""
+"""Fréchet distance between features of the shipped compact network."""
 
 from gan.config import EvaluationConfig
 from gan.metrics.feature_distance import HeldOutDistance

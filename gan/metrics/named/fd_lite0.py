@@ -1,4 +1,4 @@
-"""Fréchet distance between features of the shipped EfficientNet-Lite0, which recognizes things."""
+"""Fréchet distance between features of the shipped EfficientNet-Lite0."""
 
 from gan.config import EvaluationConfig
 from gan.metrics.feature_distance import HeldOutDistance
