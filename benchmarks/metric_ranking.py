@@ -45,18 +45,19 @@ SWD_IMAGES = 1000
 COURSE = "training, images seen"
 LAST_LAYER = WIDTHS[-1]
 METRICS = (
-    "fd",
-    "fd, last layer",
-    "fd, no root",
-    "fd, no root, last layer",
-    "fd, divided by spread",
+    "fd_lite0",
+    "fd_compact",
+    "fd_compact, last layer",
+    "fd_compact, no root",
+    "fd_compact, no root, last layer",
+    "fd_compact, divided by spread",
     "kid",
     "swd",
     "1 - recall",
     "1 - coverage",
     "kl of classes",
 )
-SHOWN = ("fd", "fd, no root, last layer", "kid", "swd", "1 - recall", "1 - coverage", "kl of classes")
+SHOWN = ("fd_lite0", "fd_compact", "kid", "swd", "1 - recall", "1 - coverage", "kl of classes")
 
 T = TypeVar("T")
 Values = dict[str, float]
@@ -77,20 +78,22 @@ class Judge:
         self._references = {
             name: GaussianStatistics.from_features(each) for name, each in self._forms(self._held_out).items()
         }
+        self._lite = load_embedder("lite0")
+        self._lite_reference = GaussianStatistics.from_features(embed_all(self._lite, images.held_out))
         self._kernels, self._near = kernel_set(self._held_out[:2000]), neighbourhood(self._held_out[:2000])
         self._swd = list(self._projections(images.held_out[:SWD_IMAGES]))
         self.seconds: collections.Counter[str] = collections.Counter()
         self.calls: collections.Counter[str] = collections.Counter()
 
     def _forms(self, features: torch.Tensor) -> dict[str, torch.Tensor]:
-        """Variants of the features for the Fréchet distance: as shipped, without the root, and so on."""
+        """Variants of the compact network's features: as shipped, without the root, and so on."""
         means = features.square()
         return {
-            "fd": features,
-            "fd, last layer": features[:, -LAST_LAYER:],
-            "fd, no root": means,
-            "fd, no root, last layer": means[:, -LAST_LAYER:],
-            "fd, divided by spread": features / self._spread,
+            "fd_compact": features,
+            "fd_compact, last layer": features[:, -LAST_LAYER:],
+            "fd_compact, no root": means,
+            "fd_compact, no root, last layer": means[:, -LAST_LAYER:],
+            "fd_compact, divided by spread": features / self._spread,
         }
 
     @staticmethod
@@ -103,6 +106,7 @@ class Judge:
             name: self._timed(name, functools.partial(self._frechet, self._references[name], form))
             for name, form in self._forms(features).items()
         }
+        values["fd_lite0"] = self._frechet(self._lite_reference, embed_all(self._lite, pictures))
         values["kid"] = self._timed("kid", lambda: kernel_distance(self._kernels, features).value)
         if len(pictures) == SWD_IMAGES:
             values["swd"] = self._timed("swd", lambda: self._sliced(pictures))
