@@ -1,16 +1,18 @@
 """Pairs of sample grids to choose from by looking, without names or numbers.
 
     python benchmarks/blind_looks.py make FOLDER DATA [--pairs 50] [--seed 0]
-    python benchmarks/blind_looks.py agree FOLDER
+    python benchmarks/blind_looks.py agree FOLDER...
 
 make: takes pairs of end states of one search from the bank of `objective.py` and writes FOLDER/NN.png, the
 one on the left and the other on the right, in random order, below a strip of real pictures. Write what you
 choose into FOLDER/choices.txt, a line `NN left`, `NN right` or `NN same` each.
-agree: only then reads which states they were, and prints how often each candidate prefers the same one, among
-all pairs and among those that differ by more than its noise.
+agree: only then reads which states they were, writes them beside the choices into FOLDER/pairs.csv, and
+prints how often each candidate prefers the same one, among all pairs and among those of which its values
+differ by more than a tenth.
 """
 
 import argparse
+import csv
 import json
 import random
 from pathlib import Path
@@ -18,14 +20,18 @@ from pathlib import Path
 import numpy as np
 from objective import BANK, data_config
 from objective_bank import Search, read_bank
-from objective_candidates import CANDIDATES
+from objective_candidates import CANDIDATES, value_of
 from PIL import Image
 
 from gan.data.loading import load_images
 from gan.image_grid import grid
 
+FAR = 0.1  # of the smaller value
 ROWS, COLUMNS, GAP, ENLARGED = 8, 8, 12, 3
 KEY = "key.json"
+
+Pair = tuple[str, dict[str, float], dict[str, float]]
+"""What was chosen, and by candidate the values of the left and of the right one."""
 
 
 def picture(real: np.ndarray, left: np.ndarray, right: np.ndarray) -> Image.Image:
@@ -56,31 +62,48 @@ def make(folder: Path, data: str, pairs: int, seed: int) -> None:
     (folder / KEY).write_text(json.dumps(key))
 
 
-def agree(folder: Path) -> dict[str, dict[str, float]]:
+def agree(folders: list[Path]) -> dict[str, dict[str, float]]:
     """How often each candidate prefers what was chosen."""
+    pairs = [pair for folder in folders for pair in _chosen(folder)]
+    return {name: _agreement(pairs, name) for name in CANDIDATES}
+
+
+def _agreement(pairs: list[Pair], name: str) -> dict[str, float]:
+    agrees, agrees_far = [], []
+    for chosen, left, right in pairs:
+        if chosen == "same":
+            continue
+        agrees.append((left[name] < right[name]) == (chosen == "left"))
+        if abs(left[name] - right[name]) > FAR * min(left[name], right[name]):
+            agrees_far.append(agrees[-1])
+    return {"all": float(np.mean(agrees)), "far": float(np.mean(agrees_far)), "far pairs": len(agrees_far)}
+
+
+def _chosen(folder: Path) -> list[Pair]:
+    """What was chosen of each pair, and the values of both."""
     lines = (folder / "choices.txt").read_text().split("\n")
     choices = dict(line.split() for line in lines if line.strip())
     key = json.loads((folder / KEY).read_text())
     values = {search: _values(search) for search, _, _ in key.values()}
-    result = {}
-    for name in CANDIDATES:
-        same, far = [], []
-        for number, (search, left, right) in key.items():
-            if choices[number] == "same":
-                continue
-            first, second = values[search][left][name], values[search][right][name]
-            same.append((first < second) == (choices[number] == "left"))
-            if abs(first - second) > 0.1 * min(first, second):
-                far.append(same[-1])
-        result[name] = {"all": float(np.mean(same)), "far": float(np.mean(far)), "far pairs": len(far)}
-    return result
+    with (folder / "pairs.csv").open("w", newline="") as file:
+        table = csv.writer(file)
+        table.writerow(["search", "left", "right", "chosen"])
+        table.writerows([*states, choices[number]] for number, states in key.items())
+    return [
+        (choices[number], values[search][left], values[search][right])
+        for number, (search, left, right) in key.items()
+    ]
 
 
 def _values(search: str) -> dict[int, dict[str, float]]:
     """The values of the end states, by trial."""
     states = read_bank(BANK, Search.named(search))
     rows = json.loads((BANK / search / "values.json").read_text())
-    return {state.trial: row for state, row in zip(states, rows, strict=True) if state.is_end}
+    return {
+        state.trial: {name: value_of(name, row) for name in CANDIDATES}
+        for state, row in zip(states, rows, strict=True)
+        if state.is_end
+    }
 
 
 def main() -> None:
@@ -88,16 +111,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("command", choices=["make", "agree"])
-    parser.add_argument("folder", type=Path)
-    parser.add_argument("data", nargs="?", default="cifar10")
-    parser.add_argument("--pairs", type=int, default=50)
-    parser.add_argument("--seed", type=int, default=0)
+    commands = parser.add_subparsers(dest="command", required=True)
+    maker = commands.add_parser("make")
+    maker.add_argument("folder", type=Path)
+    maker.add_argument("data", nargs="?", default="cifar10")
+    maker.add_argument("--pairs", type=int, default=50)
+    maker.add_argument("--seed", type=int, default=0)
+    commands.add_parser("agree").add_argument("folders", type=Path, nargs="+")
     command = parser.parse_args()
     if command.command == "make":
         make(command.folder, command.data, command.pairs, command.seed)
     else:
-        print(json.dumps(agree(command.folder)))
+        print(json.dumps(agree(command.folders)))
 
 
 if __name__ == "__main__":

@@ -36,8 +36,7 @@ DATA = Path(__file__).parents[2] / "shared" / "data"
 BANK = Path.home() / ".cache" / "artsweep" / "objective-bank"
 RANDOM = "random"
 MEASURED, JUDGED = 1000, 500  # samples
-TRIALS = {RANDOM: 32}
-OTHER_TRIALS = 32
+TRIALS, LARGE_TRIALS, LARGE_IMAGES = (32, 32), (24, 16), 12_000  # of a search, and of random states
 TRANSPOSED = "+transposed"
 JUDGE = "judge "
 
@@ -56,10 +55,12 @@ def fill_bank(data: str, objective: str, seeds: Iterable[int]) -> None:
     """Run the searches that were not run before."""
     config = data_config(data)
     images = load_images(config)
+    is_large = images.resolution > 32  # where an image costs four times as much or more
     measure = None if objective == RANDOM else measure_of(objective, images.held_out[::2])
     for seed in seeds:
         budget = Budget(
-            trials=TRIALS.get(objective, OTHER_TRIALS),
+            trials=(LARGE_TRIALS if is_large else TRIALS)[objective == RANDOM],
+            images=LARGE_IMAGES if is_large else Budget.images,
             upsampling="transposed" if data.endswith(TRANSPOSED) else "nearest",
         )
         make_bank(BANK, Search(Path(data).name, objective, seed), config, images, budget, measure)

@@ -37,7 +37,7 @@ class Budget:
     """How much a search trains."""
 
     trials: int
-    images: int = 24_000
+    images: int = 24_000  # of a trial
     ticks: int = 6
     batch: int = 64
     width: int = 32

@@ -152,13 +152,17 @@ def geometric(values: Sequence[float]) -> float:
     return float(np.exp(np.mean(np.log(values))))
 
 
-_SIDES, _DEPTHS = (32, 48, 64), (*(f"stage{number}" for number in range(1, 8)), "head")
-_LITE = {side: {depth: f"lite0-{side}-{depth}" for depth in _DEPTHS} for side in _SIDES}
+_DEPTHS = (*(f"stage{number}" for number in range(1, 8)), "head")
 DISTANCES: dict[str, Distance] = {
     "compact": frechet("compact", TAPS),
     "lite0": frechet("lite0", ["weighted"]),
     **{f"compact-{tap}": frechet("compact", [tap]) for tap in TAPS},
-    **{_LITE[side][depth]: frechet(f"lite0-{side}", [depth]) for side in _SIDES for depth in _DEPTHS},
+    **{f"lite0-48-{depth}": frechet("lite0-48", [depth]) for depth in _DEPTHS},
+    **{
+        f"lite0-{side}-{depth}": frechet(f"lite0-{side}", [depth])
+        for side in (32, 64)
+        for depth in ("stage2", "stage5", "head")
+    },
     "lite0-64-head-kid": kernel("lite0-64", "head"),
     "wavelets": wavelet_distance(arithmetic),
     "wavelets-geo": wavelet_distance(geometric),
@@ -166,18 +170,14 @@ DISTANCES: dict[str, Distance] = {
 CANDIDATES: dict[str, Sequence[str]] = {
     **{name: [name] for name in DISTANCES},
     "compact-geo": [f"compact-{tap}" for tap in TAPS],
-    **{f"lite0-{side}-geo": list(_LITE[side].values()) for side in _SIDES},
-    **{f"lite0-{side}-2-head": [_LITE[side]["stage2"], _LITE[side]["head"]] for side in _SIDES},
-    **{f"lite0-{side}-2-head-head": [_LITE[side][d] for d in ("stage2", "head", "head")] for side in _SIDES},
-    **{f"lite0-{side}-2-7": [_LITE[side]["stage2"], _LITE[side]["stage7"]] for side in _SIDES},
-    **{f"lite0-{side}-2-7-7": [_LITE[side][d] for d in ("stage2", "stage7", "stage7")] for side in _SIDES},
-    **{f"compact x lite0-{side}-head": ["compact", _LITE[side]["head"]] for side in _SIDES},
-    **{f"compact x lite0-{side}-stage7": ["compact", _LITE[side]["stage7"]] for side in _SIDES},
-    **{f"compact x lite0-{side}-2-head": ["compact", f"lite0-{side}-2-head"] for side in _SIDES},
-    **{f"wavelets x lite0-{side}-head": ["wavelets", _LITE[side]["head"]] for side in _SIDES},
-    **{f"wavelets x lite0-{side}-2-head": ["wavelets", f"lite0-{side}-2-head"] for side in _SIDES},
-    "wavelets x compact": ["wavelets", "compact"],
-    "wavelets x compact x lite0-32-head": ["wavelets", "compact", "lite0-32-head"],
+    "lite0-48-geo": [f"lite0-48-{depth}" for depth in _DEPTHS],
+    "lite0-48-2-5-6": [f"lite0-48-stage{number}" for number in (2, 5, 6)],
+    "lite0-48-2-head": ["lite0-48-stage2", "lite0-48-head"],
+    "compact x lite0": ["compact", "lite0"],
+    "compact x lite0-64-head": ["compact", "lite0-64-head"],
+    "wavelets x lite0": ["wavelets-geo", "lite0"],
+    "wavelets x compact": ["wavelets-geo", "compact"],
+    "wavelets x compact x lite0": ["wavelets-geo", "compact", "lite0"],
 }
 """By name the distances, or candidates named above, of which each is the geometric mean."""
 

@@ -27,7 +27,7 @@ from perceptual.train.image_folder import LabelledImages
 
 Embed = Callable[[np.ndarray], torch.Tensor]
 """uint8 (N, H, W, C) to floats (N, D)."""
-EPOCHS, MOST_PICTURES, CROP = 4, 24_000, 28
+EPOCHS, MOST_PICTURES, MOST_CLASSES, CROP = 4, 24_000, 50, 28
 _BATCH = 100
 
 
@@ -43,8 +43,11 @@ def _in_batches(network: Callable[[torch.Tensor], torch.Tensor], pictures: np.nd
 
 
 def classifier(data: str, images: Images, root: Path) -> Embed | None:
-    """The last features of a classifier of the data set's own classes, trained once; None without classes."""
-    if images.train_labels is None or len(images.class_names) < 2:
+    """The last features of a classifier of the data set's own classes, trained once.
+
+    None where there are none, or more than can be learned in minutes.
+    """
+    if images.train_labels is None or not 2 <= len(images.class_names) <= MOST_CLASSES:
         return None
     network, file = CompactNetwork(), root / f"classifier-{data}.safetensors"
     if not file.exists():

@@ -18,7 +18,7 @@ _SAMPLES = 2000
 def courses(data: DataConfig, images: Images) -> Iterator[list[np.ndarray]]:
     """A list for each run: samples uint8 (2000, H, W, C) at each point, the earliest first."""
     for seed, rate in RUNS:
-        kept = cache_folder(data) / f"course-{images.fingerprint}-{seed}-{rate:g}.npy"
+        kept = cache_folder(data) / f"course-nearest-{images.fingerprint}-{seed}-{rate:g}.npy"
         if not kept.exists():
             np.save(kept, np.stack(list(_course(data, images, seed, rate))))
         yield list(np.load(kept))
@@ -27,7 +27,7 @@ def courses(data: DataConfig, images: Images) -> Iterator[list[np.ndarray]]:
 def _course(data: DataConfig, images: Images, seed: int, rate: float) -> Iterator[np.ndarray]:
     config = GanConfig(
         data=data,
-        network=NetworkConfig(width=32),
+        network=NetworkConfig(width=32, upsampling="nearest"),
         optimizer=OptimizerConfig(generator_lr=rate, discriminator_lr=rate),
         evaluation=EvaluationConfig(metric="swd", metric_images=64),
         batch=64,

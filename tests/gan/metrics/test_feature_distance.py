@@ -206,3 +206,17 @@ def test_our_embedders_satisfy_the_protocol() -> None:
 def test_the_frechet_distance_is_to_the_held_out_images() -> None:
     measured = _measured(_metric(), GENERATED)
     assert measured["fd_compact_40"] == pytest.approx(_frechet(HELD_OUT, GENERATED), rel=1e-5)
+
+
+@pytest.mark.usefixtures("mean_colour")
+def test_the_distance_alone_asks_for_no_neighbours(monkeypatch: pytest.MonkeyPatch) -> None:
+    measured = _measured(_metric(), GENERATED)
+
+    def unwanted(*_: object) -> None:
+        raise AssertionError("neighbours take longer than the distance")
+
+    monkeypatch.setattr(feature_distance, "neighbourhood", unwanted)
+    monkeypatch.setattr(feature_distance, "precision_recall_density_coverage", unwanted)
+    metric = _metric()
+    assert metric.distance(torch.from_numpy(GENERATED), Ranks()) == measured["fd_compact_40"]
+    assert metric.noise_floor == measured["fd_compact_40_noise"] > 0
