@@ -27,7 +27,7 @@ from perceptual.train.image_folder import LabelledImages
 
 Embed = Callable[[np.ndarray], torch.Tensor]
 """uint8 (N, H, W, C) to floats (N, D)."""
-EPOCHS, MOST_PICTURES, MOST_CLASSES, CROP = 4, 24_000, 50, 28
+EPOCHS, MOST_PICTURES, MOST_CLASSES, CROP = 4, 24_000, 100, 28
 _BATCH = 100
 
 
