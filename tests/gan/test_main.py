@@ -241,8 +241,8 @@ def test_a_run_measures_features_by_default(
         {"evaluation.metric": GanConfig().evaluation.metric, "evaluation.metric_images": 40, "images": 1024}
     )
     rows = plain_driver(config, Folder(str(tmp_path / "run")), 1)
-    assert rows[-1]["fd_compact_40"] > rows[-1]["fd_compact_40_noise"] > 0
-    assert 0 <= rows[-1]["recall_compact_40"] < rows[-1]["recall_compact_40_noise"] <= 1
+    assert rows[-1]["fd_lite0_40"] > rows[-1]["fd_lite0_40_noise"] > 0
+    assert 0 <= rows[-1]["recall_lite0_40"] < rows[-1]["recall_lite0_40_noise"] <= 1
 
 
 def test_sample_writes_what_was_requested_and_the_same_seed_gives_the_same(

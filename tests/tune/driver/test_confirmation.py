@@ -21,7 +21,7 @@ def test_a_search_sees_half_of_the_held_out_images_if_there_are_many() -> None:
     assert halved.evaluation.held_out_part == "search"
     assert divided(halved, 2000) == halved, "as in a sweep that continues another one's settings"
     again = halved.evaluation.for_confirmation()
-    assert (again.held_out_part, again.key()) == ("confirmation", "fd_compact_5k")
+    assert (again.held_out_part, again.key()) == ("confirmation", "fd_lite0_5k")
     assert base.evaluation.for_confirmation().held_out_part == "all"
 
 
