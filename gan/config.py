@@ -7,8 +7,8 @@ losses, balance policies and network families, and the settings of the latter tw
 
 import dataclasses
 import math
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 import tyro
 
@@ -19,6 +19,7 @@ from gan.networks import families
 from gan.networks.families import FAMILIES
 from gan.training import balance
 from gan.training.balance import POLICIES
+from gan.training.health.stopping import NOTHING, StoppingConfig
 from gan.training.losses import LOSSES
 
 # mypy cannot read a Literal or a base class that is computed
@@ -194,12 +195,15 @@ class BalanceConfig(_PolicySettings, _Balance):
 class GanConfig(Settings):
     """One GAN run, completely."""
 
+    EARLIER: ClassVar[Mapping[str, Any]] = {"stopping": {"when": NOTHING}}
+
     data: DataConfig = dataclasses.field(default_factory=DataConfig)
     network: NetworkConfig = dataclasses.field(default_factory=NetworkConfig)
     optimizer: OptimizerConfig = dataclasses.field(default_factory=OptimizerConfig)
     loss: LossConfig = dataclasses.field(default_factory=LossConfig)
     balance: BalanceConfig = dataclasses.field(default_factory=BalanceConfig)
     evaluation: EvaluationConfig = dataclasses.field(default_factory=EvaluationConfig)
+    stopping: StoppingConfig = dataclasses.field(default_factory=StoppingConfig)
     batch: int = 64
     """Images of one step, over all workers."""
     images: Annotated[int, tyro.conf.arg(aliases=["--images-per-trial"])] = 200_000

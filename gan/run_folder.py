@@ -1,8 +1,9 @@
 """The files of one training run, written as it trains and read when it is resumed.
 
-`config.json` the settings; `run.json` workers and versions; `history.csv` one row a tick;
+`config.json` the settings; `run.json` workers and versions; `history.csv` one row a tick, with its verdict;
 `samples/<images seen>.png` one grid a tick; `last.safetensors` the state after the last tick;
-`best.safetensors` the state at the best tick; `generator.safetensors` only its averaged generator.
+`best.safetensors` the state at the tick with the best smoothed objective; `generator.safetensors` only its
+averaged generator.
 """
 
 import csv
@@ -21,11 +22,15 @@ from gan.config import GanConfig
 from gan.config_file import CONFIG_FILE
 from gan.generator_file import GENERATOR as GENERATOR
 from gan.image_grid import png_bytes
+from gan.training.health import Verdict
+from gan.training.health.signals import smoothed
 
 DETAILS, HISTORY = "run.json", "history.csv"
 LAST, BEST = "last.safetensors", "best.safetensors"
 
 Row = dict[str, float]
+
+_TEXTS = ("verdict", "verdict_evidence")  # columns of the history that are no numbers
 
 
 class RunFolder:
@@ -78,15 +83,28 @@ class RunFolder:
             return []
         try:
             table = list(csv.DictReader(io.StringIO(data.decode(), newline="")))
-            rows = [{name: float(value) for name, value in line.items() if value} for line in table]
+            rows = [
+                {name: float(value) for name, value in line.items() if value and name not in _TEXTS}
+                for line in table
+            ]
             return [row for row in rows if row["images_seen"] <= up_to_images]
         except (KeyError, TypeError, ValueError, csv.Error) as error:
             raise ConfigError(
                 f"{self.folder.path(HISTORY)} is broken ({error!r}); repair the line or remove the file"
             ) from None
 
-    def record(self, history: list[Row], state: RunState, grid: np.ndarray, *, is_best: bool) -> None:
+    def record(
+        self,
+        history: list[Row],
+        verdicts: list[Verdict],
+        state: RunState,
+        grid: np.ndarray,
+        *,
+        is_best: bool,
+    ) -> None:
         """Save a tick: `history` with its row at the end, the state after it, `grid` uint8 (H, W, C).
+
+        verdicts: one for each row.
 
         The last state is written last: it completes the tick, which is repeated if the run is killed before.
 
@@ -98,7 +116,7 @@ class RunFolder:
             generator = checkpoint.generator_of(state)
             self.folder.write(GENERATOR, checkpoint.generator_to_bytes(generator))
             self.folder.write(BEST, data)
-        self.folder.write(HISTORY, _to_csv(history))
+        self.folder.write(HISTORY, _to_csv(history, verdicts))
         self.folder.write(LAST, data)
 
     def _read_json(self, name: str) -> dict[str, Any]:
@@ -111,12 +129,13 @@ class RunFolder:
 
 
 def best_row(history: list[Row], metric: str) -> Row:
-    """The first of the rows with the lowest value; of every metric, lower is better."""
-    return min(history, key=lambda row: row[metric])
+    """The first of the rows with the lowest smoothed value, not the luckiest; lower is better."""
+    values = smoothed([row[metric] for row in history])
+    return history[values.index(min(values))]
 
 
 def is_best(history: list[Row], metric: str) -> bool:
-    """Whether the last row is strictly better than all rows before it."""
+    """Whether the last row's smoothed value is strictly better than those of all rows before it."""
     return best_row(history, metric) is history[-1]
 
 
@@ -124,10 +143,11 @@ def _to_json(values: dict[str, Any]) -> bytes:
     return (json.dumps(values, indent=2) + "\n").encode()
 
 
-def _to_csv(history: list[Row]) -> bytes:
-    names = list(dict.fromkeys(name for row in history for name in row))
+def _to_csv(history: list[Row], verdicts: list[Verdict]) -> bytes:
+    names = [*dict.fromkeys(name for row in history for name in row), *_TEXTS]
+    texts = [dict(zip(_TEXTS, (each.name, each.evidence), strict=True)) for each in verdicts]
     buffer = io.StringIO(newline="")
     writer = csv.DictWriter(buffer, names, lineterminator="\n")
     writer.writeheader()
-    writer.writerows(history)
+    writer.writerows(row | text for row, text in zip(history, texts, strict=True))
     return buffer.getvalue().encode()

@@ -134,7 +134,7 @@ def _run(plan: "SweepPlan", console: Console) -> int:
     except (SweepError, WriteError) as error:
         complain(PROG, f"{error}; resume with {resume}" if plan.folder.exists() else error)
         return 1
-    view.finish(trials)
+    view.finish(trials, plan.config.gan.total_images())
     say(console, f"results: {plan.folder.location}")
     if sum(not trial.is_unfinished() for trial in trials.values()) < plan.config.trials:
         say(console, f"the time budget is used up{_what_is_saved(trials)}; resume with {resume}")

@@ -9,6 +9,7 @@ from common.image_files import other_files
 from common.text import counted
 from gan.metrics.few import say_few
 from gan.raytrain.events import Begun, RunEvent, Stepped, Ticked
+from gan.training.health import Verdict
 
 if TYPE_CHECKING:
     from gan.data.images import Images
@@ -22,7 +23,7 @@ class RunDisplay:
         self._bar = progress_bar(console)
         self._task = self._bar.add_task("starting workers", total=total_images, text="")
         self._begun = False
-        self._objective = ""
+        self._objective = self._verdict = ""
 
     def __enter__(self) -> "RunDisplay":
         self._bar.start()
@@ -46,9 +47,23 @@ class RunDisplay:
             self._objective = objective(event.row, self._metric)
             self._bar.update(self._task, completed=event.row["images_seen"])
             best = "  best so far" if event.is_best else ""
-            self._console.print(
-                tick_line(event.row, self._metric, self._total) + best, soft_wrap=True, highlight=False
-            )
+            trouble = "" if event.verdict.is_healthy else f"  {event.verdict.name}"
+            self._print(tick_line(event.row, self._metric, self._total) + best + trouble)
+            self._show_change(event.verdict)
+
+    def _show_change(self, verdict: Verdict) -> None:
+        """Say what a new verdict is read from and what to try, once."""
+        before, self._verdict = self._verdict, verdict.name
+        if verdict.name == before:
+            return
+        if verdict.is_healthy:
+            self._print(f"healthy again: {verdict.evidence}" if before else "")
+        else:
+            self._print(f"{verdict.name}: {verdict.evidence}; {verdict.remedy}")
+
+    def _print(self, line: str) -> None:
+        if line:
+            self._console.print(line, soft_wrap=True, highlight=False)
 
     def _begin(self, images_seen: int) -> None:
         # sent again after Ray Train has restarted the workers

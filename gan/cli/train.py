@@ -35,12 +35,13 @@ from gan.networks import describe
 from gan.raytrain import worker
 from gan.raytrain.broadcast import broadcast_images
 from gan.raytrain.events import Begun, Ended
-from gan.run_folder import LAST, RunFolder, best_row
+from gan.run_folder import BEST, LAST, RunFolder, best_row
+from gan.training.health import verdicts
 from gan.training.losses import LOSSES
 
 # What may differ when a run is resumed: how long it is, where the data are, and how fast it is computed.
 CHANGEABLE = {
-    *("images", "precision", "compile"),
+    *("images", "precision", "compile", "stopping.when", "stopping.patience"),
     *("data.source", "data.root", "data.cache", "data.download", "evaluation.metric_weights"),
 }
 
@@ -81,6 +82,7 @@ def plan_run(command: Train) -> PlannedRun:
             done < config.images,
             f"--resume {command.resume}: the run is finished after {done} images; raise --images",
         )
+        _check_goes_on(results, config, done, command.resume)
         details = results.details()
         workers = command.workers or int(details.get("workers", 1))
         earlier_images, channels = details.get("images", {}), int(state.meta["channels"]) if state else None
@@ -90,6 +92,17 @@ def plan_run(command: Train) -> PlannedRun:
     versions = {package: importlib.metadata.version(package) for package in packages}
     details = {"workers": workers, "versions": versions}
     return PlannedRun(config, results, workers, details, earlier_images, channels, earlier_network)
+
+
+def _check_goes_on(results: RunFolder, config: GanConfig, images_seen: int, where: str) -> None:
+    """Raise `ConfigError` when the run would stop at once, for the verdict of its last ticks."""
+    history = results.history(up_to_images=images_seen)
+    trouble = config.stopping.stops(verdicts(history, config.evaluation.key()))
+    require(
+        trouble is None,
+        f"--resume {where}: the run was stopped after {images_seen} images, "
+        f"{trouble and trouble.name}: {trouble and trouble.evidence}; add --stop-when none to go on",
+    )
 
 
 def check_resumable(saved: GanConfig, wanted: GanConfig) -> None:
@@ -119,7 +132,7 @@ class Progress:
 def run_train(command: Train, console: Console) -> int:
     """Train to the end or to the first failure; returns the exit code.
 
-    0 finished, 1 diverged or failed, 130 and 143 stopped by Ctrl-C and SIGTERM.
+    0 finished or stopped by its verdict, 1 diverged or failed, 130 and 143 stopped by Ctrl-C and SIGTERM.
 
     Raises: ConfigError for a command that cannot be run; Interrupted after a signal before a new run began.
     Then, and when its workers cannot start, a new run leaves nothing behind.
@@ -196,15 +209,21 @@ def _conclude(ended: Ended, plan: PlannedRun, command: Train, console: Console) 
         run, pictures = shlex.quote(location), shlex.quote(f"{location}/pictures")
         say(console, f"samples: python -m gan sample {run} --out {pictures}")
         return 0
+    if ended.verdict is not None:
+        kept = objective(best_row(history, metric), metric)
+        say(console, f"stopped: {ended.reason}; try: {ended.verdict.remedy}")
+        say(console, f"the best state, {kept}, is kept in {results.folder.path(BEST)}")
+        say(console, f"to go on all the same: {_resume_command(results, command)} --stop-when none")
+        return 0
     if ended.outcome == "diverged":
-        kept = (
+        state = (
             f"the last good state is kept in {results.folder.path(LAST)}"
             if history
             else "no tick was finished"
         )
         settings = shlex.quote(results.folder.path(CONFIG_FILE))
         remedy = f"try lower rates: python -m gan train --config {settings} --generator-lr ..."
-        complain("diverged", f"{ended.reason}; {kept}; {remedy}")
+        complain("diverged", f"{ended.reason}; {state}; {remedy}")
         return 1
     complain("failed", f"{ended.reason}; resume with {_resume_command(results, command)}")
     return 1

@@ -10,7 +10,16 @@ from common.errors import naming_flag, require
 from gan.distributed import Ranks
 from gan.metrics.config import EvaluationConfig, count_name
 from gan.metrics.few import LEAST_REAL
-from gan.metrics.prdc import Neighbourhood, neighbourhood, precision_recall_density_coverage
+from gan.metrics.prdc import (
+    Neighbourhood,
+    memorization_ratio,
+    nearest_distances,
+    neighbourhood,
+    precision_recall_density_coverage,
+    reduced,
+    separation,
+    spread,
+)
 from gan.metrics.reference import RealImages, Tensors, evenly, remembered
 from perceptual.embedding import Embedder, load_embedder
 
@@ -79,7 +88,10 @@ class HeldOutDistance(FeatureDistance):
     """A distance to the held-out images in the features of a shipped network.
 
     The noise floor is the value of as many training images (all, when there are fewer). The metric also
-    reports recall and coverage, which fall when the generator shows less variety than the data.
+    reports what tells collapse and copies. Recall, coverage and spread fall when the generator shows less
+    variety than the data, and separation when it shows few images again and again; memorization falls when
+    it copies. Copies are looked for among as many training images as are generated: all, where there are no
+    more.
     """
 
     def __init__(
@@ -116,9 +128,10 @@ class HeldOutDistance(FeatureDistance):
         return ranks.of_first({self.name: self._distance(self._features(generated, ranks))})[self.name]
 
     def measure(self, generated: torch.Tensor, ranks: Ranks) -> dict[str, float]:
-        """The distance, recall and coverage, each with its noise floor."""
+        """The distance and the measures of variety and copies, each with its noise floor."""
         features = self._features(generated, ranks)
         values = {self.name: self._distance(features)} | self._diversity(features)
+        values |= {self._named("memorization"): self._memorization(features)}
         floors = {self.name: self.noise_floor} | self._diversity_floors
         return ranks.of_first(values) | {f"{name}_noise": floor for name, floor in floors.items()}
 
@@ -129,10 +142,51 @@ class HeldOutDistance(FeatureDistance):
         return neighbourhood(self._held_out)
 
     @functools.cached_property
+    def _distances_to_train(self) -> torch.Tensor:
+        return nearest_distances(self._held_out, self._train)
+
+    @functools.cached_property
+    def _real_spread(self) -> float:
+        return spread(self._held_out)
+
+    @functools.cached_property
+    def _real_separation(self) -> float:
+        return self._separation(self._neighbours)
+
+    def _separation(self, vectors: Neighbourhood) -> float:
+        """Of as many vectors as both sets have: the more there are, the nearer they are."""
+        return separation(reduced(vectors, min(self.num_images, len(self._held_out))))
+
+    @functools.cached_property
     def _diversity_floors(self) -> dict[str, float]:
-        return self._diversity(self._train)
+        half = len(self._held_out) // 2  # real images outside the training set
+        new = memorization_ratio(
+            self._held_out[:half],
+            self._train,
+            self._held_out[half:],
+            held_out_distances=self._distances_to_train[half:],
+        )
+        return self._diversity(self._train) | {self._named("memorization"): new}
 
     def _diversity(self, features: torch.Tensor) -> dict[str, float]:
-        suffix = f"{self._embedder.name}_{count_name(self.num_images)}"
-        found = precision_recall_density_coverage(self._neighbours, features)
-        return {f"recall_{suffix}": found.recall, f"coverage_{suffix}": found.coverage}
+        generated = neighbourhood(features)
+        found = precision_recall_density_coverage(self._neighbours, generated)
+        return {
+            self._named("recall"): found.recall,
+            self._named("coverage"): found.coverage,
+            self._named("spread"): _over(spread(features), self._real_spread),
+            self._named("separation"): _over(self._separation(generated), self._real_separation),
+        }
+
+    def _memorization(self, features: torch.Tensor) -> float:
+        return memorization_ratio(
+            features, self._train, self._held_out, held_out_distances=self._distances_to_train
+        )
+
+    def _named(self, measure: str) -> str:
+        return f"{measure}_{self._embedder.name}_{count_name(self.num_images)}"
+
+
+def _over(value: float, real: float) -> float:
+    """The value as a share of that of real images; 1 where those are all equal."""
+    return value / real if real > 0 else 1.0

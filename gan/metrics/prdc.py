@@ -158,9 +158,29 @@ def duplicates(
     both = _with_neighbours(generated, 1, "generated"), _with_neighbours(held_out, 1, "held-out")
     check_comparable(both[0].features, both[1].features)
     count = min(len(each.features) for each in both)
-    found, real = (_reduced(each, count).nearest.cpu() for each in both)
+    found, real = (reduced(each, count).nearest.cpu() for each in both)
     near = real.quantile(quantile, interpolation="lower")
     return _share(found <= near)
+
+
+def spread(features: torch.Tensor) -> float:
+    """Root mean square distance of vectors to their mean, 0 when all are equal.
+
+    Raises: ConfigError for an empty set, NaN or infinity.
+    """
+    check_features(features, "features")
+    wide = in_float64(features)
+    return float((wide - wide.mean(dim=0)).square().sum(dim=1).mean().sqrt())
+
+
+def separation(vectors: Neighbourhood) -> float:
+    """Mean distance to the nearest other vector, over the vectors' `spread`; 0 when all have an equal.
+
+    How far apart vectors are however similar all of them may be: a few groups of alike ones are close to 0.
+    The more vectors, the nearer they are; compare sets of one size.
+    """
+    whole = spread(vectors.features)
+    return float(vectors.nearest.mean()) / whole if whole > 0 else 0.0
 
 
 def _with_neighbours(features: torch.Tensor | Neighbourhood, k: int, whose: str) -> Neighbourhood:
@@ -174,8 +194,9 @@ def _with_neighbours(features: torch.Tensor | Neighbourhood, k: int, whose: str)
     return features
 
 
-def _reduced(full: Neighbourhood, count: int) -> Neighbourhood:
-    if len(full.features) == count:
+def reduced(full: Neighbourhood, count: int) -> Neighbourhood:
+    """So many vectors at equal distances in their order, each with its nearest; all if there are no more."""
+    if len(full.features) <= count:
         return full
     places = torch.linspace(0, len(full.features) - 1, count, dtype=torch.float64).round().long()
     return neighbourhood(full.features[places.to(full.features.device)], 1)

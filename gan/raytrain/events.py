@@ -3,7 +3,9 @@
 import dataclasses
 from typing import Literal
 
-RunOutcome = Literal["finished", "diverged", "failed"]
+from gan.training.health import Verdict
+
+RunOutcome = Literal["finished", "stopped", "diverged", "failed"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,6 +33,7 @@ class Ticked:
 
     row: dict[str, float]
     is_best: bool
+    verdict: Verdict
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,6 +42,8 @@ class Ended:
 
     outcome: RunOutcome
     reason: str
+    verdict: Verdict | None = None
+    """For which the run stopped; None unless it did."""
 
 
 RunEvent = Begun | Stepped | Ticked | Ended

@@ -32,6 +32,7 @@ from gan.config import GanConfig
 from gan.raytrain.broadcast import ImageBroadcast
 from gan.raytrain.events import Begun, Ended, RunEvent, Stepped, Ticked
 from gan.run_folder import Row, RunFolder, is_best
+from gan.training.health import Verdict, verdict, verdicts
 from gan.training.run import Diverged, GanRun
 from gan.training.step_stats import StepProgress
 
@@ -172,32 +173,45 @@ def _train_to_end(setup: dict[str, Any], rank: int, world_size: int, sender: "Ev
     state = results.last_state()
     if state is not None:
         run.load_state_dict(state)
+    metric = config.evaluation.key()
     history = results.history(up_to_images=run.images_seen)
+    found = verdicts(history, metric)
     if rank == 0:
         sender.send(Begun(run.images_seen))
 
     while not run.is_finished:
+        trouble = config.stopping.stops(found)
+        if trouble is not None:
+            return Ended("stopped", f"{trouble.name}: {trouble.evidence}", trouble)
         try:
             row, grid = run.tick(), run.sample_grid()
         except Diverged as error:
             return Ended("diverged", error.reason)
         history.append(row)
-        best = is_best(history, config.evaluation.key())
-        problem = _save(results, history, run, grid, best)
+        found.append(verdict(history, metric))
+        best = is_best(history, metric)
+        problem = _save(results, history, found, run, grid, best)
         if problem:
             return Ended("failed", problem)
         if rank == 0:
-            sender.send(Ticked(row, best))
+            sender.send(Ticked(row, best, found[-1]))
         ray.train.report(row)
     return Ended("finished", "")
 
 
-def _save(results: RunFolder, history: list[Row], run: GanRun, grid: np.ndarray, best: bool) -> str | None:
+def _save(
+    results: RunFolder,
+    history: list[Row],
+    found: list[Verdict],
+    run: GanRun,
+    grid: np.ndarray,
+    best: bool,
+) -> str | None:
     """Save the tick on rank 0; returns on every rank why it failed, so that all end together."""
     state, problem = run.state_dict(), None
     if run.rank == 0:
         try:
-            results.record(history, state, grid, is_best=best)
+            results.record(history, found, state, grid, is_best=best)
         except WriteError as error:
             problem = str(error)
     shared: str | None = ray.train.collective.broadcast_from_rank_zero(problem)

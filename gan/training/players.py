@@ -54,6 +54,21 @@ def _adam(network: nn.Module, learning_rate: float, config: OptimizerConfig) -> 
     )
 
 
+@torch.no_grad()
+def gradient_norm(optimizer: torch.optim.Adam) -> float:
+    """Root mean square of the gradient's norm over the last steps, about 1 / (1 - beta2), from Adam's memory.
+
+    Costs nothing in a step. 0 before the first step; infinite where a square exceeded fp32.
+    """
+    states = [optimizer.state.get(parameter, {}) for parameter in optimizer.param_groups[0]["params"]]
+    if not all(states):
+        return 0.0
+    beta2 = optimizer.param_groups[0]["betas"][1]
+    squares: list[Tensor] = [state["exp_avg_sq"] for state in states]
+    total = torch.stack(torch._foreach_norm(squares, 1)).double().sum()  # sums: no square is negative
+    return float((total / (1 - beta2 ** float(states[0]["step"]))).sqrt())
+
+
 def players_tensors(players: Players) -> dict[str, Tensor]:
     """Copies of all state on the CPU, contiguous, by dotted name."""
     tensors: dict[str, Tensor] = {}

@@ -29,7 +29,8 @@ from gan.training import lr_schedule, seeding
 from gan.training.balance import POLICIES
 from gan.training.compilation import count_steps, passes_for, variant_of
 from gan.training.confirmation import MeasuredAgain, measured_again
-from gan.training.players import build_players, load_players, players_tensors
+from gan.training.margin import MarginProbe
+from gan.training.players import build_players, gradient_norm, load_players, players_tensors
 from gan.training.step import Passes, step_settings, sync_and_check, train_step
 from gan.training.step_stats import StepProgress, StepStats
 
@@ -82,6 +83,7 @@ class GanRun:
         # kept in the process: the next trial of a worker group finds its real images prepared
         self._metric = metric_of_run(config, images, device=self.device)
         self._artifacts = artifacts_of_run(config, images, self._metric.num_images, device=self.device)
+        self._margin = MarginProbe(images, self._metric.num_images, self._ranks, self.device)
 
     @property
     def is_finished(self) -> bool:
@@ -200,14 +202,27 @@ class GanRun:
         broken = sync_and_check(self._players, self.world_size)
         if broken:
             raise Diverged(f"a weight of the {broken} is not finite after step {self.step}")
+        gradients = self._gradient_norms()
         return {
             "images_seen": float(self.images_seen),
             "step": float(self.step),
             **means,
             **{f"{player}_skipped": count / steps for player, count in skipped.items()},
+            **gradients,
             "generator_lr": self._players.generator_optimizer.param_groups[0]["lr"],
             "discriminator_lr": self._players.discriminator_optimizer.param_groups[0]["lr"],
         }
+
+    def _gradient_norms(self) -> dict[str, float]:
+        players = self._players
+        norms = {
+            "generator": gradient_norm(players.generator_optimizer),
+            "discriminator": gradient_norm(players.discriminator_optimizer),
+        }
+        for player, norm in norms.items():
+            if not math.isfinite(norm):  # Adam divides by it: the player has stopped to learn
+                raise Diverged(f"the gradients of the {player} have exceeded fp32 by step {self.step}")
+        return {f"{player}_gradient": norm for player, norm in norms.items()}
 
     def _chosen_passes(self) -> Passes:
         """The passes, chosen in the first step, when it is known how many steps a resumed run has left."""
@@ -267,6 +282,7 @@ class GanRun:
     def _evaluate(self) -> dict[str, float]:
         samples = self._sample("evaluation", self._metric.num_images, self._metric.share(self._ranks))
         row = self._metric.measure(samples, self._ranks) | self._artifacts.measure(samples, self._ranks)
+        row |= self._margin.measure(self._players.discriminator, samples, self._settings.autocast_dtype)
         patience = self.config.optimizer.patience
         self._plateau = lr_schedule.after_tick(self._plateau, row[self._metric.name], patience=patience)
         return row

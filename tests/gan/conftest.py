@@ -12,6 +12,7 @@ from common.storage.folder import Folder
 from gan.config import DataConfig, EvaluationConfig, GanConfig, NetworkConfig
 from gan.data.loading import load_images
 from gan.run_folder import Row, RunFolder, is_best
+from gan.training.health import verdicts
 from gan.training.run import GanRun
 
 
@@ -55,8 +56,9 @@ def train_without_ray(config: GanConfig, folder: Folder, threads: int) -> list[R
     results.begin(config, {"workers": 1})
     while not run.is_finished:
         history.append(run.tick())
-        best = is_best(history, config.evaluation.key())
-        results.record(history, run.state_dict(), run.sample_grid(), is_best=best)
+        metric = config.evaluation.key()
+        best, found = is_best(history, metric), verdicts(history, metric)
+        results.record(history, found, run.state_dict(), run.sample_grid(), is_best=best)
     torch.set_num_threads(threads_before)
     return history
 

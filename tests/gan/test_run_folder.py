@@ -17,6 +17,7 @@ from common.storage.folder import Folder
 from gan.checkpoint import RunState, generator_from_bytes
 from gan.config import GanConfig
 from gan.run_folder import GENERATOR, Row, RunFolder, best_row, is_best
+from gan.training.health import verdicts
 
 
 def state_after(step: int) -> RunState:
@@ -28,13 +29,17 @@ def record_ticks(results: RunFolder, values: list[float]) -> list[Row]:
     for step, value in enumerate(values, start=1):
         history.append({"images_seen": 64.0 * step, "swd": value, "share": 1 / 3})
         grid = np.full((4, 6, 1), step, np.uint8)
-        results.record(history, state_after(step), grid, is_best=is_best(history, "swd"))
+        found = verdicts(history, "swd")
+        results.record(history, found, state_after(step), grid, is_best=is_best(history, "swd"))
     return history
 
 
 def test_history_is_a_table_with_every_digit_and_a_grid_each_tick(tmp_path: Path) -> None:
     history = record_ticks(RunFolder(Folder(str(tmp_path))), [3.0, 1.0, 2.0])
-    assert pd.read_csv(tmp_path / "history.csv").to_dict("records") == history
+    table = pd.read_csv(tmp_path / "history.csv")
+    assert list(table.pop("verdict")) == ["healthy"] * 3
+    assert list(table.pop("verdict_evidence"))[-1] == "swd is 2 after 192 images"
+    assert table.to_dict("records") == history
     assert RunFolder(Folder(str(tmp_path))).history() == history
     assert RunFolder(Folder(str(tmp_path))).history(up_to_images=128) == history[:2]
     with Image.open(tmp_path / "samples" / "000000128.png") as grid:
@@ -51,10 +56,25 @@ def test_the_generator_kept_is_that_of_the_best_tick_and_the_state_that_of_the_l
     assert last is not None and last.meta["step"] == 3
 
 
-def test_the_first_of_equal_rows_is_the_best() -> None:
-    rows = [{"swd": 2.0, "n": 0.0}, {"swd": 1.0, "n": 1.0}, {"swd": 1.0, "n": 2.0}]
-    assert best_row(rows, "swd")["n"] == 1.0
-    assert [is_best(rows[: n + 1], "swd") for n in range(3)] == [True, True, False]
+@pytest.mark.parametrize(
+    ("values", "best"),
+    [
+        ([2.0], 0),
+        ([2.0, 1.0], 1),
+        ([9.0, 8.0, 7.0, 6.0], 3),  # always better: the last
+        ([9.0, 5.0, 5.0, 5.0, 5.0], 2),  # of equally good ones the first
+        ([9.0, 6.0, 5.0, 1.0, 5.0, 4.0, 4.0, 4.0], 5),  # the fourth was lucky
+        ([9.0, 5.0, 4.0, 5.0, 7.0, 9.0], 2),  # was good, is no more
+    ],
+)
+def test_the_best_row_is_the_first_whose_median_with_the_two_before_is_the_lowest(
+    values: list[float], best: int
+) -> None:
+    rows = [{"swd": value, "n": float(place)} for place, value in enumerate(values)]
+    assert best_row(rows, "swd")["n"] == best
+    medians = [np.median(values[max(0, end - 3) : end]) for end in range(1, len(values) + 1)]
+    expected = [medians[end] < min(medians[:end], default=np.inf) for end in range(len(values))]
+    assert [is_best(rows[: end + 1], "swd") for end in range(len(rows))] == expected
 
 
 def test_a_full_disk_leaves_the_tick_before_intact(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -68,7 +88,9 @@ def test_a_full_disk_leaves_the_tick_before_intact(tmp_path: Path, monkeypatch: 
     monkeypatch.setattr(os, "fsync", no_space)
     row = {"images_seen": 192.0, "swd": 1.0}
     with pytest.raises(WriteError, match="No space left on device") as caught:
-        results.record([*history, row], state_after(3), np.zeros((4, 4, 3), np.uint8), is_best=True)
+        all_rows = [*history, row]
+        found = verdicts(all_rows, "swd")
+        results.record(all_rows, found, state_after(3), np.zeros((4, 4, 3), np.uint8), is_best=True)
     assert "\n" not in str(caught.value)
     assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
 

@@ -7,6 +7,7 @@ import rich.box
 import rich.table
 import rich.text
 
+from gan.training.health import HEALTHY
 from tune.records.tables import ranked
 from tune.space.space import Space
 
@@ -29,7 +30,8 @@ def leaderboard(
     top: int = 10,
     width: int = WIDTH,
 ) -> rich.table.Table:
-    """The `top` trials: rank, number, state, best value, images at the best, and the searched settings.
+    """The `top` trials: rank, number, state with the verdict on unhealthy ones, best value, images at the
+    best, and the searched settings.
 
     Each setting has a column if all fit into `width` characters; otherwise they share one.
     """
@@ -56,7 +58,8 @@ def leaderboard(
 
     for cells, row in zip(fixed, rows, strict=True):
         rank, number, state, *numbers = cells
-        table.add_row(rank, number, rich.text.Text(state, _STYLES.get(state, "")), *numbers, *row)
+        style = _STYLES.get(state.partition(":")[0], "")
+        table.add_row(rank, number, rich.text.Text(state, style), *numbers, *row)
     return table
 
 
@@ -77,7 +80,14 @@ def _fixed_cells(row: dict[Any, Any]) -> list[str]:
     return [
         "-" if pd.isna(row["rank"]) else str(row["rank"]),
         str(row["number"]),
-        row["state"],
+        _state(row),
         "-" if pd.isna(row["best"]) else f"{row['best']:.4g}",
         "-" if pd.isna(row["images_at_best"]) else f"{row['images_at_best']:,}",
     ]
+
+
+def _state(row: dict[Any, Any]) -> str:
+    """`pruned: decayed`; the state alone of a healthy trial."""
+    verdict = row["verdict"]
+    state = str(row["state"])
+    return state if pd.isna(verdict) or verdict == HEALTHY else f"{state}: {verdict}"

@@ -19,6 +19,7 @@ from gan.cli.display import say_skipped
 from gan.data.images import Images
 from tune.display.leaderboard import leaderboard
 from tune.display.second_opinion import second_opinion
+from tune.display.troubles import troubles
 from tune.records.events import StateConfirmed
 from tune.records.tables import trials_table
 from tune.records.trial_records import BASELINE_NUMBER, Trial, best_first, best_of, failed_winner
@@ -112,12 +113,13 @@ class SweepView:
                 self._print_ends(trials)
                 self._print_progress(trials)
 
-    def finish(self, trials: dict[int, Trial]) -> None:
-        """Print the ranking and how the trials ended."""
+    def finish(self, trials: dict[int, Trial], total_images: int) -> None:
+        """Print the ranking and how the trials ended; total_images: what a whole trial sees."""
         if not self._console.is_terminal:
             self._print_ends(trials)
         self._console.print(self._board(trials, FINAL_ROWS))
         say(self._console, self._summary(trials))
+        self.say(troubles(trials, total_images))
         self.say(confirmation_line(trials))
         self.say(second_opinion(trials))
         self.say(failed_winner(trials))

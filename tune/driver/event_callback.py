@@ -13,7 +13,7 @@ from tune.driver.running import RunningSweep
 from tune.records.events import CheckpointSaved, SweepEvent, Tick, TrialEnded, TrialStarted
 from tune.records.trial_records import apply, end_of
 from tune.search.study import SEED
-from tune.trial_keys import FAILURE_KEY, METRICS_KEY
+from tune.trial_keys import FAILURE_KEY, METRICS_KEY, VERDICT_KEY
 from tune.worker_groups.messages import WorkerGroupLostError
 
 SECONDS_BETWEEN_CHANGES = 5.0
@@ -51,6 +51,7 @@ class EventCallback(Callback):  # type: ignore[misc]  # ray is untyped here
     ) -> None:
         if FAILURE_KEY in result:
             return
+        found = result.get(VERDICT_KEY)
         self._write(
             Tick(
                 number=self._number(trial),
@@ -58,6 +59,8 @@ class EventCallback(Callback):  # type: ignore[misc]  # ray is untyped here
                 images_seen=int(result["images_seen"]),
                 metrics=dict(result[METRICS_KEY]),
                 values=self._values(trial.config),
+                verdict=found.name if found is not None else None,
+                verdict_evidence=found.evidence if found is not None else None,
             )
         )
 

@@ -25,6 +25,7 @@ from tune.display.view import SweepView
 from tune.driver.artifacts import ArtifactStore
 from tune.driver.confirmation import confirm_best, divided
 from tune.driver.event_callback import EventCallback
+from tune.driver.health_watch import HealthWatch
 from tune.driver.plan import SweepPlan
 from tune.driver.running import RunningSweep
 from tune.driver.stopping import Scaling, StopConditions, SweepError, TakenOverError, TimeBudgetReached
@@ -126,6 +127,7 @@ def _tune(
         max_running=groups.count if config.scheduler != "pbt" else lambda: math.inf,
     )
     scheduler = build_scheduler(plan, trials)
+    watch = HealthWatch(config, trials, searcher.number_of)
     artifacts = ArtifactStore(plan, log, trials, study, scheduler)
     callback = EventCallback(
         RunningSweep(
@@ -141,7 +143,7 @@ def _tune(
     )
     try:
         with view.live(), contextlib.suppress(TimeBudgetReached):
-            build_tuner(plan, groups.pool, searcher, scheduler, callback).fit()
+            build_tuner(plan, groups.pool, searcher, scheduler, watch, callback).fit()
     except TakenOverError:
         log.abandon()
         raise

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import ray.tune
-from ray.tune import Callback, CheckpointConfig, FailureConfig, RunConfig, TuneConfig, Tuner
+from ray.tune import Callback, CheckpointConfig, FailureConfig, RunConfig, Stopper, TuneConfig, Tuner
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 
 from tune.driver.plan import SweepPlan
@@ -19,7 +19,12 @@ from tune.worker_groups.trainable import GanTrial
 
 
 def build_tuner(
-    plan: SweepPlan, pool: Any, searcher: OptunaSearcher, scheduler: TrialScheduler, callback: Callback
+    plan: SweepPlan,
+    pool: Any,
+    searcher: OptunaSearcher,
+    scheduler: TrialScheduler,
+    stopper: Stopper,
+    callback: Callback,
 ) -> Tuner:
     """The Tuner of a sweep whose trials ask `pool` for their ticks."""
     config, metric = plan.config, plan.config.gan.evaluation.key()
@@ -55,6 +60,7 @@ def build_tuner(
             storage_path=plan.folder.storage_path,
             verbose=0,
             callbacks=[callback],
+            stop=stopper,
             failure_config=FailureConfig(max_failures=config.max_failures),
             checkpoint_config=CheckpointConfig(
                 # All: Tune would remove some before a log in an object store names newer ones, and each time

@@ -53,6 +53,9 @@ class Tick:
     """`numbers` in the log."""
     values: Mapping[str, Any] | None = None
     """Searched settings of this tick where they change within a trial, as in population based training."""
+    verdict: str | None = None
+    """What is the matter with the trial (`gan.training.health`); None in the logs of earlier sweeps."""
+    verdict_evidence: str | None = None
     time: float = dataclasses.field(default_factory=time.time)
 
 
@@ -95,6 +98,8 @@ class TrialEnded:
     reason: str | None = None
     own_fault: bool = False
     """Whether it failed by its settings, such as when a loss is not finite; otherwise it lost its workers."""
+    verdict: str | None = None
+    """For which it was stopped, or `diverged`; None where it ended for another reason."""
     trial_id: str | None = None
     time: float = dataclasses.field(default_factory=time.time)
 

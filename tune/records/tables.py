@@ -19,7 +19,8 @@ _SECONDS = ("train_s", "evaluate_s")
 def trials_table(trials: Mapping[int, Trial], space: Space, metric: str) -> pd.DataFrame:
     """One row per trial, by number, also for trials that failed or never reported.
 
-    Columns: number, trial_id, state, reason, attempt, seed (where it is not the sweep's, because an earlier
+    Columns: number, trial_id, state, reason, verdict, verdict_evidence (the last ones), ended_for (for which
+    verdict it was stopped, or diverged), attempt, seed (where it is not the sweep's, because an earlier
     trial had the same settings), every searched setting by dotted path, best, last,
     images_at_best, checkerboard, burnt (at the best), images_seen, ticks, seconds (of all ticks, lost ones
     included), started, ended (UTC), checkpoint, best_checkpoint, best_checkpoint_images, confirmed,
@@ -33,6 +34,9 @@ def trials_table(trials: Mapping[int, Trial], space: Space, metric: str) -> pd.D
         "trial_id": "string",
         "state": "string",
         "reason": "string",
+        "verdict": "string",
+        "verdict_evidence": "string",
+        "ended_for": "string",
         "attempt": "int64",
         "seed": "Int64",
         **{path: _dtype(domain) for path, domain in space.items()},
@@ -62,10 +66,11 @@ def history_table(trials: Mapping[int, Trial], space: Space) -> pd.DataFrame:
     """One row per tick, of every attempt, by number and time.
 
     Columns: number, trial_id, attempt, time (UTC), images_seen, every metric and statistic that a tick
-    reported, every searched setting by dotted path with its value at that tick.
+    reported, verdict, verdict_evidence, every searched setting by dotted path with its value at that tick.
     """
     rows = [row for _, trial in sorted(trials.items()) for row in _history_rows(trial)]
-    reserved = {"number", "trial_id", "attempt", "seed", "time", "images_seen", *space}
+    texts = ("verdict", "verdict_evidence")
+    reserved = {"number", "trial_id", "attempt", "seed", "time", "images_seen", *texts, *space}
     metrics = dict.fromkeys(name for row in rows for name in row if name not in reserved)
     dtypes: dict[str, str] = {
         "number": "int64",
@@ -74,6 +79,7 @@ def history_table(trials: Mapping[int, Trial], space: Space) -> pd.DataFrame:
         "time": "datetime64[ns, UTC]",
         "images_seen": "int64",
         **dict.fromkeys(metrics, "float64"),
+        **dict.fromkeys(texts, "string"),
         **{path: _dtype(domain) for path, domain in space.items()},
     }
     return _table(rows, dtypes)
@@ -110,12 +116,15 @@ def write_tables(location: str | Path, trials: pd.DataFrame, history: pd.DataFra
 def _trial_row(trial: Trial, metric: str) -> dict[str, Any]:
     last, best = trial.last_tick(), trial.best_tick(metric)
     checkpoint, best_checkpoint = trial.last_checkpoint(), trial.best_checkpoint()
-    confirmed = trial.best_confirmed()
+    confirmed, (verdict, evidence) = trial.best_confirmed(), trial.verdict()
     return {
         "number": trial.number,
         "trial_id": trial.trial_id,
         "state": trial.state,
         "reason": trial.reason,
+        "verdict": verdict,
+        "verdict_evidence": evidence,
+        "ended_for": trial.ended_for,
         "attempt": trial.attempt,
         **trial.values,
         "best": best.metrics[metric] if best else None,
@@ -149,6 +158,8 @@ def _history_rows(trial: Trial) -> list[dict[str, Any]]:
             "attempt": attempt,
             "time": tick.time,
             "images_seen": tick.images_seen,
+            "verdict": tick.verdict,
+            "verdict_evidence": tick.verdict_evidence,
         }
         for attempt, tick in trial.ticks
     ]

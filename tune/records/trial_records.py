@@ -14,7 +14,7 @@ from tune.records.events import (
     Tick,
     TrialStarted,
 )
-from tune.trial_keys import COMPLETE_KEY, FAILURE_KEY
+from tune.trial_keys import COMPLETE_KEY, FAILURE_KEY, STOPPED_KEY, VERDICT_KEY
 
 State = Literal["running", "completed", "pruned", "failed", "interrupted"]
 
@@ -48,6 +48,8 @@ class Ending:
     state: EndState
     reason: str | None = None
     own_fault: bool = False
+    verdict: str | None = None
+    """For which it was stopped, or `diverged`."""
 
 
 @dataclasses.dataclass(kw_only=True)
@@ -60,6 +62,8 @@ class Trial:
     reason: str | None = None
     own_fault: bool = False
     """Whether it failed by its settings; False when it lost its workers."""
+    ended_for: str | None = None
+    """The verdict for which it was stopped, or `diverged`; None where it ended for another reason."""
     attempt: int = 0
     started: float = math.nan
     ended: float = math.nan
@@ -78,6 +82,13 @@ class Trial:
     def last_tick(self) -> Tick | None:
         """The newest tick."""
         return self.ticks[-1][1] if self.ticks else None
+
+    def verdict(self) -> tuple[str | None, str | None]:
+        """The last verdict on it, and its evidence; None where there is none."""
+        last = self.last_tick()
+        if self.ended_for is not None and (last is None or self.ended_for != last.verdict):
+            return self.ended_for, self.reason
+        return (last.verdict, last.verdict_evidence) if last else (None, None)
 
     def valid_ticks(self) -> list[Tick]:
         """One tick for each number of images; where attempts overlap, the last one's."""
@@ -136,14 +147,20 @@ def apply(trials: dict[int, Trial], event: SweepEvent) -> None:
         trial.confirmed[event.path] = event
     else:
         trial.state, trial.reason, trial.ended = event.state, event.reason, event.time
-        trial.own_fault = event.own_fault
+        trial.own_fault, trial.ended_for = event.own_fault, event.verdict
 
 
 def end_of(result: Mapping[str, Any]) -> Ending:
     """How a trial ended that stopped after `result`, its last one."""
+    found = result.get(VERDICT_KEY)
     if FAILURE_KEY in result:
-        return Ending("failed", reason=str(result[FAILURE_KEY]), own_fault=True)
-    return Ending("completed" if result.get(COMPLETE_KEY) else "pruned")
+        name = found.name if found is not None else None
+        return Ending("failed", reason=str(result[FAILURE_KEY]), own_fault=True, verdict=name)
+    if result.get(COMPLETE_KEY):
+        return Ending("completed")
+    if STOPPED_KEY in result and found is not None:
+        return Ending("pruned", reason=f"{found.name}: {found.evidence}", verdict=found.name)
+    return Ending("pruned")
 
 
 def best_first(candidates: Iterable[tuple[float | None, T]]) -> list[T]:
@@ -195,7 +212,8 @@ def surplus_checkpoints(trials: Mapping[int, Trial], needed: Set[str]) -> list[s
 
 def _start(trial: Trial, event: TrialStarted) -> None:
     trial.trial_id, trial.attempt = event.trial_id, event.attempt
-    trial.state, trial.reason, trial.ended, trial.own_fault = "running", None, math.nan, False
+    trial.state, trial.reason, trial.ended = "running", None, math.nan
+    trial.own_fault, trial.ended_for = False, None
     trial.values |= event.values
     if math.isnan(trial.started):
         trial.started = event.time

@@ -30,7 +30,10 @@ def replay(rule: EarlyStoppingRule, trials: Mapping[int, Trial], base: GanConfig
     """Tell a rule what a sweep's earlier sessions measured."""
     metric = base.evaluation.key()
     for number, trial in trials.items():
-        for tick in trial.valid_ticks():
+        ticks = trial.valid_ticks()
+        if trial.state == "pruned" and trial.ended_for is not None:
+            ticks = ticks[:-1]  # of which the rule was not asked, since the verdict stopped the trial before
+        for tick in ticks:
             value = tick.metrics.get(metric)
             if value is not None:
                 rule.stops(number, base.nominal_images(tick.images_seen), value)

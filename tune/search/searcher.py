@@ -9,7 +9,7 @@ from ray.tune.search import Searcher
 from common.errors import ConfigError
 from tune.records.trial_records import TUNE_MODE, Ending, end_of
 from tune.search.study import TRIAL_ID_ATTR, SweepStudy, study_outcome
-from tune.trial_keys import METRICS_KEY, NOMINAL_KEY, NUMBER_KEY, RESTORE_KEY
+from tune.trial_keys import METRICS_KEY, NOMINAL_KEY, NUMBER_KEY, RESTORE_KEY, VERDICT_KEY
 
 
 class OptunaSearcher(Searcher):  # type: ignore[misc]  # ray is untyped here
@@ -80,7 +80,9 @@ class OptunaSearcher(Searcher):  # type: ignore[misc]  # ray is untyped here
         result = result or {}
         self.on_trial_result(trial_id, result)  # Tune does not pass on the result that made it stop a trial
         self._study.annotate_artifacts(number, dict(result.get(METRICS_KEY, ())))
-        ending = end_of(result)
+        ending, found = end_of(result), result.get(VERDICT_KEY)
+        if found is not None:
+            self._study.annotate_verdict(number, (found.name, found.evidence), ending.verdict)
         if error and ending.state != "failed":
             ending = Ending("failed", reason="failed more often than allowed")
         self._study.tell(number, study_outcome(ending, result.get(self.metric)))

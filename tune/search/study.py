@@ -23,6 +23,8 @@ from tune.space.domains import Value
 from tune.space.space import Space, suggest
 
 REASON_ATTR = "reason"
+VERDICT_ATTR, EVIDENCE_ATTR = "verdict", "verdict_evidence"
+STOPPED_ATTR = "stopped_for"
 SEED = "seed"
 TRIAL_ID_ATTR = "tune_trial_id"
 LOST = "lost with its driver"
@@ -167,6 +169,18 @@ class SweepStudy:
             if value is not None and not self.is_finished(number):
                 self.annotate(number, name, value)
 
+    def annotate_verdict(
+        self, number: int, found: tuple[str | None, str | None], ended_for: str | None
+    ) -> None:
+        """Set the last verdict on a trial, its evidence, and the verdict for which it ended, if it did.
+
+        A trial that has ended stays as it is.
+        """
+        values = zip((VERDICT_ATTR, EVIDENCE_ATTR, STOPPED_ATTR), (*found, ended_for), strict=True)
+        for name, value in values:
+            if value is not None and not self.is_finished(number):
+                self.annotate(number, name, value)
+
     def is_finished(self, number: int) -> bool:
         """Whether the trial has ended."""
         trial: FrozenTrial = self._place.storage.get_trial(self._trial_id(number))
@@ -198,6 +212,7 @@ class SweepStudy:
             else:  # the driver died before it told the study
                 last = trial.last_tick()
                 self.annotate_artifacts(frozen.number, last.metrics if last else {})
+                self.annotate_verdict(frozen.number, trial.verdict(), trial.ended_for)
                 self.tell(frozen.number, self._logged_outcome(trial))
         for frozen in self._study.get_trials(deepcopy=False, states=tuple(_END_STATES)):
             trial = known.get(frozen.number)
@@ -218,10 +233,14 @@ class SweepStudy:
 
 def _logged_end(frozen: FrozenTrial) -> TrialEnded:
     """The end of a trial as the event log has it, from what the study knows."""
-    reason = frozen.user_attrs.get(REASON_ATTR)
+    reason, verdict = (frozen.user_attrs.get(name) for name in (REASON_ATTR, STOPPED_ATTR))
     is_own_fault = frozen.state == TrialState.PRUNED and reason is not None
     state = "failed" if is_own_fault else _END_STATES[frozen.state]
-    return TrialEnded(number=frozen.number, state=state, reason=reason, own_fault=is_own_fault)
+    if reason is None and verdict is not None:
+        reason = f"{verdict}: {frozen.user_attrs.get(EVIDENCE_ATTR)}"
+    return TrialEnded(
+        number=frozen.number, state=state, reason=reason, own_fault=is_own_fault, verdict=verdict
+    )
 
 
 def _sampler(name: Search, seed: int, num_trials: int, num_asked: int) -> optuna.samplers.BaseSampler:

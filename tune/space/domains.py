@@ -17,7 +17,7 @@ Value = float | int | str | bool
 Condition = Mapping[str, tuple[Value, ...]]
 
 # Settings that decide what is compared and for how long: trials that differ in them cannot be ranked.
-_COMPARED = ("data.", "evaluation.", "images", "images_per_tick")
+_COMPARED = ("data.", "evaluation.", "stopping.", "images", "images_per_tick")
 
 
 @dataclasses.dataclass(frozen=True)

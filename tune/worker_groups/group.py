@@ -6,7 +6,6 @@ from typing import Any, Literal
 
 from tune.worker_groups.messages import (
     CommandResult,
-    TrialFailedError,
     WorkerCommand,
     WorkerGroupLostError,
     WorkerGroupStatus,
@@ -73,10 +72,8 @@ class WorkerGroup:
         pending.results[rank] = result
         if len(pending.results) < self.world_size:
             return
-        errors = [result.error for _, result in sorted(pending.results.items()) if result.error is not None]
-        self.end_command(
-            value=pending.results[0].value, error=TrialFailedError(errors[0]) if errors else None
-        )
+        faults = [result.fault() for _, result in sorted(pending.results.items()) if result.error is not None]
+        self.end_command(value=pending.results[0].value, error=faults[0] if faults else None)
 
     def end_command(self, *, value: Any = None, error: Exception | None = None) -> None:
         """Answer the pending command, if there is one, with a value or an error."""

@@ -214,7 +214,8 @@ def work(setup: dict[str, Any]) -> None:
         try:
             result = answer(value=session.execute(command))
         except (ConfigError, Diverged, checkpoint.CheckpointError) as error:
-            result = answer(error=str(error))  # raised by all ranks alike: the group is intact
+            # raised by all ranks alike: the group is intact
+            result = answer(error=str(error), is_divergence=isinstance(error, Diverged))
         except Exception as error:
             is_alone = world_size == 1
             result = answer(

@@ -20,6 +20,10 @@ class TrialFailedError(Exception):
     """The trial failed by its own fault: a retry would fail the same way."""
 
 
+class TrialDivergedError(TrialFailedError):
+    """A loss, a weight or an image of the trial is not finite."""
+
+
 @dataclasses.dataclass(frozen=True)
 class StoredState:
     """A state in storage: the file `name` below `folder`, a path or URL that all nodes reach."""
@@ -54,6 +58,7 @@ class CommandResult:
     `error` is the trial's fault; with `fatal` the rank exits, because its peers may wait in a collective.
     With `is_peer_lost` neither the trial nor this rank is at fault: another rank died, and the group with it.
     With `is_memory_short` the trial may be at fault, or a neighbour that had taken the memory for a moment.
+    With `is_divergence` the trial's numbers are not finite.
     """
 
     number: int
@@ -62,12 +67,17 @@ class CommandResult:
     fatal: bool = False
     is_peer_lost: bool = False
     is_memory_short: bool = False
+    is_divergence: bool = False
 
     def to_error(self, reason: str) -> Exception:
         """What the trial gets to know of a fatal result; reason: what happens to the group."""
         if self.is_memory_short:
             return MemoryShortError(self.error)
-        return WorkerGroupLostError(reason) if self.is_peer_lost else TrialFailedError(self.error)
+        return WorkerGroupLostError(reason) if self.is_peer_lost else self.fault()
+
+    def fault(self) -> TrialFailedError:
+        """What the trial gets to know of its own fault."""
+        return TrialDivergedError(self.error) if self.is_divergence else TrialFailedError(self.error)
 
 
 @dataclasses.dataclass(frozen=True)

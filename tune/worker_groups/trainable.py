@@ -11,6 +11,7 @@ from common.errors import ConfigError
 from common.storage.folder import Folder
 from common.text import last_line
 from gan.config import GanConfig
+from gan.training.health import of_divergence
 from tune.trial_keys import (
     COMPLETE_KEY,
     FAILURE_KEY,
@@ -19,8 +20,9 @@ from tune.trial_keys import (
     NUMBER_KEY,
     RESTORE_KEY,
     STATE_FILE,
+    VERDICT_KEY,
 )
-from tune.worker_groups.messages import StoredState, TrialFailedError
+from tune.worker_groups.messages import StoredState, TrialDivergedError, TrialFailedError
 
 
 class GanTrial(Trainable):  # type: ignore[misc]  # ray is untyped here
@@ -81,7 +83,9 @@ class GanTrial(Trainable):  # type: ignore[misc]  # ray is untyped here
         try:
             metrics = ray.get(self._pool.tick.remote(self._open_run()))
         except TrialFailedError as error:  # Ray raises the actor's exception as a subclass of its own type
-            return {"done": True, FAILURE_KEY: _reason(error)}
+            reason = _reason(error)
+            diverged = {VERDICT_KEY: of_divergence(reason)} if isinstance(error, TrialDivergedError) else {}
+            return {"done": True, FAILURE_KEY: reason, **diverged}
         config, images_seen = self._gan_config, round(metrics["images_seen"])
         ticks = images_seen // config.images_per_tick
         # not total_images(): it depends on the batch, which population based training may change

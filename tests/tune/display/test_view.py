@@ -27,7 +27,7 @@ def shown(known: dict[int, Trial], *, refresh: bool = False) -> str:
         if refresh:
             view.refresh(known)
             view.refresh(known)
-    view.finish(known)
+    view.finish(known, total_images=640)
     return out.getvalue()
 
 

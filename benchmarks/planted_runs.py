@@ -1,0 +1,150 @@
+"""Short runs, each pushed into a known trouble or left healthy, for `planted_troubles.py`.
+
+A plant has base settings, and perhaps others from a tick on, at which the trouble begins. Its numbers are kept
+tick by tick, so that verdicts can be read anew without training.
+"""
+
+import dataclasses
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from archive import unpacked
+
+from gan.config import GanConfig
+from gan.data.images import Images
+from gan.data.loading import load_images
+from gan.image_grid import png_bytes
+from gan.training.run import Diverged, GanRun
+
+DATA = Path(__file__).parents[2] / "shared" / "data"
+RUNS = Path.home() / ".cache" / "artsweep" / "planted-runs"
+TICKS = 10
+
+Values = Mapping[str, Any]
+
+
+def _rates(generator: float, discriminator: float) -> Values:
+    return {"optimizer.generator_lr": generator, "optimizer.discriminator_lr": discriminator}
+
+
+HEALTHY = _rates(4e-4, 2e-4)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Plant:
+    """A trouble and the settings that lead to it."""
+
+    right: tuple[str, ...]
+    """The verdicts that are right from the onset on."""
+    values: Values
+    later: Values = dataclasses.field(default_factory=dict)
+    """Settings that change when the trouble begins."""
+    onset: int = 0
+    """Ticks before the trouble begins."""
+    ticks: int = TICKS
+    images_per_tick: int = 2_000
+    data: Values = dataclasses.field(default_factory=dict)
+    """Settings of the data that are other than usual."""
+
+
+PLANTS: dict[str, Plant] = {
+    "base": Plant(right=("healthy",), values=HEALTHY),
+    "equal rates": Plant(right=("healthy",), values=_rates(2e-4, 2e-4)),
+    "hinge": Plant(
+        right=("healthy",), values={**HEALTHY, "loss.name": "hinge", "network.spectral_norm": True}
+    ),
+    "wasserstein": Plant(
+        right=("healthy",),
+        values={
+            **_rates(2e-4, 2e-4),
+            "loss.name": "wasserstein",
+            "balance.policy": "steps",
+            "balance.discriminator_steps": 2,
+        },
+    ),
+    "tiny generator rate": Plant(right=("discriminator_won",), values=_rates(1e-6, 5e-4)),
+    "generator slowed": Plant(
+        right=("discriminator_won", "decayed"), values=HEALTHY, onset=6, later=_rates(1e-7, 1e-3)
+    ),
+    "discriminator rests": Plant(
+        right=("generator_won",), values={**HEALTHY, "balance.policy": "loss", "balance.loss_threshold": 1e5}
+    ),
+    "tiny discriminator rate": Plant(right=("generator_won",), values=_rates(1e-3, 1e-6)),
+    "discriminator slowed": Plant(
+        right=("generator_won", "decayed"), values=HEALTHY, onset=6, later=_rates(2e-3, 1e-7)
+    ),
+    "rate of one": Plant(right=("diverged",), values=_rates(1.0, 1.0)),
+    "rate of one, later": Plant(
+        right=("diverged", "mode_collapse"), values=HEALTHY, onset=6, later=_rates(1.0, 2e-4)
+    ),
+    "one latent number": Plant(right=("mode_collapse",), values={**HEALTHY, "network.latent_size": 1}),
+    "huge generator rate": Plant(right=("mode_collapse", "generator_won"), values=_rates(2e-2, 1e-4)),
+    "sixty-four pictures": Plant(
+        right=("memorizing",),
+        values=_rates(1e-3, 5e-4),
+        data={"max_images": 80, "held_out": 16},
+        images_per_tick=8_000,
+        ticks=16,
+        onset=10,
+    ),
+    "high rates, later": Plant(
+        right=("decayed",), values=HEALTHY, onset=8, ticks=12, later=_rates(2e-2, 2e-2)
+    ),
+    "rates of nothing, later": Plant(
+        right=("stalled",), values=HEALTHY, onset=6, ticks=16, later=_rates(1e-9, 1e-9)
+    ),
+}
+
+
+def data_values(name: str) -> dict[str, Any]:
+    """Settings of a data set by its name."""
+    if name == "mnist":
+        return {"data.source": "mnist", "data.root": str(DATA / "mnist")}
+    if name == "cifar10":
+        return {"data.source": str(unpacked(DATA / "cifar10"))}
+    return {"data.source": name}
+
+
+def config_of(plant: Plant, data: str, seed: int, width: int) -> GanConfig:
+    """The settings with which a plant begins."""
+    return GanConfig().with_values(
+        {
+            "network.width": width,
+            "images_per_tick": plant.images_per_tick,
+            "images": plant.images_per_tick * plant.ticks,
+            "seed": seed,
+            **data_values(data),
+            **{f"data.{name}": value for name, value in plant.data.items()},
+            **plant.values,
+        }
+    )
+
+
+def rows_of(name: str, data: str, seed: int, width: int) -> list[dict[str, float]]:
+    """The numbers of a plant's ticks, trained once; the last is {} where the run diverged."""
+    file = RUNS / f"{data}-{seed}-{width}-{name.replace(' ', '_')}.json"
+    if not file.exists():
+        RUNS.mkdir(parents=True, exist_ok=True)
+        plant = PLANTS[name]
+        config = config_of(plant, data, seed, width)
+        rows = list(_trained(plant, config, load_images(config.data), file.with_suffix(".png")))
+        file.write_text(json.dumps(rows))
+    rows_read: list[dict[str, float]] = json.loads(file.read_text())
+    return rows_read
+
+
+def _trained(plant: Plant, config: GanConfig, images: Images, picture: Path) -> Iterator[dict[str, float]]:
+    run = GanRun(config, images)
+    for tick in range(plant.ticks):
+        if tick == plant.onset and plant.later:
+            state = run.state_dict()
+            run = GanRun(config.with_values(dict(plant.later)), images)
+            run.load_state_dict(state)
+        try:
+            yield run.tick()
+        except Diverged:
+            yield {}
+            return
+        picture.write_bytes(png_bytes(run.sample_grid()))

@@ -1,0 +1,76 @@
+"""What verdicts are read from: the numbers of a run's ticks, with what is missing or not finite left out."""
+
+import math
+import statistics
+from collections.abc import Mapping, Sequence
+
+Row = Mapping[str, float | None]
+"""The numbers of one tick; absent, None or NaN where one is not known."""
+
+SMOOTHED_OVER = 3
+"""Ticks whose median is the smoothed objective: one lucky or unlucky tick does not move it."""
+
+
+class Signals:
+    """The numbers of a run up to a tick.
+
+    Args:
+        history: the rows of all ticks so far, oldest first.
+        metric: name of the objective, of which lower is better.
+    """
+
+    def __init__(self, history: Sequence[Row], metric: str) -> None:
+        self._history, self.metric = history, metric
+        values = [(finite(row.get(metric)), finite(row.get("images_seen"))) for row in history]
+        known = [(value, images or 0.0) for value, images in values if value is not None]
+        self.objective = [value for value, _ in known]
+        """The finite values of the objective, oldest first."""
+        self.images = [images for _, images in known]
+        """Images seen at each of them."""
+        self.smoothed = smoothed(self.objective)
+
+    @property
+    def ticks(self) -> int:
+        """Ticks so far."""
+        return len(self._history)
+
+    @property
+    def last(self) -> Row:
+        """The numbers of the last tick."""
+        return self._history[-1]
+
+    @property
+    def best_place(self) -> int:
+        """Place of the first of the lowest smoothed values."""
+        return self.smoothed.index(min(self.smoothed))
+
+    def mean(self, name: str, ticks: int = 2) -> float | None:
+        """Mean of a number over the last `ticks` ticks; None where one of them lacks it.
+
+        name: a key of the rows, or its part before the network's name and the count of images, as `recall` of
+        `recall_lite0_1k`.
+        """
+        found = [self._value(row, name) for row in self._history[-ticks:]]
+        present = [value for value in found if value is not None]
+        return statistics.fmean(present) if len(present) == min(ticks, len(found)) > 0 else None
+
+    def largest(self, name: str) -> float | None:
+        """The largest value of a number so far, None without any; name: see `mean`."""
+        found = [self._value(row, name) for row in self._history]
+        return max((value for value in found if value is not None), default=None)
+
+    def _value(self, row: Row, name: str) -> float | None:
+        if name in row:
+            return finite(row[name])
+        keys = (key for key in row if key.startswith(f"{name}_") and not key.endswith("_noise"))
+        return finite(row.get(next(keys, "")))
+
+
+def finite(value: float | None) -> float | None:
+    """The value, None unless it is a finite number."""
+    return value if value is not None and math.isfinite(value) else None
+
+
+def smoothed(values: Sequence[float]) -> list[float]:
+    """For each value the median of it and those just before it, `SMOOTHED_OVER` in all."""
+    return [statistics.median(values[max(0, end - SMOOTHED_OVER) : end]) for end in range(1, len(values) + 1)]
