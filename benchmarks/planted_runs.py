@@ -1,7 +1,7 @@
 """Short runs, each pushed into a known trouble or left healthy, for `planted_troubles.py`.
 
-A plant has base settings, and perhaps others from a tick on, at which the trouble begins. Its numbers are kept
-tick by tick, so that verdicts can be read anew without training.
+A plant has settings, and perhaps others from a tick on, at which the trouble begins. Its numbers are kept,
+so that verdicts can be read anew without training.
 """
 
 import dataclasses
@@ -40,9 +40,11 @@ class Plant:
     """The verdicts that are right from the onset on."""
     values: Values
     later: Values = dataclasses.field(default_factory=dict)
-    """Settings that change when the trouble begins."""
-    onset: int = 0
-    """Ticks before the trouble begins."""
+    """Settings that change after `changes_after` ticks."""
+    changes_after: int = 0
+    onset: int = 3
+    """The tick, counted from 1, in which the trouble has begun: where it was planted from the start, the
+    third, before which no trouble but divergence can be told from youth."""
     ticks: int = TICKS
     images_per_tick: int = 2_000
     data: Values = dataclasses.field(default_factory=dict)
@@ -64,23 +66,36 @@ PLANTS: dict[str, Plant] = {
             "balance.discriminator_steps": 2,
         },
     ),
-    "tiny generator rate": Plant(right=("discriminator_won",), values=_rates(1e-6, 5e-4)),
+    # the generator's average goes on improving for some ticks
+    "tiny generator rate": Plant(right=("discriminator_won",), values=_rates(1e-6, 5e-4), onset=6, ticks=12),
     "generator slowed": Plant(
-        right=("discriminator_won", "decayed"), values=HEALTHY, onset=6, later=_rates(1e-7, 1e-3)
+        right=("discriminator_won", "stalled"),
+        values=HEALTHY,
+        later=_rates(1e-7, 1e-3),
+        changes_after=6,
+        onset=9,
+        ticks=15,
     ),
     "discriminator rests": Plant(
         right=("generator_won",), values={**HEALTHY, "balance.policy": "loss", "balance.loss_threshold": 1e5}
     ),
     "tiny discriminator rate": Plant(right=("generator_won",), values=_rates(1e-3, 1e-6)),
     "discriminator slowed": Plant(
-        right=("generator_won", "decayed"), values=HEALTHY, onset=6, later=_rates(2e-3, 1e-7)
+        right=("generator_won", "decayed"),
+        values=HEALTHY,
+        later=_rates(2e-3, 1e-7),
+        changes_after=6,
+        onset=8,
     ),
-    "rate of one": Plant(right=("diverged",), values=_rates(1.0, 1.0)),
+    "rate of one": Plant(right=("diverged",), values=_rates(1.0, 1.0), onset=1),
     "rate of one, later": Plant(
-        right=("diverged", "mode_collapse"), values=HEALTHY, onset=6, later=_rates(1.0, 2e-4)
+        right=("diverged", "mode_collapse"),
+        values=HEALTHY,
+        later=_rates(1.0, 2e-4),
+        changes_after=6,
+        onset=7,
     ),
     "one latent number": Plant(right=("mode_collapse",), values={**HEALTHY, "network.latent_size": 1}),
-    "huge generator rate": Plant(right=("mode_collapse", "generator_won"), values=_rates(2e-2, 1e-4)),
     "sixty-four pictures": Plant(
         right=("memorizing",),
         values=_rates(1e-3, 5e-4),
@@ -90,10 +105,16 @@ PLANTS: dict[str, Plant] = {
         onset=10,
     ),
     "high rates, later": Plant(
-        right=("decayed",), values=HEALTHY, onset=8, ticks=12, later=_rates(2e-2, 2e-2)
+        right=("decayed",), values=HEALTHY, later=_rates(2e-2, 2e-2), changes_after=8, onset=9, ticks=13
     ),
+    # stalled is what has not moved for six ticks
     "rates of nothing, later": Plant(
-        right=("stalled",), values=HEALTHY, onset=6, ticks=16, later=_rates(1e-9, 1e-9)
+        right=("stalled",),
+        values=HEALTHY,
+        later=_rates(1e-9, 1e-9),
+        changes_after=6,
+        onset=12,
+        ticks=16,
     ),
 }
 
@@ -138,7 +159,7 @@ def rows_of(name: str, data: str, seed: int, width: int) -> list[dict[str, float
 def _trained(plant: Plant, config: GanConfig, images: Images, picture: Path) -> Iterator[dict[str, float]]:
     run = GanRun(config, images)
     for tick in range(plant.ticks):
-        if tick == plant.onset and plant.later:
+        if tick == plant.changes_after and plant.later:
             state = run.state_dict()
             run = GanRun(config.with_values(dict(plant.later)), images)
             run.load_state_dict(state)

@@ -8,20 +8,32 @@ import math
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
-from gan.training.health.signals import SMOOTHED_OVER, Signals
+from gan.training.health.signals import Signals
 
 YOUNG = 3
 """Ticks before which only divergence is named: all young generators look alike, and no player has won."""
-WINDOW = 3
-"""Ticks without progress after which a player that is far ahead has won."""
-LONG_WINDOW = 6
-"""Ticks without progress after which a run is stalled, whatever its players do."""
+SHORT_WINDOW, WINDOW, LONG_WINDOW = 2, 4, 6
+"""Ticks without progress after which a player has won that is overwhelmingly ahead, or far ahead, and after
+which a run is stalled whatever its players do."""
 PROGRESS = 0.02
-"""Share by which the objective must fall within a window to count as progress."""
+"""Share by which the smoothed objective must fall within a window to count as progress."""
+BURNT = 0.6
+"""Share of burnt values, beyond that of real images, above which images are saturated."""
+EXPLODED = 15.0
+"""The discriminator's loss above which training has left its range; at chance it is 1.4, 0.5 or 2."""
+LEAST_SPREAD, LEAST_SEPARATION = 0.08, 0.4
+"""Below these shares of real images' variety a generator has collapsed; healthy ones past their youth lay
+above 0.25 and 0.8."""
+COPIES = 0.6
+"""Memorization below which a generator copies."""
 DECAY = 1.15
 """Factor over its best at which a run that was good is no more; healthy runs wander by less than a tenth."""
 WAS_GOOD = 0.85
 """Share of its first value that the objective must have reached for a run to have been good."""
+MARGIN_AHEAD = 3.0
+"""Margin from which on the discriminator is far ahead; it may be more in a healthy run that progresses."""
+GRADIENT_RATIO = 10.0
+"""The generator's gradient over the discriminator's from which on the latter has nothing left to learn."""
 
 
 class Finding(NamedTuple):
@@ -38,27 +50,31 @@ LOWER_BOTH = (
 
 
 def diverged(signals: Signals) -> Finding | None:
-    """A number is not finite, or a loss has left every range in which training happens."""
+    """A number is not finite, the discriminator's loss has exploded, or the images are saturated."""
     for name in (signals.metric, "generator_loss", "discriminator_loss"):
         value = signals.last.get(name)
         if value is not None and not math.isfinite(value):
             return Finding(f"{name} is {value}", SLOWER)
+    loss, burnt = signals.mean("discriminator_loss", 1), signals.mean("burnt", 1)
+    if loss is not None and loss > EXPLODED:
+        return Finding(f"the discriminator's loss is {loss:.3g}", SLOWER)
+    if burnt is not None and burnt > BURNT:
+        return Finding(f"{burnt:.0%} of the generated values are burnt out that would not be", SLOWER)
     return None
 
 
 def mode_collapse(signals: Signals) -> Finding | None:
     """The generator makes few different images: alike ones, or the same ones again and again."""
     spread, separation = signals.mean("spread"), signals.mean("separation")
-    if signals.ticks <= YOUNG or spread is None or separation is None:
+    if signals.ticks < YOUNG or spread is None or separation is None:
         return None
     remedy = "lower the generator's rate, or try --packing 2, --minibatch-std or --loss wasserstein"
-    if spread < 0.15:
+    if spread < LEAST_SPREAD:
+        return Finding(f"generated images vary by {spread:.1%} of what real ones do", remedy)
+    if separation < LEAST_SEPARATION:
         return Finding(
-            f"the generated images differ from each other by {spread:.0%} of what real ones do", remedy
-        )
-    if separation < 0.5:
-        return Finding(
-            f"for their spread, generated images are {separation:.2f} times as far apart as real ones",
+            f"among generated images the nearest two are {separation:.2f} times as far apart, for their "
+            "spread, as among real ones",
             remedy,
         )
     return None
@@ -67,7 +83,7 @@ def mode_collapse(signals: Signals) -> Finding | None:
 def memorizing(signals: Signals) -> Finding | None:
     """Generated images are nearer to training images than new ones are."""
     ratio = signals.mean("memorization")
-    if signals.ticks <= YOUNG or ratio is None or ratio >= 0.6:
+    if signals.ticks < YOUNG or ratio is None or ratio >= COPIES:
         return None
     return Finding(
         f"generated images are {ratio:.2f} times as far from the training images as new ones are",
@@ -78,10 +94,10 @@ def memorizing(signals: Signals) -> Finding | None:
 def decayed(signals: Signals) -> Finding | None:
     """The run was good, and is no more."""
     values = signals.smoothed
-    if len(values) <= SMOOTHED_OVER:
+    if len(values) <= YOUNG:
         return None
     place = signals.best_place
-    best, now = values[place], values[-1]
+    best, now = values[place], min(values[-1], signals.objective[-1])
     if best > WAS_GOOD * values[0] or now < DECAY * best:
         return None
     return Finding(
@@ -92,28 +108,34 @@ def decayed(signals: Signals) -> Finding | None:
 
 
 def discriminator_won(signals: Signals) -> Finding | None:
-    """The discriminator tells every image, and the generator learns no more from it."""
-    real, fake = signals.mean("accuracy_real"), signals.mean("accuracy_fake")
-    if signals.ticks <= YOUNG or real is None or fake is None or min(real, fake) < 0.95:
+    """The discriminator tells all images, and the generator learns no more from it."""
+    real, fake, margin = (
+        signals.mean(name) for name in ("accuracy_real", "accuracy_fake", "discriminator_margin")
+    )
+    if signals.ticks < YOUNG or real is None or fake is None or margin is None or margin < MARGIN_AHEAD:
         return None
-    if _progress(signals, WINDOW) >= PROGRESS:
+    window = SHORT_WINDOW if min(real, fake) > 0.99 and _gradient_ratio(signals) > GRADIENT_RATIO else WINDOW
+    if min(real, fake) < 0.9 or _progress(signals, window) >= PROGRESS:
         return None
     return Finding(
         f"the discriminator is right about {real:.0%} of real and {fake:.0%} of generated images, and "
-        f"{signals.metric} has not fallen for {WINDOW} ticks",
+        f"{signals.metric} has not fallen for {window} ticks",
         "lower the discriminator's rate, or let it rest while it is ahead (--balance accuracy)",
     )
 
 
 def generator_won(signals: Signals) -> Finding | None:
-    """The discriminator cannot tell images, or does not train, while they are far from real."""
-    fake, skipped = signals.mean("accuracy_fake"), signals.mean("discriminator_skipped")
-    if signals.ticks <= YOUNG or fake is None or fake > 0.1 or _progress(signals, WINDOW) >= PROGRESS:
+    """The discriminator takes generated images for more real than real ones."""
+    margin, fake = signals.mean("discriminator_margin"), signals.mean("accuracy_fake")
+    if signals.ticks < YOUNG or margin is None or fake is None or margin >= 0:
         return None
-    rests = f", which rests in {skipped:.0%} of the steps" if skipped else ""
+    if _progress(signals, SHORT_WINDOW) >= PROGRESS:
+        return None
+    skipped = signals.mean("discriminator_skipped")
+    rests = f", which rests in {skipped:.0%} of the steps," if skipped else ""
     return Finding(
-        f"the generator fools the discriminator{rests}, with {1 - fake:.0%} of its images, and "
-        f"{signals.metric} has not fallen for {WINDOW} ticks",
+        f"the discriminator{rests} takes generated images for more real than real ones (margin "
+        f"{margin:.1f}), and {signals.metric} has not fallen for {SHORT_WINDOW} ticks",
         "raise the discriminator's rate, or let it train in every step (--balance none)",
     )
 
@@ -126,10 +148,17 @@ def stalled(signals: Signals) -> Finding | None:
     if _progress(signals, LONG_WINDOW) >= PROGRESS:
         return None
     return Finding(
-        f"{signals.metric} has not fallen for {LONG_WINDOW} ticks and is {signals.smoothed[-1]:.4g}; real "
-        f"images have {floor:.2g}",
+        f"{signals.metric} has not fallen for {LONG_WINDOW} ticks and is {signals.smoothed[-1]:.4g}; that of "
+        f"real images is {floor:.2g}",
         "raise the generator's rate, or widen the networks (--width)",
     )
+
+
+def _gradient_ratio(signals: Signals) -> float:
+    generator, discriminator = signals.mean("generator_gradient"), signals.mean("discriminator_gradient")
+    if generator is None or discriminator is None:
+        return 0.0
+    return generator / discriminator if discriminator > 0 else math.inf
 
 
 def _progress(signals: Signals, ticks: int) -> float:

@@ -1,0 +1,147 @@
+"""Every verdict from hand-made histories, and what a verdict is of numbers that are missing or not finite."""
+
+import math
+from typing import Any
+
+import pytest
+
+from gan.training.health import HEALTHY, TROUBLES, of_divergence, verdict, verdicts
+from gan.training.health.signals import smoothed
+
+METRIC = "fd_lite0_1k"
+STEADY = {
+    "discriminator_loss": 1.2,
+    "generator_loss": 1.1,
+    "accuracy_real": 0.7,
+    "accuracy_fake": 0.7,
+    "discriminator_skipped": 0.0,
+    "discriminator_margin": 1.0,
+    "generator_gradient": 10.0,
+    "discriminator_gradient": 10.0,
+    "spread_lite0_1k": 0.6,
+    "separation_lite0_1k": 1.0,
+    "memorization_lite0_1k": 1.04,
+    "burnt": 0.0,
+    f"{METRIC}_noise": 5.0,
+}
+FALLING = [600.0, 500.0, 420.0, 360.0, 320.0, 290.0, 270.0, 250.0]
+
+
+def history(values: list[float], **last: float) -> list[dict[str, float]]:
+    """Rows of a healthy run with these values of the objective; `last` changes its ticks from the third."""
+    rows = [
+        {"images_seen": 2000.0 * tick, METRIC: value, **STEADY} for tick, value in enumerate(values, start=1)
+    ]
+    for row in rows[2:]:
+        row |= {f"{name}_lite0_1k" if f"{name}_lite0_1k" in row else name: v for name, v in last.items()}
+    return rows
+
+
+def flat(ticks: int, value: float = 300.0) -> list[float]:
+    """The objective of a run that stands still after a start."""
+    return [600.0, 400.0, *[value] * ticks]
+
+
+CASES: list[tuple[str, list[float], dict[str, float]]] = [
+    (HEALTHY, FALLING, {}),
+    (HEALTHY, [600.0], {"spread": 0.01}),
+    (HEALTHY, [*FALLING, 255.0, 262.0, 270.0], {}),  # wanders by less than a tenth
+    (HEALTHY, [600.0, 300.0, 290.0, 800.0], {}),  # one unlucky tick
+    (HEALTHY, FALLING, {"discriminator_margin": 9.0, "accuracy_real": 0.99, "accuracy_fake": 0.99}),
+    (HEALTHY, FALLING, {"discriminator_margin": -1.0}),  # it learns all the same
+    (HEALTHY, [600.0, 100.0, *[12.0] * 8], {}),  # nothing is left to gain
+    ("mode_collapse", FALLING, {"spread": 0.03}),
+    ("mode_collapse", FALLING, {"separation": 0.1}),
+    ("memorizing", FALLING, {"memorization": 0.3}),
+    ("decayed", [*FALLING, 330.0, 340.0, 350.0], {}),
+    (
+        "discriminator_won",
+        flat(7),
+        {"discriminator_margin": 8.0, "accuracy_real": 0.97, "accuracy_fake": 0.96},
+    ),
+    (
+        "discriminator_won",
+        flat(4),
+        {
+            "discriminator_margin": 20.0,
+            "accuracy_real": 1.0,
+            "accuracy_fake": 1.0,
+            "generator_gradient": 70.0,
+            "discriminator_gradient": 1.0,
+        },
+    ),
+    ("generator_won", flat(4), {"discriminator_margin": -4.0, "accuracy_fake": 0.0}),
+    ("stalled", flat(8), {}),
+    ("diverged", FALLING, {"burnt": 0.9}),
+    ("diverged", FALLING, {"discriminator_loss": 90.0}),
+]
+
+
+@pytest.mark.parametrize(("name", "values", "last"), CASES)
+def test_each_verdict_is_named_from_its_numbers(
+    name: str, values: list[float], last: dict[str, float]
+) -> None:
+    found = verdict(history(values, **last), METRIC)
+    assert found.name == name
+    assert found.is_healthy == (name == HEALTHY)
+    for sentence in (found.evidence, found.remedy)[: 1 if found.is_healthy else 2]:
+        assert sentence and "\n" not in sentence and not sentence.endswith(".")
+
+
+def test_every_trouble_has_a_case() -> None:
+    assert {name for name, _, _ in CASES} == {HEALTHY, *TROUBLES}
+
+
+def test_the_evidence_has_the_numbers() -> None:
+    found = verdict(history([600.0, 300.0, 200.0, 200.0, 200.0, 260.0, 260.0, 260.0]), METRIC)
+    assert found.evidence == f"{METRIC} was 200 at 8,000 images and is 260 now, 30% worse"
+
+
+def test_a_verdict_needs_what_it_reads_and_nothing_else() -> None:
+    bare: list[dict[str, Any]] = [{"swd": value} for value in [*FALLING, 330.0, 340.0, 350.0]]
+    assert verdict(bare, "swd").name == "decayed"
+    assert verdict(bare[:8], "swd").is_healthy
+    collapsed = history(FALLING, spread=0.01)
+    for row in collapsed:
+        del row["spread_lite0_1k"]
+    assert verdict(collapsed, METRIC).is_healthy
+
+
+@pytest.mark.parametrize("rows", [[], [{}], [{METRIC: None}], [{}, {"images_seen": 5.0}]])
+def test_a_history_without_numbers_is_healthy_and_says_so(rows: list[dict[str, Any]]) -> None:
+    found = verdict(rows, METRIC)
+    assert found.is_healthy and found.evidence
+
+
+@pytest.mark.parametrize("name", [METRIC, "generator_loss", "discriminator_loss"])
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+@pytest.mark.parametrize("ticks", [1, 8])
+def test_a_number_that_is_not_finite_is_divergence(name: str, value: float, ticks: int) -> None:
+    rows = history(FALLING[:ticks])
+    rows[-1][name] = value
+    found = verdict(rows, METRIC)
+    assert found.name == "diverged" and name in found.evidence
+
+
+def test_a_number_that_was_not_finite_once_does_not_count_for_ever() -> None:
+    rows = history(FALLING)
+    rows[3][METRIC] = math.nan
+    assert verdict(rows, METRIC).is_healthy
+
+
+def test_the_verdicts_of_a_run_are_those_of_its_prefixes() -> None:
+    rows = history([*FALLING, 330.0, 340.0, 350.0])
+    found = verdicts(rows, METRIC)
+    assert found == [verdict(rows[:end], METRIC) for end in range(1, len(rows) + 1)]
+    assert [each.name for each in found[-2:]] == ["decayed"] * 2 and found[7].is_healthy
+
+
+def test_a_run_that_ended_since_a_number_was_not_finite_has_diverged() -> None:
+    found = of_divergence("the generator's loss is nan by step 3")
+    assert (found.name, found.evidence) == ("diverged", "the generator's loss is nan by step 3")
+    assert found.remedy
+
+
+def test_the_smoothed_value_is_the_median_of_three() -> None:
+    assert smoothed([5.0, 1.0, 3.0, 2.0]) == [5.0, 3.0, 3.0, 2.0]
+    assert smoothed([]) == []
