@@ -7,8 +7,8 @@ losses, balance policies and network families, and the settings of the latter tw
 
 import dataclasses
 import math
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 import tyro
 
@@ -95,6 +95,8 @@ class DataConfig:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class _Network:
+    EARLIER: ClassVar[Mapping[str, Any]] = {"packing": 1, "minibatch_std": 0}
+
     family: Annotated[FamilyName, tyro.conf.arg(help=FAMILIES.help())] = "dcgan"
     width: int = 64
     """Channels of the layer nearest the image; each smaller layer has twice as many."""
@@ -104,6 +106,11 @@ class _Network:
     """Spectral normalization of the discriminator's weights (Miyato et al. 2018)."""
     sync_batch_norm: bool = False
     """BatchNorm over the global batch instead of each worker's share."""
+    packing: int = 1
+    """Images that the discriminator judges at once, stacked as channels (PacGAN, Lin et al. 2018); 1: none."""
+    minibatch_std: int = 0
+    """Images of a group whose spread the discriminator sees (Karras et al. 2018), a pack counting as one; 0:
+    off."""
 
     def __post_init__(self) -> None:
         require(1 <= self.width <= 1024, f"--width must lie between 1 and 1024, not {self.width}; try 64")
@@ -111,6 +118,15 @@ class _Network:
             1 <= self.latent_size <= 8192,
             f"--latent-size must lie between 1 and 8192, not {self.latent_size}; try 100",
         )
+        require(1 <= self.packing <= 64, f"--packing must lie between 1 and 64, not {self.packing}; try 2")
+        require(
+            self.minibatch_std == 0 or 2 <= self.minibatch_std <= 1024,
+            f"--minibatch-std must be 0 or lie between 2 and 1024, not {self.minibatch_std}; try 4",
+        )
+
+    def images_judged_together(self) -> int:
+        """Images of a rank's batch that the discriminator judges as one: those of a pack, times a group."""
+        return self.packing * max(1, self.minibatch_std)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -228,6 +244,7 @@ class GanConfig(Settings):
             f"--ema-half-life must not be negative, not {self.ema_half_life}; try 2000",
         )
         require(0 <= self.seed < 2**63, f"--seed must lie between 0 and 2^63 - 1, not {self.seed}; try 0")
+        self._check_packs(1)
 
     def total_ticks(self) -> int:
         """Ticks of the whole run: `images` rounded up to whole ticks."""
@@ -264,4 +281,16 @@ class GanConfig(Settings):
             rest == 0 and share >= 2,
             f"--batch must be a multiple of the {num_workers} workers with at least 2 images each, "
             f"not {self.batch}; try {below} or {below + num_workers}",
+        )
+        self._check_packs(num_workers)
+
+    def _check_packs(self, num_workers: int) -> None:
+        together = self.network.images_judged_together()
+        unit = together * num_workers
+        below = max(1, self.batch // unit) * unit
+        workers = f" on {num_workers} workers" if num_workers > 1 else ""
+        require(
+            self.batch % unit == 0,
+            f"--batch must be a multiple of {unit}, with --packing {self.network.packing} and --minibatch-std "
+            f"{self.network.minibatch_std}{workers}, not {self.batch}; try {below} or {below + unit}",
         )

@@ -26,7 +26,7 @@ from gan.generation import FixedPurpose, fixed_latents, sample_on_device
 from gan.image_grid import grid
 from gan.metrics.preparation import artifacts_of_run, metric_of_run
 from gan.training import lr_schedule, seeding
-from gan.training.balance import POLICIES
+from gan.training.balance import POLICIES, Turn
 from gan.training.compilation import count_steps, passes_for, variant_of
 from gan.training.confirmation import MeasuredAgain, measured_again
 from gan.training.players import build_players, load_players, players_tensors
@@ -176,20 +176,18 @@ class GanRun:
         for index in range(steps):
             self._set_learning_rates()
             real, latents, penalty_shares = self._inputs()
-            trains_generator = self._policy.generator_trains(config.balance, self.step)
-            stats, trained_discriminator = train_step(
+            stats, turn = train_step(
                 self._players,
                 real,
                 latents,
                 penalty_shares,
                 self._settings,
                 passes,
-                generator_trains=trains_generator,
-                discriminator_trains=self._discriminator_trains,
+                who_trains=self._who_trains(),
             )
-            self._stats.add(stats, generator_trained=trains_generator)
-            skipped["discriminator"] += not trained_discriminator
-            skipped["generator"] += not trains_generator
+            self._stats.add(stats, generator_trained=turn.generator)
+            skipped["discriminator"] += not turn.discriminator
+            skipped["generator"] += not turn.generator
             self.step += 1
             self.images_seen += config.batch
             self._after_step(index, began)
@@ -235,9 +233,12 @@ class GanRun:
             shares = seeding.to_device(shares, self.device)
         return real, seeding.to_device(latents, self.device), shares
 
-    def _discriminator_trains(self) -> bool:
-        measured = self._stats.measured() if self._policy.reads_measured else None
-        return self._policy.discriminator_trains(self.config.balance, self.step, measured)
+    def _who_trains(self) -> Turn | Callable[[], Turn]:
+        """The policy's decision; where it reads the last step's numbers, a function that waits for them."""
+        balance = self.config.balance
+        if not self._policy.reads_measured:
+            return self._policy.turn(balance, self.step, None)
+        return lambda: self._policy.turn(balance, self.step, self._stats.measured())
 
     def _set_learning_rates(self) -> None:
         optimizer = self.config.optimizer

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from common.device import autocast_dtype
 from gan.config import GanConfig
 from gan.distributed import Reduction, sum_over_ranks
+from gan.training.balance import Turn
 from gan.training.losses import LOSSES, Loss
 from gan.training.players import Players
 
@@ -105,27 +106,26 @@ def train_step(
     settings: StepSettings,
     passes: Passes,
     *,
-    generator_trains: bool,
-    discriminator_trains: Callable[[], bool],
-) -> tuple[Tensor, bool]:
+    who_trains: Turn | Callable[[], Turn],
+) -> tuple[Tensor, Turn]:
     """Update the players once, alternating: the discriminator, then the generator through the updated one.
 
     real: (N, C, H, W) in [-1, 1], this rank's share; latents: (N, latent_size); penalty_shares: (N,) in
-    [0, 1), needed where the loss has a penalty. `discriminator_trains` is called only after the generator's
-    pass was started: it may need the statistics of the step before, which a GPU has finished by then.
+    [0, 1), needed where the loss has a penalty. `who_trains`, where it is a function, is called only after
+    the generator's pass was started: it may need the statistics of the step before, which a GPU has finished
+    by then.
 
     Returns: (4,) on the device, means over the global batch: discriminator loss (without penalty), accuracy
-    on real, accuracy on fakes, generator loss (0 when the generator rests); and whether the discriminator
-    trained.
+    on real, accuracy on fakes, generator loss (0 when the generator rests); and who trained.
     """
-    # Fakes: generated once, for both players.
-    with torch.set_grad_enabled(generator_trains):
+    # Fakes: generated once, for both players; with gradients also where it is not yet known who trains.
+    with torch.set_grad_enabled(callable(who_trains) or who_trains.generator):
         fakes = passes.generate(players.generator, latents, settings.autocast_dtype)
 
     # Discriminator: trained, or only measured, so that the policy can see when it should train again.
-    trains = discriminator_trains()
-    players.discriminator.requires_grad_(trains)
-    with torch.set_grad_enabled(trains):
+    turn = who_trains() if callable(who_trains) else who_trains
+    players.discriminator.requires_grad_(turn.discriminator)
+    with torch.set_grad_enabled(turn.discriminator):
         loss, stats = passes.judge_both(
             players.discriminator,
             real,
@@ -134,7 +134,7 @@ def train_step(
             settings.label_smoothing,
             settings.autocast_dtype,
         )
-    if trains:
+    if turn.discriminator:
         if settings.loss.penalty is not None and settings.penalty_weight > 0 and penalty_shares is not None:
             with _autocast(real, settings.autocast_dtype):
                 penalty = settings.loss.penalty(players.discriminator, real, fakes, penalty_shares)
@@ -147,7 +147,7 @@ def train_step(
 
     # Generator: through the updated discriminator, which is frozen: its own gradients are not needed.
     generator_loss = stats.new_zeros(())
-    if generator_trains:
+    if turn.generator:
         players.discriminator.requires_grad_(False)
         loss = passes.judge_fakes(players.discriminator, fakes, settings.loss, settings.autocast_dtype)
         reduction = Reduction(players.generator, settings.world_size)
@@ -160,7 +160,7 @@ def train_step(
         stats = torch.cat([stats, generator_loss[None]])
     # in every step, so that the half-life counts the images shown whatever the balance, as in StyleGAN
     average_weights(players.ema, players.generator, settings.ema_decay)
-    return stats, trains
+    return stats, turn
 
 
 @torch.no_grad()
