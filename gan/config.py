@@ -7,49 +7,39 @@ losses, balance policies and network families, and the settings of the latter tw
 
 import dataclasses
 import math
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
 from common.errors import require, require_between
-from common.settings import Precision, Settings, check_distinct
+from common.settings import Precision, Settings, check_distinct, check_rules
 from gan.metrics.config import EvaluationConfig as EvaluationConfig
-from gan.networks import families
-from gan.networks.families import FAMILIES
+from gan.networks.config import NetworkConfig as NetworkConfig
 from gan.training import balance
 from gan.training.balance import POLICIES
 from gan.training.losses import LOSSES
+from gan.training.regularization import settings_classes as regularizer_settings
 
 # mypy cannot read a Literal or a base class that is computed
 if TYPE_CHECKING:
-    FamilyName = str
     LossName = str
     PolicyName = str
 
-    class _FamilySettings: ...
-
     class _PolicySettings: ...
 
+    class _RegularizerSettings: ...
+
 else:
-    FamilyName = Literal[*FAMILIES.names]
     LossName = Literal[*LOSSES.names]
     PolicyName = Literal[*POLICIES.names]
     # fields are taken from the last base class to the first
-    check_distinct((*families.settings_classes(), *balance.settings_classes()))
-    _FamilySettings = type("_FamilySettings", tuple(reversed(families.settings_classes())), {})
+    check_distinct((*balance.settings_classes(), *regularizer_settings()))
     _PolicySettings = type("_PolicySettings", tuple(reversed(balance.settings_classes())), {})
+    _RegularizerSettings = type("_RegularizerSettings", tuple(reversed(regularizer_settings())), {})
 
 Schedule = Literal["constant", "linear", "cosine", "step", "plateau", "stall"]
 Resolution = Literal[16, 32, 64, 128]
 NAMED_SOURCES = ("shapes", "mnist", "fashion-mnist", "cifar10", "celeba")
-
-
-def _check_rules(config: Any, classes: Sequence[type]) -> None:
-    """Run the rules of the settings classes that a configuration inherits from."""
-    for settings in classes:
-        if hasattr(settings, "__post_init__"):
-            settings.__post_init__(config)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -91,50 +81,6 @@ class DataConfig:
         require(self.held_out >= 1, f"--held-out must be at least 1, not {self.held_out}; try 2000")
         require_between("--max-broken", self.max_broken, 0, 1)
         require(self.data_seed >= 0, f"--data-seed must not be negative, not {self.data_seed}; try 0")
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class _Network:
-    EARLIER: ClassVar[Mapping[str, Any]] = {"packing": 1, "minibatch_std": 0}
-
-    family: Annotated[FamilyName, tyro.conf.arg(help=FAMILIES.help())] = "dcgan"
-    width: int = 64
-    """Channels of the layer nearest the image; each smaller layer has twice as many."""
-    latent_size: int = 100
-    """Length of the generator's input vector."""
-    spectral_norm: bool = False
-    """Spectral normalization of the discriminator's weights (Miyato et al. 2018)."""
-    sync_batch_norm: bool = False
-    """BatchNorm over the global batch instead of each worker's share."""
-    packing: int = 1
-    """Images that the discriminator judges at once, stacked as channels (PacGAN, Lin et al. 2018); 1: none."""
-    minibatch_std: int = 0
-    """Images of a group whose spread the discriminator sees (Karras et al. 2018), a pack counting as one; 0:
-    off."""
-
-    def __post_init__(self) -> None:
-        require(1 <= self.width <= 1024, f"--width must lie between 1 and 1024, not {self.width}; try 64")
-        require(
-            1 <= self.latent_size <= 8192,
-            f"--latent-size must lie between 1 and 8192, not {self.latent_size}; try 100",
-        )
-        require(1 <= self.packing <= 64, f"--packing must lie between 1 and 64, not {self.packing}; try 2")
-        require(
-            self.minibatch_std == 0 or 2 <= self.minibatch_std <= 1024,
-            f"--minibatch-std must be 0 or lie between 2 and 1024, not {self.minibatch_std}; try 4",
-        )
-
-    def images_judged_together(self) -> int:
-        """Images of a rank's batch that the discriminator judges as one: those of a pack, times a group."""
-        return self.packing * max(1, self.minibatch_std)
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class NetworkConfig(_FamilySettings, _Network):
-    """Shape of generator and discriminator: what all families have, then each family's own settings."""
-
-    def __post_init__(self) -> None:
-        _check_rules(self, (_Network, *families.settings_classes()))
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -203,7 +149,15 @@ class BalanceConfig(_PolicySettings, _Balance):
     """Who trains in a step: the policy, then each policy's own settings."""
 
     def __post_init__(self) -> None:
-        _check_rules(self, balance.settings_classes())
+        check_rules(self, balance.settings_classes())
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class RegularizationConfig(_RegularizerSettings):
+    """What else keeps the discriminator from winning: each regularizer's settings, off by default."""
+
+    def __post_init__(self) -> None:
+        check_rules(self, regularizer_settings())
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -215,6 +169,7 @@ class GanConfig(Settings):
     optimizer: OptimizerConfig = dataclasses.field(default_factory=OptimizerConfig)
     loss: LossConfig = dataclasses.field(default_factory=LossConfig)
     balance: BalanceConfig = dataclasses.field(default_factory=BalanceConfig)
+    regularization: RegularizationConfig = dataclasses.field(default_factory=RegularizationConfig)
     evaluation: EvaluationConfig = dataclasses.field(default_factory=EvaluationConfig)
     batch: int = 64
     """Images of one step, over all workers."""
@@ -291,6 +246,7 @@ class GanConfig(Settings):
         workers = f" on {num_workers} workers" if num_workers > 1 else ""
         require(
             self.batch % unit == 0,
-            f"--batch must be a multiple of {unit}, with --packing {self.network.packing} and --minibatch-std "
-            f"{self.network.minibatch_std}{workers}, not {self.batch}; try {below} or {below + unit}",
+            f"--batch must be a multiple of {unit}, with --packing {self.network.packing} and "
+            f"--minibatch-std {self.network.minibatch_std}{workers}, not {self.batch}; "
+            f"try {below} or {below + unit}",
         )

@@ -11,7 +11,7 @@ from gan.checkpoint import CheckpointError
 from gan.config import GanConfig, OptimizerConfig
 from gan.networks import build_discriminator, build_generator
 from gan.training import seeding
-from gan.training.losses import LOSSES
+from gan.training.regularizing import critic_norm
 
 _BIAS = ".bias"
 
@@ -35,7 +35,7 @@ def build_players(config: GanConfig, *, channels: int, device: torch.device) -> 
         config.network,
         **shape,
         seed=seeding.derived_seed(config.seed, "discriminator"),
-        norm=LOSSES[config.loss.name].critic_norm,
+        norm=critic_norm(config),
     )
     for network in (generator, discriminator):
         network.to(device).to(memory_format=torch.channels_last)

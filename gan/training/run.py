@@ -30,6 +30,7 @@ from gan.training.balance import POLICIES, Turn
 from gan.training.compilation import count_steps, passes_for, variant_of
 from gan.training.confirmation import MeasuredAgain, measured_again
 from gan.training.players import build_players, load_players, players_tensors
+from gan.training.regularizing import Regularizing
 from gan.training.step import Passes, step_settings, sync_and_check, train_step
 from gan.training.step_stats import StepProgress, StepStats
 
@@ -78,6 +79,7 @@ class GanRun:
         self._players = build_players(config, channels=images.channels, device=self.device)
         self._policy = POLICIES[config.balance.policy]
         self._settings = step_settings(config, device=self.device, world_size=world_size)
+        self._regularizing = Regularizing(config, images, ranks=self._ranks, device=self.device)
         self._passes: Passes | None = None
         # kept in the process: the next trial of a worker group finds its real images prepared
         self._metric = metric_of_run(config, images, device=self.device)
@@ -113,6 +115,7 @@ class GanRun:
             "channels": self.images.channels,
             "plateau": dataclasses.asdict(self._plateau),
             "last_numbers": self._stats.state(),
+            "regularizing": self._regularizing.state(),
         }
         return RunState(players_tensors(self._players), meta, self.config.to_dict())
 
@@ -128,6 +131,7 @@ class GanRun:
             plateau = state.meta["plateau"] if "plateau" in state.meta else state.meta["stall"]
             self._plateau = lr_schedule.Plateau(**plateau)
             self._stats.load_state(state.meta["last_numbers"])
+            self._regularizing.load_state(state.meta.get("regularizing"), step=self.step)
         except (KeyError, TypeError, ValueError) as error:
             raise CheckpointError(
                 f"the checkpoint's metadata must hold step, images_seen, plateau and last_numbers "
@@ -184,7 +188,9 @@ class GanRun:
                 self._settings,
                 passes,
                 who_trains=self._who_trains(),
+                regularization=self._regularizing.for_step(self.step, progress=self._progress()),
             )
+            self._regularizing.count(discriminator_trained=turn.discriminator)
             self._stats.add(stats, generator_trained=turn.generator)
             skipped["discriminator"] += not turn.discriminator
             skipped["generator"] += not turn.generator
@@ -202,6 +208,7 @@ class GanRun:
             "images_seen": float(self.images_seen),
             "step": float(self.step),
             **means,
+            **self._regularizing.row(),
             **{f"{player}_skipped": count / steps for player, count in skipped.items()},
             "generator_lr": self._players.generator_optimizer.param_groups[0]["lr"],
             "discriminator_lr": self._players.discriminator_optimizer.param_groups[0]["lr"],
@@ -229,7 +236,8 @@ class GanRun:
         latents = seeding.normal(config.seed, "latents", self.step, shape)[mine]
         shares = None
         if self._settings.penalty_weight > 0:
-            shares = seeding.uniform(config.seed, "penalty", self.step, (config.batch,))[mine]
+            packs = config.batch // config.network.packing
+            shares = seeding.uniform(config.seed, "penalty", self.step, (packs,))[self._ranks.share(packs)]
             shares = seeding.to_device(shares, self.device)
         return real, seeding.to_device(latents, self.device), shares
 
@@ -240,10 +248,14 @@ class GanRun:
             return self._policy.turn(balance, self.step, None)
         return lambda: self._policy.turn(balance, self.step, self._stats.measured())
 
+    def _progress(self) -> float:
+        """Share of the run's images that were shown, 0 to 1."""
+        return self.images_seen / self.total_images
+
     def _set_learning_rates(self) -> None:
         optimizer = self.config.optimizer
         factor = lr_schedule.learning_rate_factor(
-            optimizer, progress=self.images_seen / self.total_images, drops=self._plateau.drops
+            optimizer, progress=self._progress(), drops=self._plateau.drops
         )
         self._players.generator_optimizer.param_groups[0]["lr"] = factor * optimizer.generator_lr
         self._players.discriminator_optimizer.param_groups[0]["lr"] = factor * optimizer.discriminator_lr
