@@ -39,7 +39,7 @@ def gradient_at_real(critic: "nn.Module", real: "Tensor") -> "Tensor":
 
     at = real.detach().requires_grad_()
     (gradient,) = torch.autograd.grad(critic(at).sum(), at, create_graph=True)
-    return gradient.float().square().sum(dim=(1, 2, 3)).mean() / 2
+    return gradient.square().sum(dim=(1, 2, 3)).mean() / 2
 
 
 def _weight(settings: Settings, update: int) -> float:
