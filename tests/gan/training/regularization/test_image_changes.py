@@ -7,6 +7,7 @@ import torch
 
 from common.errors import ConfigError
 from gan.config import GanConfig, RegularizationConfig
+from gan.training.augmentations import AUGMENTATIONS
 from gan.training.regularization import REGULARIZERS, Change, Moment
 from gan.training.regularization.instance_noise import deviation
 
@@ -88,7 +89,8 @@ def test_augmentations_are_applied_in_the_order_of_the_list_and_all_where_a_poli
     off = _settings()
     assert _change(off, "augment", _moment()) is None
     chosen = _needed(off, "augment", _moment(adapts=True))
-    assert chosen.numbers.shape[2] == (3 + 1) + (2 + 1) + (2 + 1)
+    every = [AUGMENTATIONS[name].num_numbers + 1 for name in AUGMENTATIONS]
+    assert chosen.numbers.shape[2] == sum(every)
     first, second = (
         _needed(_settings(augment=names), "augment", _moment())
         for names in ("cutout,translation", "translation, cutout")
@@ -103,8 +105,8 @@ def test_augmentations_are_applied_in_the_order_of_the_list_and_all_where_a_poli
     ("values", "message"),
     [
         (
-            {"augment": "colour,mirror"},
-            "--augment must be none or a list of .*colour.*, not 'colour,mirror'; try",
+            {"augment": "colour,sepia"},
+            "--augment must be none or a list of .*colour.*, not 'colour,sepia'; try",
         ),
         ({"augment": ""}, "--augment must be none or a list"),
         ({"augment": "colour,colour"}, "--augment must be none or a list of .*each once"),
