@@ -9,6 +9,7 @@ from torch import Tensor
 
 from gan.config import GanConfig
 from gan.training import compilation
+from gan.training.balance import Turn
 from gan.training.players import build_players, players_tensors
 from gan.training.step import UNCOMPILED, Passes, step_settings, train_step
 
@@ -29,8 +30,7 @@ def _after_steps(setting: Setting, passes: Passes, config: GanConfig, steps: int
             None,
             settings,
             passes,
-            generator_trains=True,
-            discriminator_trains=lambda: True,
+            who_trains=Turn(discriminator=True, generator=True),
         )
     return players_tensors(players)
 

@@ -25,6 +25,7 @@ from torch import Tensor, nn
 from common.device import has_fast_bf16, keep_freed_memory
 from gan.config import DataConfig, GanConfig, NetworkConfig
 from gan.networks import build_discriminator
+from gan.training.balance import Turn
 from gan.training.compilation import compiled_passes
 from gan.training.players import build_players
 from gan.training.step import UNCOMPILED, Passes, step_settings, train_step
@@ -88,8 +89,7 @@ def our_step(
             None,
             settings,
             passes,
-            generator_trains=True,
-            discriminator_trains=lambda: True,
+            who_trains=Turn(discriminator=True, generator=True),
         )
 
     return step

@@ -145,3 +145,10 @@ def check_distinct(settings_classes: Iterable[type]) -> None:
             first = owners.setdefault(field.name, settings.__module__)
             if first != settings.__module__:
                 raise TypeError(f"{first} and {settings.__module__} both have {field.name}; rename one")
+
+
+def check_rules(config: Any, classes: Iterable[type]) -> None:
+    """Run the rules of the settings classes that a configuration inherits from."""
+    for settings in classes:
+        if hasattr(settings, "__post_init__"):
+            settings.__post_init__(config)

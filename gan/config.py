@@ -7,50 +7,41 @@ losses, balance policies and network families, and the settings of the latter tw
 
 import dataclasses
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 import tyro
 
 from common.errors import require, require_between
-from common.settings import Precision, Settings, check_distinct
+from common.settings import Precision, Settings, check_distinct, check_rules
 from gan.metrics.config import EvaluationConfig as EvaluationConfig
-from gan.networks import families
-from gan.networks.families import FAMILIES
+from gan.networks.config import NetworkConfig as NetworkConfig
 from gan.training import balance
 from gan.training.balance import POLICIES
 from gan.training.health.stopping import NOTHING, StoppingConfig
 from gan.training.losses import LOSSES
+from gan.training.regularization import settings_classes as regularizer_settings
 
 # mypy cannot read a Literal or a base class that is computed
 if TYPE_CHECKING:
-    FamilyName = str
     LossName = str
     PolicyName = str
 
-    class _FamilySettings: ...
-
     class _PolicySettings: ...
 
+    class _RegularizerSettings: ...
+
 else:
-    FamilyName = Literal[*FAMILIES.names]
     LossName = Literal[*LOSSES.names]
     PolicyName = Literal[*POLICIES.names]
     # fields are taken from the last base class to the first
-    check_distinct((*families.settings_classes(), *balance.settings_classes()))
-    _FamilySettings = type("_FamilySettings", tuple(reversed(families.settings_classes())), {})
+    check_distinct((*balance.settings_classes(), *regularizer_settings()))
     _PolicySettings = type("_PolicySettings", tuple(reversed(balance.settings_classes())), {})
+    _RegularizerSettings = type("_RegularizerSettings", tuple(reversed(regularizer_settings())), {})
 
 Schedule = Literal["constant", "linear", "cosine", "step", "plateau", "stall"]
 Resolution = Literal[16, 32, 64, 128]
 NAMED_SOURCES = ("shapes", "mnist", "fashion-mnist", "cifar10", "celeba")
-
-
-def _check_rules(config: Any, classes: Sequence[type]) -> None:
-    """Run the rules of the settings classes that a configuration inherits from."""
-    for settings in classes:
-        if hasattr(settings, "__post_init__"):
-            settings.__post_init__(config)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -92,34 +83,6 @@ class DataConfig:
         require(self.held_out >= 1, f"--held-out must be at least 1, not {self.held_out}; try 2000")
         require_between("--max-broken", self.max_broken, 0, 1)
         require(self.data_seed >= 0, f"--data-seed must not be negative, not {self.data_seed}; try 0")
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class _Network:
-    family: Annotated[FamilyName, tyro.conf.arg(help=FAMILIES.help())] = "dcgan"
-    width: int = 64
-    """Channels of the layer nearest the image; each smaller layer has twice as many."""
-    latent_size: int = 100
-    """Length of the generator's input vector."""
-    spectral_norm: bool = False
-    """Spectral normalization of the discriminator's weights (Miyato et al. 2018)."""
-    sync_batch_norm: bool = False
-    """BatchNorm over the global batch instead of each worker's share."""
-
-    def __post_init__(self) -> None:
-        require(1 <= self.width <= 1024, f"--width must lie between 1 and 1024, not {self.width}; try 64")
-        require(
-            1 <= self.latent_size <= 8192,
-            f"--latent-size must lie between 1 and 8192, not {self.latent_size}; try 100",
-        )
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class NetworkConfig(_FamilySettings, _Network):
-    """Shape of generator and discriminator: what all families have, then each family's own settings."""
-
-    def __post_init__(self) -> None:
-        _check_rules(self, (_Network, *families.settings_classes()))
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -188,7 +151,15 @@ class BalanceConfig(_PolicySettings, _Balance):
     """Who trains in a step: the policy, then each policy's own settings."""
 
     def __post_init__(self) -> None:
-        _check_rules(self, balance.settings_classes())
+        check_rules(self, balance.settings_classes())
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class RegularizationConfig(_RegularizerSettings):
+    """What else keeps the discriminator from winning: each regularizer's settings, off by default."""
+
+    def __post_init__(self) -> None:
+        check_rules(self, regularizer_settings())
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -202,6 +173,7 @@ class GanConfig(Settings):
     optimizer: OptimizerConfig = dataclasses.field(default_factory=OptimizerConfig)
     loss: LossConfig = dataclasses.field(default_factory=LossConfig)
     balance: BalanceConfig = dataclasses.field(default_factory=BalanceConfig)
+    regularization: RegularizationConfig = dataclasses.field(default_factory=RegularizationConfig)
     evaluation: EvaluationConfig = dataclasses.field(default_factory=EvaluationConfig)
     stopping: StoppingConfig = dataclasses.field(default_factory=StoppingConfig)
     batch: int = 64
@@ -232,6 +204,7 @@ class GanConfig(Settings):
             f"--ema-half-life must not be negative, not {self.ema_half_life}; try 2000",
         )
         require(0 <= self.seed < 2**63, f"--seed must lie between 0 and 2^63 - 1, not {self.seed}; try 0")
+        self._check_packs(1)
 
     def total_ticks(self) -> int:
         """Ticks of the whole run: `images` rounded up to whole ticks."""
@@ -268,4 +241,17 @@ class GanConfig(Settings):
             rest == 0 and share >= 2,
             f"--batch must be a multiple of the {num_workers} workers with at least 2 images each, "
             f"not {self.batch}; try {below} or {below + num_workers}",
+        )
+        self._check_packs(num_workers)
+
+    def _check_packs(self, num_workers: int) -> None:
+        together = self.network.images_judged_together()
+        unit = together * num_workers
+        below = max(1, self.batch // unit) * unit
+        workers = f" on {num_workers} workers" if num_workers > 1 else ""
+        require(
+            self.batch % unit == 0,
+            f"--batch must be a multiple of {unit}, with --packing {self.network.packing} and "
+            f"--minibatch-std {self.network.minibatch_std}{workers}, not {self.batch}; "
+            f"try {below} or {below + unit}",
         )

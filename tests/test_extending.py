@@ -45,6 +45,7 @@ base = {
     "data": {"max_images": 200, "held_out": 40, "resolution": 16, "cache": sys.argv[1]},
     "loss": {"name": "r1", "gradient_penalty": 1.0},
     "balance": {"policy": "gap", "accuracy_gap": 0.0},
+    "regularization": {"augment": "mirror,cutout", "logit_decay": 0.1},
     "evaluation": {"metric": "mean_colour", "metric_images": 40},
     "batch": 20, "images": 400, "images_per_tick": 200, "compile": "off",
 }
@@ -109,6 +110,8 @@ def test_there_is_an_example_of_every_kind() -> None:
     assert folders == {
         "gan/training/losses",
         "gan/training/balance",
+        "gan/training/regularization",
+        "gan/training/augmentations",
         "gan/networks/families",
         "gan/metrics/named",
         "tune/search/samplers",
@@ -125,6 +128,7 @@ def test_help_lists_the_new_entries_with_their_first_lines_and_loads_no_torch(fo
         ("sobol", "quasi-random values"),
     ):
         assert f"{name}: {beginning}" in found["help"]
+    assert "--logit-decay" in found["help"]
     assert "--accuracy-gap" in found["help"] and "--hidden-factor" in found["help"]
     assert not found["torch_imported_by_help"]
 
@@ -139,6 +143,7 @@ def test_a_run_trains_with_the_new_loss_policy_family_and_metric(found: dict[str
     for ticks in found["runs"].values():
         assert [tick["images_seen"] for tick in ticks] == [200, 400]
         for tick in ticks:
+            assert tick["augment_probability"] == 1
             assert 0 <= tick["mean_colour"] <= 442 and tick["mean_colour_noise"] < 60
         assert 0 < sum(tick["discriminator_skipped"] for tick in ticks) < 2
     assert found["described"] == "fully connected, 96 hidden units, for 16x16 pixels"
@@ -164,6 +169,8 @@ def test_no_test_of_the_registries_has_to_change(extended: Path) -> None:
         "tests/gan/test_config.py",
         "tests/gan/training/test_balance.py",
         "tests/gan/training/test_losses.py",
+        "tests/gan/training/regularization",
+        "tests/gan/training/augmentations",
         "tests/tune/space/test_space.py",
         "tests/tune/search/test_searcher.py",
     ]

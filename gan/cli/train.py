@@ -37,7 +37,7 @@ from gan.raytrain.broadcast import broadcast_images
 from gan.raytrain.events import Begun, Ended
 from gan.run_folder import BEST, LAST, RunFolder, best_row
 from gan.training.health import verdicts
-from gan.training.losses import LOSSES
+from gan.training.regularizing import critic_norm
 
 # What may differ when a run is resumed: how long it is, where the data are, and how fast it is computed.
 CHANGEABLE = {
@@ -240,7 +240,7 @@ def _read_data(config: GanConfig, console: Console) -> tuple[Images, str | None]
     images.check_batch(config.batch)
     check_sizes(len(images.train), len(images.held_out), config.data.source)
     say_skipped(console, images)
-    norm, resolution = LOSSES[config.loss.name].critic_norm, config.data.resolution
+    norm, resolution = critic_norm(config), config.data.resolution
     networks = describe(config.network, resolution=resolution, channels=images.channels, norm=norm)
     with console.status("preparing the metric"):
         network = prepare_metric(config, images)

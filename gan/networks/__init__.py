@@ -30,11 +30,11 @@ def build_discriminator(
 ) -> "nn.Module":
     """A discriminator on the CPU: images (N, C, H, W) in [-1, 1] -> logits (N,); positive means real.
 
-    Initial weights are decided by `seed` alone.
+    With `packing` m it takes m images at once: (N, m C, H, W). Initial weights are decided by `seed` alone.
 
     Raises: ConfigError for a resolution that the family does not support.
     """
-    family = family_of(config, resolution)
+    family, channels = family_of(config, resolution), config.packing * channels
     return family.build_discriminator(config, resolution=resolution, channels=channels, seed=seed, norm=norm)
 
 

@@ -18,6 +18,7 @@ from common.device import autocast_dtype
 from common.memory import is_out_of_memory
 from common.text import first_line
 from gan.config import GanConfig, NetworkConfig
+from gan.training.regularizing import augmentations
 from gan.training.step import UNCOMPILED, Passes
 
 log = logging.getLogger(__name__)
@@ -32,6 +33,7 @@ class Variant:
 
     network: NetworkConfig
     loss: str
+    augmentations: tuple[str, ...]
     batch: int
     """Images of one rank's step."""
     resolution: int
@@ -44,6 +46,7 @@ def variant_of(config: GanConfig, *, device: torch.device, world_size: int) -> V
     return Variant(
         network=config.network,
         loss=config.loss.name,
+        augmentations=augmentations(config),
         batch=config.batch // world_size,
         resolution=config.data.resolution,
         dtype=autocast_dtype(config.precision, device),

@@ -1,6 +1,5 @@
 """How far ahead the discriminator is: the distance of its outputs for real and generated images."""
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -8,6 +7,7 @@ from gan.data.images import Images
 from gan.distributed import Ranks
 from gan.metrics.reference import evenly
 from gan.training.seeding import images_on_device
+from gan.training.view import SEARCHED_HALF, outputs, see
 
 IMAGES = 128
 """Images of each kind that all ranks together judge; fewer where there are fewer."""
@@ -25,10 +25,19 @@ class MarginProbe:
     heart, as Karras et al. 2020 watch to adapt augmentation.
     """
 
-    def __init__(self, images: Images, num_generated: int, ranks: Ranks, device: torch.device) -> None:
-        count = min(IMAGES, num_generated, len(images.train), len(images.held_out))
-        self._share, self._ranks, self._count = ranks.share(count), ranks, count
-        self._real = [self._mine(part, device) for part in (images.train, images.held_out)]
+    def __init__(
+        self, images: Images, num_generated: int, packing: int, ranks: Ranks, device: torch.device
+    ) -> None:
+        """num_generated: samples of all ranks together; packing: images that are judged at once."""
+        held_out = images.held_out[SEARCHED_HALF]
+        packs = min(IMAGES, num_generated, len(images.train), len(held_out)) // packing
+        self._packs, self._packing, self._ranks = packs, packing, ranks
+        mine = ranks.share(packs)
+        self._share, self._images = mine, slice(mine.start * packing, mine.stop * packing)
+        self._real = [
+            images_on_device(evenly(part, packs * packing)[self._images], device)
+            for part in (images.train, held_out)
+        ]
 
     def measure(
         self, discriminator: nn.Module, samples: Tensor, autocast_dtype: torch.dtype | None
@@ -38,26 +47,12 @@ class MarginProbe:
         samples: this rank's samples of the generator, uint8 (N, H, W, C) on the device.
         """
         generated = samples[: len(self._real[0])].permute(0, 3, 1, 2).float().sub_(127.5).div_(127.5)
-        own = torch.zeros(3, self._count)
+        own = torch.zeros(3, self._packs)
         for row, images in zip(own, (*self._real, generated), strict=True):
-            row[self._share] = outputs(discriminator, images, autocast_dtype).cpu()
+            seen = see(images, (), (), None, self._packing)
+            row[self._share] = outputs(discriminator, seen, autocast_dtype).cpu()
         train, held_out, fakes = self._ranks.summed(own).double()
         return self._ranks.of_first({MARGIN: _distance(held_out, fakes), OVERFIT: _distance(train, held_out)})
-
-    def _mine(self, images: np.ndarray, device: torch.device) -> Tensor:
-        return images_on_device(evenly(images, self._count)[self._share], device)
-
-
-@torch.no_grad()
-def outputs(discriminator: nn.Module, images: Tensor, autocast_dtype: torch.dtype | None) -> Tensor:
-    """The discriminator's logits on images (N, C, H, W) in [-1, 1] as in training: fp32 (N,).
-
-    The statistics of BatchNorm and the vectors of spectral normalization that such a pass moves are copies.
-    """
-    buffers = {name: buffer.clone() for name, buffer in discriminator.named_buffers()}
-    with torch.autocast(images.device.type, dtype=autocast_dtype, enabled=autocast_dtype is not None):
-        logits: Tensor = torch.func.functional_call(discriminator, buffers, (images,))
-    return logits.float()
 
 
 def _distance(first: Tensor, second: Tensor) -> float:

@@ -11,7 +11,7 @@ from gan.checkpoint import CheckpointError
 from gan.config import GanConfig, OptimizerConfig
 from gan.networks import build_discriminator, build_generator
 from gan.training import seeding
-from gan.training.losses import LOSSES
+from gan.training.regularizing import critic_norm
 
 _BIAS = ".bias"
 
@@ -35,7 +35,7 @@ def build_players(config: GanConfig, *, channels: int, device: torch.device) -> 
         config.network,
         **shape,
         seed=seeding.derived_seed(config.seed, "discriminator"),
-        norm=LOSSES[config.loss.name].critic_norm,
+        norm=critic_norm(config),
     )
     for network in (generator, discriminator):
         network.to(device).to(memory_format=torch.channels_last)
@@ -54,12 +54,20 @@ def _adam(network: nn.Module, learning_rate: float, config: OptimizerConfig) -> 
     )
 
 
-@torch.no_grad()
-def gradient_norm(optimizer: torch.optim.Adam) -> float:
-    """Root mean square of the gradient's norm over the last steps, about 1 / (1 - beta2), from Adam's memory.
+def gradient_norms(players: Players) -> dict[str, float]:
+    """`generator_gradient` and `discriminator_gradient`: norms over the last steps, from Adam's memory.
 
-    Costs nothing in a step. 0 before the first step; infinite where a square exceeded fp32.
+    Root mean squares over about 1 / (1 - beta2) steps, which cost nothing in a step. 0 before the first step;
+    infinite where a square exceeded fp32.
     """
+    return {
+        "generator_gradient": _gradient_norm(players.generator_optimizer),
+        "discriminator_gradient": _gradient_norm(players.discriminator_optimizer),
+    }
+
+
+@torch.no_grad()
+def _gradient_norm(optimizer: torch.optim.Adam) -> float:
     states = [optimizer.state.get(parameter, {}) for parameter in optimizer.param_groups[0]["params"]]
     if not all(states):
         return 0.0

@@ -24,13 +24,13 @@ from gan.data.images import Images
 from gan.distributed import Ranks
 from gan.generation import FixedPurpose, fixed_latents, sample_on_device
 from gan.image_grid import grid
-from gan.metrics.preparation import artifacts_of_run, metric_of_run
 from gan.training import lr_schedule, seeding
-from gan.training.balance import POLICIES
+from gan.training.balance import POLICIES, Turn
 from gan.training.compilation import count_steps, passes_for, variant_of
 from gan.training.confirmation import MeasuredAgain, measured_again
-from gan.training.margin import MarginProbe
-from gan.training.players import build_players, gradient_norm, load_players, players_tensors
+from gan.training.measuring import Measuring
+from gan.training.players import build_players, gradient_norms, load_players, players_tensors
+from gan.training.regularizing import Regularizing
 from gan.training.step import Passes, step_settings, sync_and_check, train_step
 from gan.training.step_stats import StepProgress, StepStats
 
@@ -79,11 +79,9 @@ class GanRun:
         self._players = build_players(config, channels=images.channels, device=self.device)
         self._policy = POLICIES[config.balance.policy]
         self._settings = step_settings(config, device=self.device, world_size=world_size)
+        self._regularizing = Regularizing(config, images, ranks=self._ranks, device=self.device)
         self._passes: Passes | None = None
-        # kept in the process: the next trial of a worker group finds its real images prepared
-        self._metric = metric_of_run(config, images, device=self.device)
-        self._artifacts = artifacts_of_run(config, images, self._metric.num_images, device=self.device)
-        self._margin = MarginProbe(images, self._metric.num_images, self._ranks, self.device)
+        self._measuring = Measuring(config, images, self._ranks, self.device)
 
     @property
     def is_finished(self) -> bool:
@@ -115,6 +113,7 @@ class GanRun:
             "channels": self.images.channels,
             "plateau": dataclasses.asdict(self._plateau),
             "last_numbers": self._stats.state(),
+            "regularizing": self._regularizing.state(),
         }
         return RunState(players_tensors(self._players), meta, self.config.to_dict())
 
@@ -130,6 +129,7 @@ class GanRun:
             plateau = state.meta["plateau"] if "plateau" in state.meta else state.meta["stall"]
             self._plateau = lr_schedule.Plateau(**plateau)
             self._stats.load_state(state.meta["last_numbers"])
+            self._regularizing.load_state(state.meta.get("regularizing"), step=self.step)
         except (KeyError, TypeError, ValueError) as error:
             raise CheckpointError(
                 f"the checkpoint's metadata must hold step, images_seen, plateau and last_numbers "
@@ -178,20 +178,20 @@ class GanRun:
         for index in range(steps):
             self._set_learning_rates()
             real, latents, penalty_shares = self._inputs()
-            trains_generator = self._policy.generator_trains(config.balance, self.step)
-            stats, trained_discriminator = train_step(
+            stats, turn = train_step(
                 self._players,
                 real,
                 latents,
                 penalty_shares,
                 self._settings,
                 passes,
-                generator_trains=trains_generator,
-                discriminator_trains=self._discriminator_trains,
+                who_trains=self._who_trains(),
+                regularization=self._regularizing.for_step(self.step, progress=self._progress()),
             )
-            self._stats.add(stats, generator_trained=trains_generator)
-            skipped["discriminator"] += not trained_discriminator
-            skipped["generator"] += not trains_generator
+            self._regularizing.count(discriminator_trained=turn.discriminator)
+            self._stats.add(stats, generator_trained=turn.generator)
+            skipped["discriminator"] += not turn.discriminator
+            skipped["generator"] += not turn.generator
             self.step += 1
             self.images_seen += config.batch
             self._after_step(index, began)
@@ -207,6 +207,7 @@ class GanRun:
             "images_seen": float(self.images_seen),
             "step": float(self.step),
             **means,
+            **self._regularizing.row(),
             **{f"{player}_skipped": count / steps for player, count in skipped.items()},
             **gradients,
             "generator_lr": self._players.generator_optimizer.param_groups[0]["lr"],
@@ -214,15 +215,11 @@ class GanRun:
         }
 
     def _gradient_norms(self) -> dict[str, float]:
-        players = self._players
-        norms = {
-            "generator": gradient_norm(players.generator_optimizer),
-            "discriminator": gradient_norm(players.discriminator_optimizer),
-        }
-        for player, norm in norms.items():
+        norms = gradient_norms(self._players)
+        for name, norm in norms.items():
             if not math.isfinite(norm):  # Adam divides by it: the player has stopped to learn
-                raise Diverged(f"the gradients of the {player} have exceeded fp32 by step {self.step}")
-        return {f"{player}_gradient": norm for player, norm in norms.items()}
+                raise Diverged(f"the {name} has exceeded fp32 by step {self.step}")
+        return norms
 
     def _chosen_passes(self) -> Passes:
         """The passes, chosen in the first step, when it is known how many steps a resumed run has left."""
@@ -246,18 +243,26 @@ class GanRun:
         latents = seeding.normal(config.seed, "latents", self.step, shape)[mine]
         shares = None
         if self._settings.penalty_weight > 0:
-            shares = seeding.uniform(config.seed, "penalty", self.step, (config.batch,))[mine]
+            packs = config.batch // config.network.packing
+            shares = seeding.uniform(config.seed, "penalty", self.step, (packs,))[self._ranks.share(packs)]
             shares = seeding.to_device(shares, self.device)
         return real, seeding.to_device(latents, self.device), shares
 
-    def _discriminator_trains(self) -> bool:
-        measured = self._stats.measured() if self._policy.reads_measured else None
-        return self._policy.discriminator_trains(self.config.balance, self.step, measured)
+    def _who_trains(self) -> Turn | Callable[[], Turn]:
+        """The policy's decision; where it reads the last step's numbers, a function that waits for them."""
+        balance = self.config.balance
+        if not self._policy.reads_measured:
+            return self._policy.turn(balance, self.step, None)
+        return lambda: self._policy.turn(balance, self.step, self._stats.measured())
+
+    def _progress(self) -> float:
+        """Share of the run's images that were shown, 0 to 1."""
+        return self.images_seen / self.total_images
 
     def _set_learning_rates(self) -> None:
         optimizer = self.config.optimizer
         factor = lr_schedule.learning_rate_factor(
-            optimizer, progress=self.images_seen / self.total_images, drops=self._plateau.drops
+            optimizer, progress=self._progress(), drops=self._plateau.drops
         )
         self._players.generator_optimizer.param_groups[0]["lr"] = factor * optimizer.generator_lr
         self._players.discriminator_optimizer.param_groups[0]["lr"] = factor * optimizer.discriminator_lr
@@ -278,13 +283,11 @@ class GanRun:
             if not math.isfinite(loss):
                 raise Diverged(f"the {player}'s loss is {loss} by step {self.step}")
 
-    @torch.no_grad()
     def _evaluate(self) -> dict[str, float]:
-        samples = self._sample("evaluation", self._metric.num_images, self._metric.share(self._ranks))
-        row = self._metric.measure(samples, self._ranks) | self._artifacts.measure(samples, self._ranks)
-        row |= self._margin.measure(self._players.discriminator, samples, self._settings.autocast_dtype)
-        patience = self.config.optimizer.patience
-        self._plateau = lr_schedule.after_tick(self._plateau, row[self._metric.name], patience=patience)
+        samples = self._sample("evaluation", self._measuring.num_images, self._measuring.share)
+        row = self._measuring.row(samples, self._players.discriminator)
+        value, patience = row[self._measuring.objective], self.config.optimizer.patience
+        self._plateau = lr_schedule.after_tick(self._plateau, value, patience=patience)
         return row
 
     def _timings(self, images: int, train_s: float, evaluate_s: float) -> dict[str, float]:

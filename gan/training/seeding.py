@@ -13,7 +13,17 @@ import torch
 from torch import Tensor
 
 Purpose = Literal[
-    "generator", "discriminator", "order", "latents", "penalty", "evaluation", "grid", "confirmation"
+    "generator",
+    "discriminator",
+    "order",
+    "latents",
+    "penalty",
+    "evaluation",
+    "grid",
+    "confirmation",
+    "augment",
+    "noise",
+    "held_out",
 ]
 # the order is part of what a seed means: add at the end
 _PURPOSES: tuple[Purpose, ...] = (
@@ -25,6 +35,9 @@ _PURPOSES: tuple[Purpose, ...] = (
     "evaluation",
     "grid",
     "confirmation",
+    "augment",
+    "noise",
+    "held_out",
 )
 
 
@@ -60,6 +73,14 @@ def uniform(seed: int, purpose: Purpose, step: int, shape: tuple[int, ...]) -> T
     """Numbers uniform in [0, 1) on the CPU, the same whatever device they are then moved to."""
     generator = torch.Generator().manual_seed(derived_seed(seed, purpose, step))
     return torch.rand(shape, generator=generator)
+
+
+def normal_on_device(
+    seed: int, purpose: Purpose, step: int, shape: tuple[int, ...], device: torch.device
+) -> Tensor:
+    """Standard normal numbers drawn on the device: other ones on a GPU than on the CPU, none to be copied."""
+    generator = torch.Generator(device).manual_seed(derived_seed(seed, purpose, step))
+    return torch.randn(shape, generator=generator, device=device)
 
 
 def to_device(tensor: Tensor, device: torch.device) -> Tensor:

@@ -14,8 +14,10 @@ from torch import Tensor, nn
 from common.device import autocast_dtype
 from gan.config import GanConfig
 from gan.distributed import Reduction, sum_over_ranks
+from gan.training.balance import Turn
 from gan.training.losses import LOSSES, Loss
 from gan.training.players import Players
+from gan.training.view import GENERATED, PLAIN, REAL, StepRegularization, see
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -50,9 +52,11 @@ def step_settings(config: GanConfig, *, device: torch.device, world_size: int) -
 
 @dataclasses.dataclass(frozen=True)
 class Passes:
-    """The three heavy passes, compiled or not."""
+    """The heavy passes, compiled or not."""
 
     generate: Callable[..., Tensor]
+    see: Callable[..., Tensor]
+    """Only where a regularizer changes what the discriminator sees."""
     judge_both: Callable[..., tuple[Tensor, Tensor]]
     judge_fakes: Callable[..., Tensor]
 
@@ -94,7 +98,7 @@ def judge_fakes(
     return loss.generator(logits)
 
 
-UNCOMPILED = Passes(generate, judge_both, judge_fakes)
+UNCOMPILED = Passes(generate, see, judge_both, judge_fakes)
 
 
 def train_step(
@@ -105,27 +109,36 @@ def train_step(
     settings: StepSettings,
     passes: Passes,
     *,
-    generator_trains: bool,
-    discriminator_trains: Callable[[], bool],
-) -> tuple[Tensor, bool]:
+    who_trains: Turn | Callable[[], Turn],
+    regularization: StepRegularization = PLAIN,
+) -> tuple[Tensor, Turn]:
     """Update the players once, alternating: the discriminator, then the generator through the updated one.
 
     real: (N, C, H, W) in [-1, 1], this rank's share; latents: (N, latent_size); penalty_shares: (N,) in
-    [0, 1), needed where the loss has a penalty. `discriminator_trains` is called only after the generator's
-    pass was started: it may need the statistics of the step before, which a GPU has finished by then.
+    [0, 1), or one for each pack, needed where the loss has a penalty. `who_trains`, where it is a function,
+    is called only after the generator's pass was started: it may need the statistics of the step before,
+    which a GPU has finished by then.
 
     Returns: (4,) on the device, means over the global batch: discriminator loss (without penalty), accuracy
-    on real, accuracy on fakes, generator loss (0 when the generator rests); and whether the discriminator
-    trained.
+    on real, accuracy on fakes, generator loss (0 when the generator rests); and who trained.
     """
-    # Fakes: generated once, for both players.
-    with torch.set_grad_enabled(generator_trains):
+    # Fakes: generated once, for both players; with gradients also where it is not yet known who trains.
+    generator_may_train = callable(who_trains) or who_trains.generator
+    with torch.set_grad_enabled(generator_may_train):
         fakes = passes.generate(players.generator, latents, settings.autocast_dtype)
 
+    # What the discriminator sees, the same for both players: by default the images as they are.
+    if regularization.changes_images:
+        real = passes.see(real, *regularization.view(REAL))
+        with torch.set_grad_enabled(generator_may_train):
+            fakes = passes.see(fakes, *regularization.view(GENERATED))
+    if regularization.watch is not None:
+        regularization.watch(players.discriminator, real, fakes)
+
     # Discriminator: trained, or only measured, so that the policy can see when it should train again.
-    trains = discriminator_trains()
-    players.discriminator.requires_grad_(trains)
-    with torch.set_grad_enabled(trains):
+    turn = who_trains() if callable(who_trains) else who_trains
+    players.discriminator.requires_grad_(turn.discriminator)
+    with torch.set_grad_enabled(turn.discriminator):
         loss, stats = passes.judge_both(
             players.discriminator,
             real,
@@ -134,11 +147,14 @@ def train_step(
             settings.label_smoothing,
             settings.autocast_dtype,
         )
-    if trains:
+    if turn.discriminator:
         if settings.loss.penalty is not None and settings.penalty_weight > 0 and penalty_shares is not None:
             with _autocast(real, settings.autocast_dtype):
                 penalty = settings.loss.penalty(players.discriminator, real, fakes, penalty_shares)
             loss = loss + settings.penalty_weight * penalty
+        for penalize, weight in regularization.penalties:
+            with _autocast(real, settings.autocast_dtype):
+                loss = loss + weight * penalize(players.discriminator, real)
         reduction = Reduction(players.discriminator, settings.world_size)
         (loss / settings.world_size).backward()  # the sum over ranks is then their mean
         stats = reduction.finish(stats)
@@ -147,7 +163,7 @@ def train_step(
 
     # Generator: through the updated discriminator, which is frozen: its own gradients are not needed.
     generator_loss = stats.new_zeros(())
-    if generator_trains:
+    if turn.generator:
         players.discriminator.requires_grad_(False)
         loss = passes.judge_fakes(players.discriminator, fakes, settings.loss, settings.autocast_dtype)
         reduction = Reduction(players.generator, settings.world_size)
@@ -160,7 +176,7 @@ def train_step(
         stats = torch.cat([stats, generator_loss[None]])
     # in every step, so that the half-life counts the images shown whatever the balance, as in StyleGAN
     average_weights(players.ema, players.generator, settings.ema_decay)
-    return stats, trains
+    return stats, turn
 
 
 @torch.no_grad()

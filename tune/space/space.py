@@ -36,8 +36,9 @@ __all__ = [
     "to_mutations",
 ]
 
-# Settings that a running trial cannot change: they decide shapes, order of data or how the step is compiled.
-_FIXED_IN_A_RUN = ("network.", "batch", "seed", "precision", "compile")
+# Settings that a running trial cannot change: they decide shapes, order of data, how the step is compiled or
+# how the discriminator normalizes.
+_FIXED_IN_A_RUN = ("network.", "batch", "seed", "precision", "compile", "regularization.r1")
 
 
 @dataclasses.dataclass(frozen=True)

@@ -28,7 +28,10 @@ class BuildGenerator(Protocol):
 
 
 class BuildDiscriminator(Protocol):
-    """Builds a module on the CPU: images (N, C, H, W) in [-1, 1] -> logits (N,); positive means real."""
+    """Builds a module on the CPU: images (N, C, H, W) in [-1, 1] -> logits (N,); positive means real.
+
+    With packing `channels` are those of a pack of images.
+    """
 
     def __call__(
         self, config: "NetworkConfig", *, resolution: int, channels: int, seed: int, norm: "CriticNorm"

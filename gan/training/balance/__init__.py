@@ -10,9 +10,14 @@ Decisions are pure functions of numbers that all ranks share, so all ranks decid
 
 import dataclasses
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from common.registry import Registry
+
+if TYPE_CHECKING:
+    import torch
+
+    from gan.training.balance._probability import AdaptiveProbability
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -34,25 +39,45 @@ class SearchRange(NamedTuple):
     log: bool = False
 
 
-def _always(settings: Any, step: int) -> bool:
+class Turn(NamedTuple):
+    """Who trains in a step."""
+
+    discriminator: bool
+    generator: bool
+
+
+def _always(settings: Any, step: int, measured: Measured | None) -> bool:
     return True
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Policy:
-    """Decides who trains in a step (counted from 0); `settings` is a `BalanceConfig`."""
+    """Decides who trains in a step (counted from 0); `settings` is a `BalanceConfig`.
 
-    discriminator_trains: Callable[[Any, int, Measured | None], bool]
-    """(settings, step, measured); `measured` is None in the first step and without `reads_measured`."""
-    generator_trains: Callable[[Any, int], bool] = _always
-    """(settings, step); decided before the step's first pass, hence without measurements."""
+    Both decisions are (settings, step, measured) -> whether the player trains. `measured` is None in the
+    first step and without `reads_measured`.
+    """
+
+    discriminator_trains: Callable[[Any, int, Measured | None], bool] = _always
+    generator_trains: Callable[[Any, int, Measured | None], bool] = _always
     reads_measured: bool = False
-    """Whether the discriminator's decision needs the numbers of the step before, which a GPU may not have
-    finished yet."""
+    """Whether a decision needs the numbers of the step before, which a GPU may not have finished yet. Both
+    are then made once the generator's pass was started, which keeps the GPU busy, and that pass records what
+    a gradient needs, also where the generator rests in the end."""
+    augment_probability: "Callable[[Any, int, torch.device], AdaptiveProbability] | None" = None
+    """(settings, images of a step, device) -> what decides with which probability images are augmented; None:
+    1 where `--augment` names something."""
     search_place: int | None = None
     """Place among the policies that a sweep searches by default; None: not in the default space."""
     search_ranges: Mapping[str, SearchRange] = dataclasses.field(default_factory=dict)
     """Ranges of its settings in the default space, by name."""
+
+    def turn(self, settings: Any, step: int, measured: Measured | None) -> Turn:
+        """Both decisions."""
+        return Turn(
+            discriminator=self.discriminator_trains(settings, step, measured),
+            generator=self.generator_trains(settings, step, measured),
+        )
 
 
 POLICIES: Registry[Policy] = Registry("gan.training.balance", "POLICY", what="balance policy")

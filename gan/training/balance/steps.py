@@ -24,7 +24,7 @@ def _discriminator_trains(settings: Settings, step: int, measured: Measured | No
     return _takes_turn(settings.discriminator_steps, settings.generator_steps, step)
 
 
-def _generator_trains(settings: Settings, step: int) -> bool:
+def _generator_trains(settings: Settings, step: int, measured: Measured | None) -> bool:
     return _takes_turn(settings.generator_steps, settings.discriminator_steps, step)
 
 

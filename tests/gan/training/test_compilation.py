@@ -13,6 +13,7 @@ from torch._dynamo.utils import counters
 from common.memory import is_out_of_memory
 from gan.config import GanConfig
 from gan.training import compilation
+from gan.training.balance import Turn
 from gan.training.compilation import (
     Payoff,
     Variant,
@@ -66,8 +67,7 @@ def _tensors_after(
             None,
             settings,
             passes,
-            generator_trains=trains,
-            discriminator_trains=lambda: trains,  # noqa: B023 - called within the step
+            who_trains=Turn(discriminator=trains, generator=trains),
         )
     return players_tensors(players)
 

@@ -9,8 +9,9 @@ from torch import nn
 
 from gan.data.images import Images
 from gan.distributed import Ranks
-from gan.training.margin import MarginProbe, outputs
+from gan.training.margin import MarginProbe
 from gan.training.seeding import images_on_device
+from gan.training.view import outputs
 
 
 class Brightness(nn.Module):
@@ -31,7 +32,9 @@ def pictures(levels: np.ndarray) -> np.ndarray:
     return np.broadcast_to(levels.astype(np.uint8)[:, None, None, None], (len(levels), 16, 16, 1)).copy()
 
 
-def probe(train: np.ndarray, held_out: np.ndarray, generated: int) -> MarginProbe:
+def probe(train: np.ndarray, held_out: np.ndarray, generated: int, packing: int = 1) -> MarginProbe:
+    """Of the held-out pictures, a search may use every second."""
+    held_out = held_out.repeat(2)
     images = Images(
         train=pictures(train),
         held_out=pictures(held_out),
@@ -41,7 +44,7 @@ def probe(train: np.ndarray, held_out: np.ndarray, generated: int) -> MarginProb
         skipped=(),
         fingerprint="levels",
     )
-    return MarginProbe(images, generated, Ranks(), torch.device("cpu"))
+    return MarginProbe(images, generated, packing, Ranks(), torch.device("cpu"))
 
 
 def test_margin_and_overfit_are_differences_of_means_in_standard_deviations() -> None:
@@ -54,6 +57,24 @@ def test_margin_and_overfit_are_differences_of_means_in_standard_deviations() ->
 
     assert found["discriminator_margin"] == pytest.approx(distance(held_out, fakes), rel=1e-4)
     assert found["discriminator_overfit"] == pytest.approx(distance(train, held_out), rel=1e-4)
+
+
+def test_packed_images_are_judged_together() -> None:
+    class PackBrightness(Brightness):
+        def forward(self, images: torch.Tensor) -> torch.Tensor:
+            assert images.shape[1] == 3
+            result: torch.Tensor = images.mean(dim=(1, 2, 3)) * 127.5 + 127.5
+            return result
+
+    random = np.random.default_rng(1)
+    train, held_out, fakes = (random.integers(low, low + 90, 48) for low in (100, 80, 20))
+    found = probe(train, held_out, 48, packing=3).measure(
+        PackBrightness(), torch.from_numpy(pictures(fakes)), None
+    )
+    packs = [each.reshape(-1, 3).mean(axis=1) for each in (held_out, fakes)]
+    deviation = np.sqrt((packs[0].var() + packs[1].var()) / 2)
+    expected = (packs[0].mean() - packs[1].mean()) / deviation
+    assert found["discriminator_margin"] == pytest.approx(expected, rel=1e-4)
 
 
 def test_outputs_without_spread_give_finite_numbers() -> None:

@@ -3,6 +3,7 @@
 import torch
 
 from gan.config import DataConfig, GanConfig, NetworkConfig
+from gan.training.balance import Turn
 from gan.training.players import Players, build_players, load_players, players_tensors
 from gan.training.step import UNCOMPILED, step_settings, train_step
 
@@ -24,8 +25,7 @@ def _step(players: Players) -> None:
         None,
         step_settings(CONFIG, device=CPU, world_size=1),
         UNCOMPILED,
-        generator_trains=True,
-        discriminator_trains=lambda: True,
+        who_trains=Turn(discriminator=True, generator=True),
     )
 
 

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from gan.config import DataConfig, GanConfig, NetworkConfig
 from gan.distributed import LARGE, Reduction
+from gan.training.balance import Turn
 from gan.training.players import Players, build_players
 from gan.training.step import (
     UNCOMPILED,
@@ -24,6 +25,7 @@ from gan.training.step_stats import StepStats
 from tests.gan.ranks import on_two_ranks
 
 CPU = torch.device("cpu")
+BOTH = Turn(discriminator=True, generator=True)
 CONFIG = GanConfig(
     network=NetworkConfig(width=4, latent_size=8), data=DataConfig(resolution=16), batch=8, precision="fp32"
 )
@@ -44,10 +46,9 @@ def _batch(step: int = 0) -> tuple[Tensor, Tensor]:
 
 def _step(
     players: Players, settings: StepSettings, step: int = 0, *, d: bool = True, g: bool = True
-) -> tuple[Tensor, bool]:
-    return train_step(
-        players, *_batch(step), None, settings, UNCOMPILED, generator_trains=g, discriminator_trains=lambda: d
-    )
+) -> tuple[Tensor, Turn]:
+    turn = Turn(discriminator=d, generator=g)
+    return train_step(players, *_batch(step), None, settings, UNCOMPILED, who_trains=turn)
 
 
 def _weights(network: nn.Module) -> dict[str, Tensor]:
@@ -100,7 +101,7 @@ def test_a_resting_discriminator_is_measured_and_keeps_its_weights() -> None:
     before = [parameter.clone() for parameter in rested.discriminator.parameters()]
     numbers, says_trained = _step(trained, _settings())
     measured, says_rested = _step(rested, _settings(), d=False)
-    assert (says_trained, says_rested) == (True, False)
+    assert (says_trained.discriminator, says_rested.discriminator) == (True, False)
     torch.testing.assert_close(measured[:3], numbers[:3])
     assert all(map(torch.equal, before, rested.discriminator.parameters()))
     assert not rested.discriminator_optimizer.state
@@ -139,8 +140,7 @@ def test_the_penalty_trains_the_critic_but_is_not_part_of_its_reported_loss() ->
             shares,
             settings,
             UNCOMPILED,
-            generator_trains=True,
-            discriminator_trains=lambda: True,
+            who_trains=BOTH,
         )[0]
         for players, settings in ((with_penalty, _settings(config)), (without, plain))
     ]
@@ -164,8 +164,7 @@ def test_every_loss_steps_in_every_precision(loss: str, precision: str, spectral
         torch.rand(8),
         _settings(config),
         UNCOMPILED,
-        generator_trains=True,
-        discriminator_trains=lambda: True,
+        who_trains=BOTH,
     )
     assert numbers.dtype == torch.float32
     assert numbers.isfinite().all()
@@ -261,8 +260,7 @@ def _ten_steps_on_a_share(rank: int, values: dict[str, object], world_size: int 
             None,
             settings,
             UNCOMPILED,
-            generator_trains=True,
-            discriminator_trains=lambda: True,
+            who_trains=BOTH,
         )
     sync_and_check(players, world_size)
     networks = {"generator": players.generator, "discriminator": players.discriminator, "ema": players.ema}

@@ -18,6 +18,7 @@ from gan.config import NetworkConfig
 from gan.networks import CriticNorm
 from gan.networks.families.dcgan import Settings
 from gan.networks.families.dcgan.upsampling import doubling
+from gan.networks.minibatch_std import MinibatchStd
 from gan.networks.normalization import SpectralConv2d, SpectralLinear, SyncBatchNorm2d
 from gan.networks.unfolded import UnfoldedConv2d
 
@@ -78,13 +79,17 @@ class Discriminator(nn.Module):
             )
             for outer, inner in itertools.pairwise(widths)
         )
-        self.to_logit = linear(widths[-1] * FIRST_SIDE**2, 1, bias=bias)
+        self.spread = MinibatchStd(config.minibatch_std) if config.minibatch_std else nn.Identity()
+        features = widths[-1] + bool(config.minibatch_std)
+        self.to_logit = linear(features * FIRST_SIDE**2, 1, bias=bias)
 
     def forward(self, images: Tensor) -> Tensor:
         """images: (N, channels, resolution, resolution) in [-1, 1]."""
         x = F.leaky_relu_(self.from_image(images), 0.2)
         for block in self.blocks:
             x = block(x)
+        # after the last BatchNorm, which would subtract what all images of a batch share
+        x = self.spread(x)
         # (4, 4, channels) order, for the same reason as in the generator
         logits: Tensor = self.to_logit(x.permute(0, 2, 3, 1).flatten(1)).squeeze(1)
         return logits
@@ -116,14 +121,18 @@ def describe(config: NetworkConfig, *, resolution: int, channels: int, norm: Cri
     with torch.device("meta"):
         networks = (
             Generator(config, resolution, channels),
-            Discriminator(config, resolution, channels, norm),
+            Discriminator(config, resolution, config.packing * channels, norm),
         )
     of_generator, of_discriminator = (sum(p.numel() for p in network.parameters()) for network in networks)
     upsampling = _settings(config).upsampling
-    spectral = ", spectral normalization" if config.spectral_norm else ""
+    extras = (
+        ", spectral normalization" if config.spectral_norm else "",
+        f", {config.packing} images judged at once" if config.packing > 1 else "",
+        f", minibatch standard deviation of {config.minibatch_std}" if config.minibatch_std else "",
+    )
     return (
         f"DCGAN of width {config.width} for {resolution}x{resolution} pixels, {config.latent_size} latents"
-        f", {upsampling} upsampling{spectral}: {of_generator:,} parameters in the generator, "
+        f", {upsampling} upsampling{''.join(extras)}: {of_generator:,} parameters in the generator, "
         f"{of_discriminator:,} in the discriminator"
     )
 

@@ -1,0 +1,83 @@
+"""What the discriminator sees of images in a step, and how it judges images without learning from them."""
+
+import dataclasses
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+REAL, GENERATED, HELD_OUT = range(3)
+"""Sets of images that the discriminator sees; each has random numbers of its own."""
+
+SEARCHED_HALF = slice(0, None, 2)
+"""The half of the held-out images that a search may use: its winner is measured against the other one."""
+
+Penalty = Callable[[nn.Module, Tensor], Tensor]
+Changes = tuple[Callable[[Tensor, Tensor, Tensor], Tensor], ...]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class StepRegularization:
+    """What regularizers do in one step: by default nothing."""
+
+    functions: Changes = ()
+    """Changes of the images, in their order; see `gan.training.regularization.Change`."""
+    numbers: tuple[Tensor, ...] = ()
+    """The random numbers of each, (sets, N, ...)."""
+    probability: Tensor | None = None
+    """With which an image is augmented, scalar on the device."""
+    packing: int = 1
+    """Images that the discriminator judges at once."""
+    penalties: tuple[tuple[Penalty, float], ...] = ()
+    """(discriminator, real images as it sees them) -> scalar, and its weight."""
+    watch: Callable[[nn.Module, Tensor, Tensor], None] | None = None
+    """Looks at (discriminator, real, generated images as it sees them) before it trains; changes nothing."""
+
+    @property
+    def changes_images(self) -> bool:
+        """Whether the discriminator sees anything else than the images as they are."""
+        return bool(self.functions) or self.packing > 1
+
+    def view(self, which: int) -> tuple[Changes, tuple[Tensor, ...], Tensor | None, int]:
+        """What `see` needs beside the images, for one of the sets."""
+        return self.functions, tuple(each[which] for each in self.numbers), self.probability, self.packing
+
+
+PLAIN = StepRegularization()
+
+
+def see(
+    images: Tensor, functions: Changes, numbers: tuple[Tensor, ...], probability: Tensor | None, packing: int
+) -> Tensor:
+    """images (N, C, H, W) in [-1, 1] -> what the discriminator sees, fp32 (N / packing, packing C, H, W).
+
+    Images that follow each other are a pack, stacked as channels (Lin et al. 2018, "PacGAN", section 3), so
+    that ranks whose shares are whole packs make those of one rank. Differentiable.
+    """
+    seen = images.float()
+    for function, own in zip(functions, numbers, strict=True):
+        seen = function(seen, own, probability)  # type: ignore[arg-type]  # given where functions are
+    if packing > 1:
+        seen = seen.unflatten(0, (-1, packing)).flatten(1, 2)
+    return seen.contiguous(memory_format=torch.channels_last)
+
+
+@torch.no_grad()
+def mean_outputs(
+    discriminator: nn.Module, sets: tuple[Tensor, ...], autocast_dtype: torch.dtype | None
+) -> Tensor:
+    """The discriminator's mean logit on each set of images as it sees them, fp32 (len(sets),).
+
+    As it is, training or not; the statistics of BatchNorm and the vectors of spectral normalization that its
+    passes move are copies.
+    """
+    return torch.stack([outputs(discriminator, images, autocast_dtype).mean() for images in sets])
+
+
+@torch.no_grad()
+def outputs(discriminator: nn.Module, images: Tensor, autocast_dtype: torch.dtype | None) -> Tensor:
+    """The discriminator's logits on images as it sees them, fp32 (N,), as in a step but without learning."""
+    buffers = {name: buffer.clone() for name, buffer in discriminator.named_buffers()}
+    with torch.autocast(images.device.type, dtype=autocast_dtype, enabled=autocast_dtype is not None):
+        logits: Tensor = torch.func.functional_call(discriminator, buffers, (images,))
+    return logits.float()
