@@ -79,7 +79,11 @@ def test_the_seed_alone_decides_the_pictures(config: DataConfig, tmp_path: Path)
 
 
 def test_the_drawn_digits_are_the_same_on_every_machine() -> None:
-    assert drawn(3, 60_000, seed=0).tolist() == [[844, 15466, 28293], [5485, 58748, 15365], [56135, 11403, 2165]]
+    assert drawn(3, 60_000, seed=0).tolist() == [
+        [844, 15466, 28293],
+        [5485, 58748, 15365],
+        [56135, 11403, 2165],
+    ]
     assert np.array_equal(drawn(40, 60_000, seed=0)[:3], drawn(3, 60_000, seed=0)), "a smaller set is a part"
 
 
