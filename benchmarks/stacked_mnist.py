@@ -16,10 +16,10 @@ and with packing of 2 pictures 1,000 (KL 0.06).
 The same here: 128,000 pictures to train on, 26,000 samples, of which one is enough to cover a mode, 100
 latent numbers, batches of 64, Adam with rates of 2e-4 and beta1 0.5, transposed convolutions, no averaged
 weights. Different, by default: 5 epochs (640,000 images) and width 32 instead of 64, so that a seed ends
-within about 20 minutes on 2 cores; 32 x 32 pixels; this project's DCGAN, with three steps of upsampling and
-another order of the pictures in every epoch; latent numbers are normal, not uniform; the generator trains once
-a step, there twice; digits come from the 60,000 of MNIST's training part, there from all 70,000; the KL is from
-the classes of the training pictures, there from 1,000 equal ones; another classifier of digits counts.
+within about 20 minutes on 2 cores; 32 x 32 pixels; this project's DCGAN; another order of the pictures in
+every epoch; latent numbers are normal, there uniform; the generator trains once a step, there twice; digits
+come from the 60,000 of MNIST's training part, there from all 70,000; the KL is from the classes of the
+training pictures, there from 1,000 equal ones; another classifier of digits counts.
 """
 
 import argparse
