@@ -41,7 +41,7 @@ else:
 
 Schedule = Literal["constant", "linear", "cosine", "step", "plateau", "stall"]
 Resolution = Literal[16, 32, 64, 128]
-NAMED_SOURCES = ("shapes", "mnist", "fashion-mnist", "cifar10", "celeba")
+NAMED_SOURCES = ("shapes", "mnist", "fashion-mnist", "stacked-mnist", "cifar10", "celeba")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -49,8 +49,8 @@ class DataConfig:
     """Where the images come from and how they are prepared for training."""
 
     source: Annotated[str, tyro.conf.arg(name="data")] = "shapes"
-    """shapes (rendered, no download), mnist, fashion-mnist, cifar10, celeba, or a folder, zip, tar or URL
-    (s3://bucket/path) of images."""
+    """shapes (rendered, no download), mnist, fashion-mnist, stacked-mnist (three digits as red, green and
+    blue), cifar10, celeba, or a folder, zip, tar or URL (s3://bucket/path) of images."""
     root: Annotated[str | None, tyro.conf.arg(name="data-root")] = None
     """Folder of torchvision's data sets, also for downloads; default: the cache folder."""
     download: bool = False
@@ -60,14 +60,16 @@ class DataConfig:
     colour: Literal["auto", "grey", "rgb"] = "auto"
     """Channels to train on; auto: grey when every picture is grey."""
     max_images: int | None = None
-    """Use only so many images, spread evenly over all; for shapes, how many to render (default 12,000)."""
+    """Use only so many images, spread evenly over all; for shapes, how many to render (default 12,000), for
+    stacked-mnist, how many to stack (default 130,000)."""
     held_out: int = 2000
     """Images kept from training to measure quality against; at most a fifth of all. Where that is fewer than
     16, quality is measured against half of all."""
     max_broken: float = 0.05
     """Share of unreadable files above which the data are refused, 0 to 1."""
     data_seed: int = 0
-    """Seed of the rendered shapes and of the choice of held-out images; not varied by a sweep."""
+    """Seed of the rendered shapes, of the digits that are stacked and of the choice of held-out images; not
+    varied by a sweep."""
     cache: Annotated[str | None, tyro.conf.arg(name="cache-dir")] = None
     """Folder of the decoded arrays; default: $XDG_CACHE_HOME/artsweep or ~/.cache/artsweep."""
 

@@ -128,7 +128,8 @@ class Evaluate:
     images: int = 5000
     """Generated images that the table is measured on, 16 to 100,000."""
     modes: tyro.conf.FlagCreatePairsOff[bool] = False
-    """Also count the classes that the images are of, by a linear probe, which takes minutes; needs labels."""
+    """Also count the classes that the images are of, by a classifier that is trained once, in a minute or
+    two; needs labels."""
     features: Literal["compact", "lite0", "inception"] = "compact"
     """Network whose features are compared: compact and lite0 are shipped, inception is FID's."""
     weights: str | None = None

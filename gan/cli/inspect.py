@@ -13,7 +13,7 @@ from rich.table import Table
 from torch import nn
 
 from common.cli.progress import counted, progress_bar, say
-from common.device import return_freed_memory
+from common.device import exact_float32, return_freed_memory
 from common.errors import naming_flag, require
 from gan import generation, image_grid
 from gan.cli.display import objective
@@ -24,9 +24,11 @@ from gan.data.images import Images
 from gan.data.loading import load_images
 from gan.distributed import Ranks
 from gan.metrics.artifacts import artifact_sums
+from gan.metrics.classes.classifier import NoClassifierError
+from gan.metrics.classes.modes import ModeCounter, mode_counter
 from gan.metrics.evaluation import EvaluationResult, evaluate, real_features
 from gan.metrics.few import check_sizes, say_few
-from gan.metrics.preparation import artifacts_of_run, compared_with_all, metric_of_run
+from gan.metrics.preparation import artifacts_of_run, compared_with_all, metric_of_run, real_images
 from perceptual.embedding import Embedder, load_embedder
 
 _AT_ONCE = 1024  # samples that are in memory at once
@@ -104,6 +106,7 @@ def run_evaluate(command: Evaluate, console: Console) -> int:
             metric_of_run(dataclasses.replace(whole, evaluation=each), images, device=device)
             for each in whole.evaluation.by_other_networks(command.features, command.images)
         ]
+    counter = _mode_counter(command, whole, images, device, console)
     bar = progress_bar(console)
     total = len(images.train) + len(images.held_out)
     task, mine = (
@@ -115,12 +118,21 @@ def run_evaluate(command: Evaluate, console: Console) -> int:
             images, embedder, cache_folder(config.data), lambda count: bar.advance(task, count)
         )
         bar.update(task, completed=total)
-        features, sums = _embedded(
-            generator, config, embedder, command.images, lambda n: bar.advance(mine, n)
+        features, sums, counts = _embedded(
+            generator,
+            config,
+            embedder,
+            command.images,
+            counter if isinstance(counter, ModeCounter) else None,
+            lambda n: bar.advance(mine, n),
         )
-    with console.status("comparing both" + ", and fitting a linear probe" * command.modes):
+    with console.status("comparing both"):
         row = metric.measure(_samples(generator, config, metric.num_images), Ranks())
-        found = evaluate(features, real, seed=config.data.data_seed, counts_modes=command.modes)
+        found = evaluate(features, real)
+        if isinstance(counter, ModeCounter):
+            found = found.with_modes(counter, counts)
+        elif counter is not None:
+            found = found.without_modes(counter)
         for other in others:
             samples = _samples(generator, config, other.num_images, "confirmation")
             found = found.with_distance(other.name, other.measure(samples, Ranks()))
@@ -136,8 +148,22 @@ def run_evaluate(command: Evaluate, console: Console) -> int:
     few = say_few(len(images.train), len(images.held_out))
     if few is not None:
         say(console, few)
-    _show(found, command, console)
+    what = "channels of the held-out images" if images.channel_classes else "held-out images"
+    _show(found, what, console)
     return 0
+
+
+def _mode_counter(
+    command: Evaluate, config: GanConfig, images: Images, device: str, console: Console
+) -> ModeCounter | str | None:
+    """What counts modes, or why nothing can; None where nobody asked."""
+    if not command.modes:
+        return None
+    with console.status("preparing the classifier of the classes"), exact_float32():
+        try:
+            return mode_counter(real_images(config, images, torch.device(device)))
+        except NoClassifierError as error:
+            return str(error)
 
 
 def _check_data(command: Evaluate, config: GanConfig, images: Images, generator: nn.Module) -> None:
@@ -162,21 +188,24 @@ def _embedded(
     config: GanConfig,
     embedder: Embedder,
     count: int,
+    counter: ModeCounter | None,
     on_batch: Callable[[int], None],
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """Features (count, D) and `artifact_sums` of samples, which are not kept.
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Features (count, D), `artifact_sums` and counts of classes of samples, which are not kept.
 
     Their latents are not those of a tick: by a tick's value the state may have been chosen.
     """
-    features, sums = torch.empty(count, embedder.length), []
+    features, sums, counts = torch.empty(count, embedder.length), [], torch.zeros(())
     latents = generation.fixed_latents(config, "confirmation", count)
     for start in range(0, count, _AT_ONCE):
         part = slice(start, start + _AT_ONCE)
         samples = torch.from_numpy(generation.sample(generator, latents[part], config))
         features[part] = embedder.embed(samples).cpu()
         sums.append(artifact_sums(samples))
+        if counter is not None:
+            counts = counts + counter.counts(samples)
         on_batch(len(samples))
-    return features, torch.stack(sums).sum(dim=0)
+    return features, torch.stack(sums).sum(dim=0), counts
 
 
 def _samples(
@@ -187,7 +216,7 @@ def _samples(
     return torch.from_numpy(generation.sample(generator, latents, config))
 
 
-def _show(found: EvaluationResult, command: Evaluate, console: Console) -> None:
+def _show(found: EvaluationResult, classified: str, console: Console) -> None:
     table = Table(box=None, header_style="bold")
     table.add_column("measure", no_wrap=True)
     table.add_column("generated", justify="right", no_wrap=True)
@@ -199,6 +228,6 @@ def _show(found: EvaluationResult, command: Evaluate, console: Console) -> None:
     console.print(table)
     if found.left_out:
         say(console, f"modes and kl are left out: {found.left_out}")
-    elif found.probe_accuracy is not None:
-        right = f"{found.probe_accuracy:.1%} of the held-out images"
-        say(console, f"modes are counted by a linear probe that is correct on {right}")
+    elif found.classifier_accuracy is not None:
+        right = f"{found.classifier_accuracy:.1%} of the {classified}"
+        say(console, f"modes are counted by a classifier that is correct on {right}")

@@ -85,7 +85,9 @@ def write_store(
     order = good[np.random.default_rng(config.data_seed).permutation(len(good))]
     held_out = count_held_out(config.held_out, len(good))
     raw: Square = np.memmap(raw_path, np.uint8, "r", shape=(len(names), resolution, resolution, 3))
-    is_grey = config.colour == "grey" or (config.colour == "auto" and _all_grey(raw))
+    is_grey = config.colour == "grey" or (
+        config.colour == "auto" and not pictures.channel_classes and _all_grey(raw)
+    )
     for part, indices in zip(_PARTS, (order[held_out:], order[:held_out]), strict=True):
         _write_pictures(folder / f"{part}.npy", raw, indices, is_grey)
         if pictures.labels is not None:
@@ -98,6 +100,7 @@ def write_store(
         "held_out": [held_out, *shape],
         "has_labels": pictures.labels is not None,
         "class_names": pictures.class_names,
+        "channel_classes": pictures.channel_classes,
         "skipped": len(broken),
     }
     (folder / "store.json").write_text(json.dumps(facts, indent=1) + "\n", "utf-8")
@@ -122,8 +125,13 @@ def open_store(folder: Path) -> Images | None:
         with (folder / "skipped.csv").open(encoding="utf-8", newline="") as table:
             skipped = tuple((file, reason) for file, reason in csv.reader(table))
         _require_true(skipped[0] == _SKIPPED_HEADER and len(skipped) == 1 + facts["skipped"])
-        class_names = tuple(facts["class_names"])
-        return Images(**arrays, class_names=class_names, skipped=skipped[1:], fingerprint=folder.name)
+        return Images(
+            **arrays,
+            class_names=tuple(facts["class_names"]),
+            channel_classes=int(facts.get("channel_classes", 0)),  # stores of earlier versions have none
+            skipped=skipped[1:],
+            fingerprint=folder.name,
+        )
     except (OSError, ValueError, KeyError, TypeError, IndexError, EOFError):
         return None
 

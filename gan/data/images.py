@@ -28,6 +28,9 @@ class Images:
     """Hex; the same for the same pictures and settings, wherever the files are."""
     others: Mapping[str, int] = dataclasses.field(default_factory=dict)
     """How many files of other kinds were left out, by their endings."""
+    channel_classes: int = 0
+    """Above 0 where each colour channel is a picture of its own, of one of so many classes: a label is then
+    the number whose digits to that base are the channels' classes, red first."""
 
     @property
     def channels(self) -> int:

@@ -21,6 +21,8 @@ class PictureList:
     """(start, stop, resolution) -> each picture as (resolution, resolution, 3) uint8, or why it is broken."""
     labels: npt.NDArray[np.int64] | None = None
     class_names: tuple[str, ...] = ()
+    channel_classes: int = 0
+    """As `Images.channel_classes`."""
 
 
 @dataclasses.dataclass(frozen=True)

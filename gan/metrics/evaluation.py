@@ -12,12 +12,12 @@ import torch
 from common.errors import require
 from gan.data.images import Images
 from gan.metrics.artifacts import Artifacts
+from gan.metrics.classes.modes import ModeCounter
 from gan.metrics.config import count_name
 from gan.metrics.feature_distance import embedded_batches
 from gan.metrics.few import LEAST_IMAGES, are_few, halves
 from gan.metrics.frechet import GaussianStatistics, frechet_distance
 from gan.metrics.kid import kernel_distance, kernel_set
-from gan.metrics.mode_coverage import count_modes
 from gan.metrics.prdc import (
     duplicates,
     memorization_ratio,
@@ -27,7 +27,6 @@ from gan.metrics.prdc import (
 )
 from gan.metrics.reference import evenly, remembered_features
 from perceptual.embedding import Embedder
-from perceptual.linear_probe import fit_probe, why_no_probe
 
 _DISTANCES = ("fd_", "fid_", "kid_")
 LOWER, HIGHER, NEAR_REAL = "lower is better", "higher is better", "as real is best"
@@ -51,8 +50,8 @@ class EvaluationResult:
     """All measures of one generator."""
 
     measures: list[Measure]
-    probe_accuracy: float | None
-    """Share of held-out images whose class the probe that counts modes predicts; None without a probe."""
+    classifier_accuracy: float | None = None
+    """Share of held-out images whose class the classifier that counts modes predicts; None without one."""
     left_out: str = ""
     """Why modes were asked for and are not counted."""
 
@@ -73,6 +72,22 @@ class EvaluationResult:
         ]
         return dataclasses.replace(self, measures=[*self.measures, *more])
 
+    def with_modes(self, counter: ModeCounter, counts: torch.Tensor) -> "EvaluationResult":
+        """With the modes and the KL of the images that `counter.counts` are of, after the other measures."""
+        count = int(counts.sum())
+        found, floor = counter.modes(counts), counter.noise_floor(count)
+        more = [
+            Measure(f"modes_{count_name(count)}", found.covered, floor.covered, HIGHER),
+            Measure(f"kl_{count_name(count)}", found.kl, floor.kl, LOWER),
+        ]
+        return dataclasses.replace(
+            self, measures=[*self.measures, *more], classifier_accuracy=counter.accuracy
+        )
+
+    def without_modes(self, reason: str) -> "EvaluationResult":
+        """Without the modes that were asked for."""
+        return dataclasses.replace(self, left_out=reason)
+
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class RealFeatures:
@@ -81,10 +96,6 @@ class RealFeatures:
     train: torch.Tensor
     """Of all training images."""
     held_out: torch.Tensor
-    train_labels: torch.Tensor | None
-    held_out_labels: torch.Tensor | None
-    num_classes: int
-    """0 without labels."""
     network: str
     """compact, lite0 or inception, for the measures' names."""
 
@@ -112,24 +123,11 @@ def real_features(
         )
         for part, pictures in parts.items()
     }
-    labels = [
-        None if each is None else torch.from_numpy(np.array(each))
-        for each in (images.train_labels, images.held_out_labels)
-    ]
-    return RealFeatures(
-        train=features["train"],
-        held_out=features["held_out"],
-        train_labels=labels[0],
-        held_out_labels=labels[1],
-        num_classes=len(images.class_names),
-        network=embedder.name,
-    )
+    return RealFeatures(train=features["train"], held_out=features["held_out"], network=embedder.name)
 
 
-def evaluate(
-    generated: torch.Tensor, real: RealFeatures, *, seed: int, counts_modes: bool = True
-) -> EvaluationResult:
-    """Measure distances, diversity, copies and, if the images have labels, modes.
+def evaluate(generated: torch.Tensor, real: RealFeatures) -> EvaluationResult:
+    """Measure distances, diversity and copies.
 
     generated: features float32 (N, D). The noise floor is measured on N training images, or on all if there
     are fewer. FID compares with all training images, as published; every other measure compares with the
@@ -146,31 +144,7 @@ def evaluate(
     sample = others[torch.from_numpy(places)]
     protocol = f"{real.network}_{count_name(len(generated))}"
     compared = Compared(generated, sample, reference, real.train, real.held_out)
-    measures = _distances(compared, protocol) + _diversity(compared, protocol)
-    if not counts_modes or real.train_labels is None or real.held_out_labels is None:
-        return EvaluationResult(measures, None)
-    reason = why_no_probe(real.train_labels)
-    if reason:
-        return EvaluationResult(measures, None, reason)
-    probe = fit_probe(real.train, real.train_labels, real.num_classes, seed)
-    accuracy = probe.accuracy(real.held_out, real.held_out_labels)
-    guessed = float(real.held_out_labels.bincount().max()) / len(real.held_out_labels)
-    if accuracy <= guessed:
-        return EvaluationResult(
-            measures,
-            accuracy,
-            f"the linear probe is correct on {accuracy:.1%} of the held-out images, no better than always "
-            f"naming the most frequent class ({guessed:.1%})",
-        )
-    predicted = probe.predict(reference)
-    found, floor = (
-        count_modes(probe.predict(each), predicted, real.num_classes) for each in (generated, sample)
-    )
-    measures += [
-        Measure(f"modes_{protocol}", found.covered, floor.covered, HIGHER),
-        Measure(f"kl_{protocol}", found.kl, floor.kl, LOWER),
-    ]
-    return EvaluationResult(measures, accuracy)
+    return EvaluationResult(_distances(compared, protocol) + _diversity(compared, protocol))
 
 
 class Compared(NamedTuple):

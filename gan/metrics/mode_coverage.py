@@ -39,7 +39,11 @@ def count_modes(
     require(num_classes >= 1, f"the number of classes must be at least 1, not {num_classes}")
     require(least_images >= 1, f"least_images must be at least 1, not {least_images}; the tables have 1")
     counts = _histogram(generated, "generated", num_classes)
-    real_counts = _histogram(real, "real", num_classes)
+    return modes_of(counts, _histogram(real, "real", num_classes), least_images=least_images)
+
+
+def modes_of(counts: torch.Tensor, real_counts: torch.Tensor, *, least_images: int = 1) -> Modes:
+    """`count_modes` of images that are counted already: float64 (num_classes,), neither all 0."""
     held = real_counts > 0
     p = counts / counts.sum()
     q = torch.where(held, real_counts, _LEAST_REAL)

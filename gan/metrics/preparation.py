@@ -13,6 +13,8 @@ from gan.config import EvaluationConfig, GanConfig
 from gan.data.cache import cache_folder
 from gan.data.images import Images
 from gan.metrics.artifacts import Artifacts
+from gan.metrics.classes.labelled import Classes
+from gan.metrics.classes.modes import ModesMetric
 from gan.metrics.feature_distance import FeatureDistance
 from gan.metrics.few import LEAST_IMAGES, are_few, check_sizes, halves
 from gan.metrics.named import METRICS, PreparedMetric
@@ -78,13 +80,27 @@ def _kept(store: _Store[Prepared], known: tuple[object, ...], prepare: Callable[
 def real_images(config: GanConfig, images: Images, device: torch.device) -> RealImages:
     """What a run's metric is prepared from: held-out and training images, of few pictures two halves."""
     held_out, train, part = images.held_out, images.train, config.evaluation.held_out_part
+    held_out_labels, train_labels = images.held_out_labels, images.train_labels
+    training_key = images.fingerprint
     if are_few(len(train), len(held_out)):
         held_out, train = halves(held_out, train)
-        part_name = "halves"
+        if held_out_labels is not None and train_labels is not None:
+            held_out_labels, train_labels = halves(held_out_labels, train_labels)
+        part_name, training_key = "halves", f"{images.fingerprint}-halves"
     elif len(held_out) < 2 * LEAST_IMAGES:  # too few to be divided
         part_name = "all"
     else:
         held_out, part_name = held_out[HELD_OUT_PARTS[part]], part
+        held_out_labels = None if held_out_labels is None else held_out_labels[HELD_OUT_PARTS[part]]
+    classes = None
+    if held_out_labels is not None and train_labels is not None:
+        classes = Classes(
+            train=train_labels,
+            held_out=held_out_labels,
+            number=len(images.class_names),
+            per_channel=images.channel_classes,
+            training_key=training_key,
+        )
     return RealImages(
         held_out=held_out,
         train=train,
@@ -92,6 +108,7 @@ def real_images(config: GanConfig, images: Images, device: torch.device) -> Real
         device=device,
         fingerprint=images.fingerprint if part_name == "all" else f"{images.fingerprint}-{part_name}",
         cache=cache_folder(config.data),
+        classes=classes,
     )
 
 
@@ -103,16 +120,25 @@ def prepare_metric(config: GanConfig, images: Images) -> str | None:
 
     Returns: what identifies the network with its weights, on whatever machine; None for a metric without.
 
-    Raises: ConfigError as `build_metric`.
+    Raises: ConfigError as `build_metric`, and for a metric that needs labels where there are none.
     """
     check_sizes(len(images.train), len(images.held_out), config.data.source)
-    if not METRICS[config.evaluation.metric].uses_network:
+    name = config.evaluation.metric
+    uses_network, needs_labels = METRICS[name].uses_network, METRICS[name].needs_labels
+    require(
+        not needs_labels or images.train_labels is not None,
+        f"--metric {name} needs classes, one subfolder each, and --data {config.data.source} has none; "
+        "choose another metric",
+    )
+    if not uses_network and not needs_labels:
         return None
     if torch.cuda.device_count() == 0:  # which asks the driver library, without opening a GPU
         metric = metric_of_run(config, images, device="cpu")
-    else:
+    elif uses_network:
         metric = _try_on_few(config.evaluation, config, images)
-    return metric.network if isinstance(metric, FeatureDistance) else None
+    else:  # a classifier cannot be trained on a few
+        return None
+    return metric.network if isinstance(metric, (FeatureDistance, ModesMetric)) else None
 
 
 def check_same_network(begun_with: object, network: str | None, metric: str) -> None:
@@ -148,5 +174,6 @@ def _try_on_few(evaluation: EvaluationConfig, config: GanConfig, images: Images)
         train=evenly(real.train, LEAST_IMAGES),
         fingerprint=None,
         cache=None,
+        classes=None,
     )
     return build_metric(evaluation, few)

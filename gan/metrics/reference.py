@@ -14,6 +14,7 @@ import torch
 
 from common.storage.atomic import WriteError, replace_file
 from gan.data.tidying import note_use
+from gan.metrics.classes.labelled import Classes
 
 FOLDER = "references"
 
@@ -35,6 +36,8 @@ class RealImages:
     """The same for the same images, as `Images.fingerprint`; None: nothing is kept for later."""
     cache: Path | None = None
     """Folder in which features of the images are kept for the next process; None: nowhere."""
+    classes: Classes | None = None
+    """Labels of the images; None: they have none."""
 
 
 def evenly(images: np.ndarray, count: int) -> np.ndarray:

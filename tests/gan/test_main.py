@@ -184,7 +184,7 @@ def test_evaluate_prints_every_measure_with_its_noise_floor(
     measures = {each["name"].removesuffix("_compact_40"): each for each in printed["measures"]}
     assert set(measures) == {
         *("fd", "kid", "precision", "recall", "density", "coverage"),
-        *("memorization", "duplicates", "modes", "kl"),
+        *("memorization", "duplicates", "modes_40", "kl_40"),
         *("checkerboard", "burnt", "fd_lite0_40"),
     }
     names = [each["name"] for each in printed["measures"]]
@@ -195,7 +195,7 @@ def test_evaluate_prints_every_measure_with_its_noise_floor(
     assert measures["fd"]["value"] > measures["fd"]["real"] > 0
     assert measures["kid"]["standard_error"] > 0
     assert measures["coverage"]["real"] > 0.8
-    assert 0 < printed["probe_accuracy"] <= 1
+    assert 0 < printed["classifier_accuracy"] <= 1
     assert main(["evaluate", plain_run[0].location, "--images", "40", "--modes"]) == 0
     shown = capsys.readouterr().out
     assert all(each["name"] in shown for each in printed["measures"])
@@ -209,7 +209,7 @@ def test_evaluate_counts_no_modes_unless_asked_and_finds_the_best_of_a_sweep(
     shutil.copy(plain_run[0].path("generator.safetensors"), best)
     assert main(["evaluate", str(tmp_path / "sweep"), "--images", "40", "--json"]) == 0
     printed = json.loads(capsys.readouterr().out)
-    assert printed["probe_accuracy"] is None and len(printed["measures"]) == 11
+    assert printed["classifier_accuracy"] is None and len(printed["measures"]) == 11
     assert main(["sample", str(tmp_path / "sweep"), "--out", str(tmp_path / "out"), "--count", "4"]) == 0
     assert (tmp_path / "out" / "grid.png").exists()
 

@@ -1,5 +1,6 @@
 """From `--data` to a source of pictures: a known data set, a folder, an archive, a URL."""
 
+import dataclasses
 from pathlib import Path
 
 from common.errors import require
@@ -11,6 +12,7 @@ from gan.data.folders import folder_source
 from gan.data.picture_list import PictureList, Source, Square
 from gan.data.sources.archives import archive_source, is_archive, why_not
 from gan.data.sources.remote import is_url, url_source
+from gan.data.sources.stacked import stacked_source
 from gan.data.torchvision_sets import celeba_source, cifar10_source, idx_source
 
 
@@ -27,6 +29,9 @@ def find_source(config: DataConfig, cache: Path) -> Source:
             return idx_source(config, root, "MNIST")
         case "fashion-mnist":
             return idx_source(config, root, "FashionMNIST")
+        case "stacked-mnist":
+            every_digit = dataclasses.replace(config, max_images=None)
+            return stacked_source(config, idx_source(every_digit, root, "MNIST"))
         case "cifar10":
             return cifar10_source(config, root)
         case "celeba":

@@ -64,6 +64,9 @@ class Metric:
     uses_network: bool = False
     """Whether it measures features of a pretrained network: then `--metric-weights` is allowed, and a driver
     prepares it before the workers start, since features of the real images take long and are cached."""
+    needs_labels: bool = False
+    """Whether it counts classes: then data without labels are refused, and a driver prepares it before the
+    workers start, since a classifier of the classes is trained once and cached."""
     name_has_count: bool = True
     """Whether the name in tables ends in the number of images, as values compare only for equal ones."""
     second: str | None = "fd_lite0"

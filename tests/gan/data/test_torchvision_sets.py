@@ -69,7 +69,7 @@ def test_idx_files_are_read_packed_or_not(source: str, name: str, tmp_path: Path
         images.check_batch(24)
 
 
-@pytest.mark.parametrize("source", ["mnist", "fashion-mnist", "cifar10", "celeba"])
+@pytest.mark.parametrize("source", ["mnist", "fashion-mnist", "stacked-mnist", "cifar10", "celeba"])
 def test_an_absent_data_set_names_its_remedies(source: str, tmp_path: Path, cache: Path) -> None:
     with pytest.raises(ConfigError) as error:
         load(source, cache, root=str(tmp_path / "nothing"))

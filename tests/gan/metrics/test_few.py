@@ -93,18 +93,11 @@ def test_halves_are_of_tensors_as_of_arrays() -> None:
 def test_an_evaluation_of_thirty_pictures_has_every_measure() -> None:
     random = torch.Generator().manual_seed(0)
     features = torch.randn(30, 5, generator=random)
-    real = RealFeatures(
-        train=features[6:],
-        held_out=features[:6],
-        train_labels=None,
-        held_out_labels=None,
-        num_classes=0,
-        network="compact",
-    )
+    real = RealFeatures(train=features[6:], held_out=features[:6], network="compact")
     generated = torch.randn(40, 5, generator=random)
-    found = {each.name: each for each in evaluate(generated, real, seed=0).measures}
+    found = {each.name: each for each in evaluate(generated, real).measures}
     assert len(found) == 8
     assert all(math.isfinite(each.value) and math.isfinite(each.real) for each in found.values())
     assert found["fd_compact_40"].real > 0
-    copies = {each.name: each for each in evaluate(features[6:].repeat(2, 1), real, seed=0).measures}
+    copies = {each.name: each for each in evaluate(features[6:].repeat(2, 1), real).measures}
     assert copies["memorization_compact_48"].value == 0

@@ -1,0 +1,14 @@
+"""KL divergence of the generated classes from those of the data, and the number of modes; needs labels."""
+
+from gan.config import EvaluationConfig
+from gan.metrics.classes.modes import ModesMetric
+from gan.metrics.named import Metric
+from gan.metrics.reference import RealImages
+
+
+def prepare(config: EvaluationConfig, real: RealImages) -> ModesMetric:
+    """The metric with its classifier, which may have to be trained."""
+    return ModesMetric(config, real, lambda modes: modes.kl)
+
+
+METRIC = Metric(prepare=prepare, needs_labels=True)
