@@ -30,6 +30,8 @@ def _rates(generator: float, discriminator: float) -> Values:
 
 
 HEALTHY = _rates(4e-4, 2e-4)
+AT_ONCE: Values = {"ema_half_life": 100}
+"""The generator's average follows the generator at once, so that the tick of an onset is known."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -66,15 +68,15 @@ PLANTS: dict[str, Plant] = {
             "balance.discriminator_steps": 2,
         },
     ),
-    # the generator's average goes on improving for some ticks
+    # its average goes on improving for some ticks
     "tiny generator rate": Plant(right=("discriminator_won",), values=_rates(1e-6, 5e-4), onset=6, ticks=12),
     "generator slowed": Plant(
         right=("discriminator_won", "stalled"),
         values=HEALTHY,
-        later=_rates(1e-7, 1e-3),
+        later={**_rates(1e-7, 1e-3), **AT_ONCE},
         changes_after=6,
-        onset=9,
-        ticks=15,
+        onset=8,
+        ticks=14,
     ),
     "discriminator rests": Plant(
         right=("generator_won",), values={**HEALTHY, "balance.policy": "loss", "balance.loss_threshold": 1e5}
@@ -85,7 +87,8 @@ PLANTS: dict[str, Plant] = {
         values=HEALTHY,
         later=_rates(2e-3, 1e-7),
         changes_after=6,
-        onset=8,
+        onset=9,
+        ticks=13,
     ),
     "rate of one": Plant(right=("diverged",), values=_rates(1.0, 1.0), onset=1),
     "rate of one, later": Plant(
@@ -101,20 +104,19 @@ PLANTS: dict[str, Plant] = {
         values=_rates(1e-3, 5e-4),
         data={"max_images": 80, "held_out": 16},
         images_per_tick=8_000,
-        ticks=16,
-        onset=10,
+        ticks=8,
     ),
     "high rates, later": Plant(
         right=("decayed",), values=HEALTHY, later=_rates(2e-2, 2e-2), changes_after=8, onset=9, ticks=13
     ),
     # stalled is what has not moved for six ticks
     "rates of nothing, later": Plant(
-        right=("stalled",),
+        right=("stalled", "discriminator_won"),
         values=HEALTHY,
-        later=_rates(1e-9, 1e-9),
+        later={**_rates(1e-9, 1e-9), **AT_ONCE},
         changes_after=6,
-        onset=12,
-        ticks=16,
+        onset=13,
+        ticks=17,
     ),
 }
 

@@ -24,8 +24,9 @@ EXPLODED = 15.0
 LEAST_SPREAD, LEAST_SEPARATION = 0.08, 0.4
 """Below these shares of real images' variety a generator has collapsed; healthy ones past their youth lay
 above 0.25 and 0.8."""
-COPIES = 0.6
-"""Memorization below which a generator copies."""
+COPIES, KNOWN_BY_HEART = 0.6, 1.5
+"""Memorization below which a generator copies, and overfit above which a discriminator knows its training
+images by heart; it was below 0.5 in healthy runs."""
 DECAY = 1.15
 """Factor over its best at which a run that was good is no more; healthy runs wander by less than a tenth."""
 WAS_GOOD = 0.85
@@ -55,9 +56,9 @@ def diverged(signals: Signals) -> Finding | None:
         value = signals.last.get(name)
         if value is not None and not math.isfinite(value):
             return Finding(f"{name} is {value}", SLOWER)
-    loss, burnt = signals.mean("discriminator_loss", 1), signals.mean("burnt", 1)
+    loss, burnt = signals.largest("discriminator_loss", WINDOW), signals.mean("burnt", 1)
     if loss is not None and loss > EXPLODED:
-        return Finding(f"the discriminator's loss is {loss:.3g}", SLOWER)
+        return Finding(f"the discriminator's loss has reached {loss:.3g}", SLOWER)
     if burnt is not None and burnt > BURNT:
         return Finding(f"{burnt:.0%} of the generated values are burnt out that would not be", SLOWER)
     return None
@@ -81,14 +82,22 @@ def mode_collapse(signals: Signals) -> Finding | None:
 
 
 def memorizing(signals: Signals) -> Finding | None:
-    """Generated images are nearer to training images than new ones are."""
-    ratio = signals.mean("memorization")
-    if signals.ticks < YOUNG or ratio is None or ratio >= COPIES:
+    """Generated images are copies of training images, or the discriminator knows those by heart."""
+    ratio, overfit = signals.mean("memorization"), signals.mean("discriminator_overfit")
+    remedy = "give more pictures, or augment them (--augment colour,translation,cutout --balance adaptive)"
+    if signals.ticks < YOUNG:
         return None
-    return Finding(
-        f"generated images are {ratio:.2f} times as far from the training images as new ones are",
-        "give more pictures, augment them (--augment), or stop earlier",
-    )
+    if ratio is not None and ratio < COPIES:
+        return Finding(
+            f"generated images are {ratio:.2f} times as far from the training images as new ones are", remedy
+        )
+    if overfit is not None and overfit > KNOWN_BY_HEART:
+        return Finding(
+            f"the discriminator knows its training images: it judges them {overfit:.1f} standard deviations "
+            "more real than real images that it has not seen",
+            remedy,
+        )
+    return None
 
 
 def decayed(signals: Signals) -> Finding | None:
@@ -115,7 +124,7 @@ def discriminator_won(signals: Signals) -> Finding | None:
     if signals.ticks < YOUNG or real is None or fake is None or margin is None or margin < MARGIN_AHEAD:
         return None
     window = SHORT_WINDOW if min(real, fake) > 0.99 and _gradient_ratio(signals) > GRADIENT_RATIO else WINDOW
-    if min(real, fake) < 0.9 or _progress(signals, window) >= PROGRESS:
+    if min(real, fake) < 0.95 or _progress(signals, window) >= PROGRESS:
         return None
     return Finding(
         f"the discriminator is right about {real:.0%} of real and {fake:.0%} of generated images, and "

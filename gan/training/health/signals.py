@@ -54,9 +54,9 @@ class Signals:
         present = [value for value in found if value is not None]
         return statistics.fmean(present) if len(present) == min(ticks, len(found)) > 0 else None
 
-    def largest(self, name: str) -> float | None:
-        """The largest value of a number so far, None without any; name: see `mean`."""
-        found = [self._value(row, name) for row in self._history]
+    def largest(self, name: str, ticks: int) -> float | None:
+        """The largest value of a number in the last `ticks` ticks, None without any; name: see `mean`."""
+        found = [self._value(row, name) for row in self._history[-ticks:]]
         return max((value for value in found if value is not None), default=None)
 
     def _value(self, row: Row, name: str) -> float | None:

@@ -28,9 +28,12 @@ METRIC = "swd"
 @pytest.mark.usefixtures("shared_ray", "sabotage", "cache")
 def test_a_sweep_ends_trials_for_their_verdicts_and_says_so_everywhere(tmp_path: Path) -> None:
     gan = tiny_gan(
-        images=64 * 14,
+        images=128 * 9,
+        images_per_tick=128,
+        batch=8,
+        ema_half_life=0,
         optimizer=OptimizerConfig(generator_lr=STILL),
-        stopping=StoppingConfig(when="stalled,diverged", patience=2),
+        stopping=StoppingConfig(when="discriminator_won,diverged", patience=2),
     )
     trials = sweep(
         tmp_path, rates(STILL, ALSO_STILL, POISON), gan=gan, trials=8, search="random", scheduler="none"
@@ -38,9 +41,9 @@ def test_a_sweep_ends_trials_for_their_verdicts_and_says_so_everywhere(tmp_path:
     by_rate = {trial.values[RATE]: trial for trial in trials.values() if trial.number > 0}
     base, still, poisoned = trials[0], by_rate[ALSO_STILL], by_rate[POISON]
     assert (base.state, base.ended_for) == ("completed", None)  # all others are compared with it
-    assert base.verdict()[0] == "stalled"
-    assert (still.state, still.ended_for) == ("pruned", "stalled")
-    assert still.reason is not None and still.reason.startswith("stalled: swd has not fallen for 6 ticks")
+    assert base.verdict()[0] == "discriminator_won"
+    assert (still.state, still.ended_for) == ("pruned", "discriminator_won")
+    assert still.reason is not None and still.reason.startswith("discriminator_won: the discriminator is")
     assert (poisoned.state, poisoned.ended_for) == ("failed", "diverged")
     last = still.last_tick()
     assert last is not None and last.images_seen < gan.total_images()
@@ -48,16 +51,16 @@ def test_a_sweep_ends_trials_for_their_verdicts_and_says_so_everywhere(tmp_path:
     # the tables, the log and the study agree
     assert collect(read_events(tmp_path / "sweep")) == trials
     table = pd.read_parquet(tmp_path / "sweep" / "trials.parquet").set_index("number")
-    assert table.loc[still.number, "ended_for"] == "stalled"
+    assert table.loc[still.number, "ended_for"] == "discriminator_won"
     assert table.loc[still.number, "verdict_evidence"] == last.verdict_evidence
     assert table.loc[poisoned.number, "verdict"] == "diverged"
     history = pd.read_parquet(tmp_path / "sweep" / "history.parquet")
     found = history[history["number"] == still.number]["verdict"]
-    assert list(found) == ["healthy"] * (len(found) - 2) + ["stalled"] * 2
+    assert list(found) == ["healthy"] * (len(found) - 2) + ["discriminator_won"] * 2
     study = optuna.load_study(study_name="sweep", storage=StudyStorage(tmp_path / "sweep", None).storage)
     told = study.trials[still.number]
     assert told.state == optuna.trial.TrialState.PRUNED and told.intermediate_values
-    assert told.user_attrs["stopped_for"] == told.user_attrs["verdict"] == "stalled"
+    assert told.user_attrs["stopped_for"] == told.user_attrs["verdict"] == "discriminator_won"
     assert study.trials[poisoned.number].user_attrs["verdict"] == "diverged"
 
     line = troubles(trials, gan.total_images())
@@ -65,7 +68,7 @@ def test_a_sweep_ends_trials_for_their_verdicts_and_says_so_everywhere(tmp_path:
     saved = sum(gan.total_images() - (tick.images_seen if tick else 0) for tick in seen)
     assert line is not None and f"{len(seen)} trials ended early for " in line
     assert f", which saved {saved:,} images; " in line
-    assert "last verdicts on others: 1 stalled" in line
+    assert "last verdicts on others: 1 discriminator_won" in line
 
 
 def row(tick: int, value: float) -> dict[str, float]:

@@ -16,6 +16,7 @@ STEADY = {
     "accuracy_fake": 0.7,
     "discriminator_skipped": 0.0,
     "discriminator_margin": 1.0,
+    "discriminator_overfit": 0.1,
     "generator_gradient": 10.0,
     "discriminator_gradient": 10.0,
     "spread_lite0_1k": 0.6,
@@ -53,6 +54,7 @@ CASES: list[tuple[str, list[float], dict[str, float]]] = [
     ("mode_collapse", FALLING, {"spread": 0.03}),
     ("mode_collapse", FALLING, {"separation": 0.1}),
     ("memorizing", FALLING, {"memorization": 0.3}),
+    ("memorizing", FALLING, {"discriminator_overfit": 4.0}),
     ("decayed", [*FALLING, 330.0, 340.0, 350.0], {}),
     (
         "discriminator_won",
