@@ -11,6 +11,7 @@ from typing import Any
 from rich.console import Console
 
 from gan.config import DataConfig, EvaluationConfig, GanConfig, NetworkConfig
+from gan.training.health.stopping import StoppingConfig
 from tune.config import SweepConfig
 from tune.display.view import SweepView
 from tune.driver.plan import SweepPlan
@@ -32,13 +33,17 @@ CURSE = 5e-4
 """A learning rate whose trials kill their worker after two ticks, as often as they are tried."""
 
 
+NO_STOP = StoppingConfig(when="none")
+
+
 def tiny_gan(**settings: Any) -> GanConfig:
-    """A GAN that trains a tick in well under a second."""
+    """A GAN that trains a tick in well under a second, and is not ended for its verdict."""
     return GanConfig(
         data=DataConfig(resolution=16, max_images=300, held_out=60),
         network=NetworkConfig(width=4, latent_size=8),
         evaluation=EvaluationConfig(metric="swd"),
-        **{"batch": 16, "images": 256, "images_per_tick": 64, "compile": "off"} | settings,
+        **{"batch": 16, "images": 256, "images_per_tick": 64, "compile": "off", "stopping": NO_STOP}
+        | settings,
     )
 
 

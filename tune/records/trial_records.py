@@ -5,6 +5,7 @@ import math
 from collections.abc import Iterable, Mapping, Set
 from typing import Any, Final, Literal, TypeVar
 
+from gan.training.health import DIVERGED
 from tune.records.events import (
     CheckpointSaved,
     EndState,
@@ -159,7 +160,9 @@ def end_of(result: Mapping[str, Any]) -> Ending:
     if result.get(COMPLETE_KEY):
         return Ending("completed")
     if STOPPED_KEY in result and found is not None:
-        return Ending("pruned", reason=f"{found.name}: {found.evidence}", verdict=found.name)
+        reason, is_fault = f"{found.name}: {found.evidence}", found.name == DIVERGED
+        state: EndState = "failed" if is_fault else "pruned"
+        return Ending(state, reason=reason, own_fault=is_fault, verdict=found.name)
     return Ending("pruned")
 
 

@@ -16,7 +16,7 @@ SHORT_WINDOW, WINDOW, LONG_WINDOW = 2, 4, 6
 """Ticks without progress after which a player has won that is overwhelmingly ahead, or far ahead, and after
 which a run is stalled whatever its players do."""
 PROGRESS = 0.02
-"""Share by which the smoothed objective must fall within a window to count as progress."""
+"""Share by which the objective must fall below all before it within a window to count as progress."""
 BURNT = 0.6
 """Share of burnt values, beyond that of real images, above which images are saturated."""
 EXPLODED = 15.0
@@ -27,8 +27,9 @@ above 0.25 and 0.8."""
 COPIES, KNOWN_BY_HEART = 0.6, 1.5
 """Memorization below which a generator copies, and overfit above which a discriminator knows its training
 images by heart; it was below 0.5 in healthy runs."""
-DECAY = 1.15
-"""Factor over its best at which a run that was good is no more; healthy runs wander by less than a tenth."""
+DECAY, LEAST_SCALE = 0.15, 0.05
+"""Share of its best by which a run that was good has got worse; healthy runs wander by less than a tenth. The
+best counts as at least a share of the first value: a distance without bias may be 0."""
 WAS_GOOD = 0.85
 """Share of its first value that the objective must have reached for a run to have been good."""
 MARGIN_AHEAD = 3.0
@@ -107,7 +108,7 @@ def decayed(signals: Signals) -> Finding | None:
         return None
     place = signals.best_place
     best, now = values[place], min(values[-1], signals.objective[-1])
-    if best > WAS_GOOD * values[0] or now < DECAY * best:
+    if best > WAS_GOOD * values[0] or now - best < DECAY * max(best, LEAST_SCALE * values[0]):
         return None
     return Finding(
         f"{signals.metric} was {best:.4g} at {signals.images[place]:,.0f} images and is {now:.4g} now, "
@@ -171,8 +172,8 @@ def _gradient_ratio(signals: Signals) -> float:
 
 
 def _progress(signals: Signals, ticks: int) -> float:
-    """Share by which the smoothed objective is lower than up to `ticks` ticks ago; 1 while there was none."""
-    before, since = signals.smoothed[:-ticks], signals.smoothed[-ticks:]
+    """Share by which the objective of the last `ticks` ticks is lower than all before; 1 in the first ones."""
+    before, since = signals.objective[:-ticks], signals.objective[-ticks:]
     return 1 - min(since) / min(before) if before and min(before) > 0 else 1.0
 
 
