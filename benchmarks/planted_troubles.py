@@ -7,8 +7,8 @@ verdict after each tick. A plant is named right when within three ticks of its o
 that are true of it, and none before was that of another trouble; a healthy one when all its verdicts are
 healthy. Prints a confusion matrix and ends with one JSON object.
 
-The thresholds of `gan/training/health/rules.py` were chosen on seed 0 at width 16 (`--chosen-on`); the default
-is other seeds and widths. Runs are kept in the cache, so a second call only reads the verdicts anew.
+The thresholds of `gan/training/health/rules.py` were chosen on seed 0 at width 16 (`--chosen-on`); by
+default others are run. Runs are kept in the cache, so a second call only reads the verdicts anew.
 """
 
 import argparse

@@ -18,6 +18,7 @@ from common.errors import naming_flag, require
 from gan import generation, image_grid
 from gan.cli.display import objective
 from gan.cli.flags import Evaluate, Sample
+from gan.cli.run_verdict import verdict_of
 from gan.config import GanConfig
 from gan.data.cache import cache_folder
 from gan.data.images import Images
@@ -137,14 +138,19 @@ def run_evaluate(command: Evaluate, console: Console) -> int:
             samples = _samples(generator, config, other.num_images, "confirmation")
             found = found.with_distance(other.name, other.measure(samples, Ranks()))
         found = found.with_artifacts(artifacts, sums)
+    health = verdict_of(command.checkpoint)
     if command.json:
-        print(json.dumps(row | dataclasses.asdict(found)))
+        texts = {} if health is None else {"verdict": health.name, "verdict_evidence": health.evidence}
+        print(json.dumps(row | dataclasses.asdict(found) | texts))
         return 0
     say(
         console,
         f"{objective(row, metric.name)} on {metric.num_images} images of {config.data.source}; "
         "lower is better",
     )
+    if health is not None:
+        remedy = f"; {health.remedy}" if health.remedy else ""
+        say(console, f"the run it comes from: {health.name}: {health.evidence}{remedy}")
     few = say_few(len(images.train), len(images.held_out))
     if few is not None:
         say(console, few)

@@ -25,7 +25,8 @@ from gan.config import GanConfig
 from gan.data.images import remember
 from gan.data.loading import load_images
 from gan.data.shapes import render_shapes
-from gan.run_folder import Row, RunFolder
+from gan.run_folder import Row, RunFolder, best_row
+from gan.training.health import verdict
 
 Capture = pytest.CaptureFixture[str]
 
@@ -169,8 +170,9 @@ def test_evaluate_prints_what_the_best_tick_measured(
 ) -> None:
     folder, rows = plain_run
     assert main(["evaluate", folder.location, "--images", "40"]) == 0
-    best = min(rows, key=lambda row: row["swd"])
+    best = best_row(rows, "swd")
     line = capsys.readouterr().out
+    assert f"the run it comes from: {verdict(rows, 'swd').name}: " in " ".join(line.split())
     assert line.startswith(
         f"swd {best['swd']:.4g} (noise floor {best['swd_noise']:.2g}) on 32 images of shapes"
     )
@@ -207,9 +209,11 @@ def test_evaluate_counts_no_modes_unless_asked_and_finds_the_best_of_a_sweep(
     best = tmp_path / "sweep" / "best"
     best.mkdir(parents=True)
     shutil.copy(plain_run[0].path("generator.safetensors"), best)
+    (best / "trial.json").write_text(json.dumps({"verdict": "stalled", "verdict_evidence": "it stands"}))
     assert main(["evaluate", str(tmp_path / "sweep"), "--images", "40", "--json"]) == 0
     printed = json.loads(capsys.readouterr().out)
     assert printed["classifier_accuracy"] is None and len(printed["measures"]) == 11
+    assert (printed["verdict"], printed["verdict_evidence"]) == ("stalled", "it stands")
     assert main(["sample", str(tmp_path / "sweep"), "--out", str(tmp_path / "out"), "--count", "4"]) == 0
     assert (tmp_path / "out" / "grid.png").exists()
 

@@ -35,6 +35,9 @@ def export_best(folder: SweepFolder, trials: Mapping[int, Trial]) -> str | None:
             "images_seen": saved.images_seen,
             "value": saved.value,
         }
+        found = [tick for tick in trial.valid_ticks() if tick.images_seen == saved.images_seen]
+        if found and found[-1].verdict is not None:
+            origin |= {"verdict": found[-1].verdict, "verdict_evidence": found[-1].verdict_evidence}
         again = trial.confirmed.get(saved.path)
         if again is not None:
             origin |= {"metric": again.metric, "confirmed": again.value, "noise_floor": again.noise}

@@ -172,7 +172,7 @@ def _gradient_ratio(signals: Signals) -> float:
 
 
 def _progress(signals: Signals, ticks: int) -> float:
-    """Share by which the objective of the last `ticks` ticks is lower than all before; 1 in the first ones."""
+    """Share by which the objective of the last `ticks` ticks is lower than before; 1 in the first ones."""
     before, since = signals.objective[:-ticks], signals.objective[-ticks:]
     return 1 - min(since) / min(before) if before and min(before) > 0 else 1.0
 
