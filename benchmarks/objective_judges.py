@@ -27,7 +27,8 @@ from perceptual.train.image_folder import LabelledImages
 
 Embed = Callable[[np.ndarray], torch.Tensor]
 """uint8 (N, H, W, C) to floats (N, D)."""
-EPOCHS, MOST_PICTURES, MOST_CLASSES, CROP = 4, 24_000, 100, 28
+EPOCHS, EPOCHS_OF_MANY_CLASSES, MANY_CLASSES = 4, 16, 20
+MOST_PICTURES, MOST_CLASSES, CROP = 24_000, 100, 28
 _BATCH = 100
 
 
@@ -63,9 +64,10 @@ def _trained(images: Images) -> CompactNetwork:
     pictures = np.array(images.train[:count])
     labels = np.array(images.train_labels)[:count]
     labelled = LabelledImages(np.repeat(pictures, 3 // pictures.shape[3], 3), labels, images.class_names, ())
-    config = TrainConfig(data=Path(), epochs=EPOCHS, side=images.resolution, crop=CROP, seed=1)
+    epochs = EPOCHS if len(images.class_names) < MANY_CLASSES else EPOCHS_OF_MANY_CLASSES
+    config = TrainConfig(data=Path(), epochs=epochs, side=images.resolution, crop=CROP, seed=1)
     training = Training(labelled, config, torch.device("cpu"))
-    for _ in range(EPOCHS):
+    for _ in range(epochs):
         epoch = training.run_epoch(lambda: None)
         print(f"classifier: loss {epoch.loss:.3f}, right {epoch.accuracy:.1%}", flush=True)
     return folded(training.model)

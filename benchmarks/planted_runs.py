@@ -145,9 +145,14 @@ def config_of(plant: Plant, data: str, seed: int, width: int) -> GanConfig:
     )
 
 
+def run_file(name: str, data: str, seed: int, width: int) -> Path:
+    """Where a plant's rows are kept; its last grid of samples has the same name and ends in .png."""
+    return RUNS / f"{data}-{seed}-{width}-{name.replace(' ', '_')}.json"
+
+
 def rows_of(name: str, data: str, seed: int, width: int) -> list[dict[str, float]]:
     """The numbers of a plant's ticks, trained once; the last is {} where the run diverged."""
-    file = RUNS / f"{data}-{seed}-{width}-{name.replace(' ', '_')}.json"
+    file = run_file(name, data, seed, width)
     if not file.exists():
         RUNS.mkdir(parents=True, exist_ok=True)
         plant = PLANTS[name]

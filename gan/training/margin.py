@@ -1,12 +1,13 @@
 """How far ahead the discriminator is: the distance of its outputs for real and generated images."""
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
+from gan.config import GanConfig
 from gan.data.images import Images
 from gan.distributed import Ranks
-from gan.metrics.reference import evenly
-from gan.training.seeding import images_on_device
+from gan.training.seeding import from_pixels, images_on_device
 from gan.training.view import SEARCHED_HALF, outputs, see
 
 IMAGES = 128
@@ -26,18 +27,23 @@ class MarginProbe:
     """
 
     def __init__(
-        self, images: Images, num_generated: int, packing: int, ranks: Ranks, device: torch.device
+        self, config: GanConfig, images: Images, share: slice, num_generated: int, ranks: Ranks
     ) -> None:
-        """num_generated: samples of all ranks together; packing: images that are judged at once."""
+        """share: which of all `num_generated` samples this rank has."""
         held_out = images.held_out[SEARCHED_HALF]
-        packs = min(IMAGES, num_generated, len(images.train), len(held_out)) // packing
-        self._packs, self._packing, self._ranks = packs, packing, ranks
-        mine = ranks.share(packs)
-        self._share, self._images = mine, slice(mine.start * packing, mine.stop * packing)
-        self._real = [
-            images_on_device(evenly(part, packs * packing)[self._images], device)
-            for part in (images.train, held_out)
-        ]
+        self._packing, self._ranks = config.network.packing, ranks
+        # on every rank whole packs, and whole groups of a minibatch standard deviation
+        packs = max(1, config.network.minibatch_std)
+        most = min(IMAGES, num_generated, len(images.train), len(held_out))
+        # a power of 2, so that the samples of 2, 4 or 8 ranks are those of one
+        groups = max(ranks.world_size, 1 << max(1, most // (packs * self._packing)).bit_length() - 1)
+        mine, self._packs = ranks.share(groups), groups * packs
+        self._share = slice(mine.start * packs, mine.stop * packs)
+        count = self._packs * self._packing
+        places = np.arange(self._share.start * self._packing, self._share.stop * self._packing)
+        self._real = [part[places * len(part) // count] for part in (images.train, held_out)]
+        own = places * num_generated // count - share.start
+        self._samples = torch.from_numpy(own.clip(0, share.stop - share.start - 1))
 
     def measure(
         self, discriminator: nn.Module, samples: Tensor, autocast_dtype: torch.dtype | None
@@ -46,11 +52,12 @@ class MarginProbe:
 
         samples: this rank's samples of the generator, uint8 (N, H, W, C) on the device.
         """
-        generated = samples[: len(self._real[0])].permute(0, 3, 1, 2).float().sub_(127.5).div_(127.5)
-        own = torch.zeros(3, self._packs)
-        for row, images in zip(own, (*self._real, generated), strict=True):
-            seen = see(images, (), (), None, self._packing)
-            row[self._share] = outputs(discriminator, seen, autocast_dtype).cpu()
+        device = samples.device
+        generated = from_pixels(samples[self._samples.to(device)])
+        sets = (*(images_on_device(part, device) for part in self._real), generated)
+        seen = [see(images, (), (), None, self._packing) for images in sets]
+        own = torch.zeros(len(seen), self._packs)
+        own[:, self._share] = torch.stack(outputs(discriminator, seen, autocast_dtype)).cpu()
         train, held_out, fakes = self._ranks.summed(own).double()
         return self._ranks.of_first({MARGIN: _distance(held_out, fakes), OVERFIT: _distance(train, held_out)})
 

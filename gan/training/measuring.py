@@ -23,7 +23,7 @@ class Measuring:
         self.share = self._metric.share(ranks)
         """Which of the samples this rank makes."""
         self._artifacts = artifacts_of_run(config, images, self.num_images, device=device)
-        self._margin = MarginProbe(images, self.num_images, config.network.packing, ranks, device)
+        self._margin = MarginProbe(config, images, self.share, self.num_images, ranks)
         self._ranks, self._dtype = ranks, autocast_dtype(config.precision, device)
 
     @torch.no_grad()

@@ -92,8 +92,12 @@ def to_device(tensor: Tensor, device: torch.device) -> Tensor:
 
 def images_on_device(pixels: npt.NDArray[np.uint8], device: torch.device) -> Tensor:
     """uint8 (N, H, W, C) as fp32 (N, C, H, W) in [-1, 1], channels-last, converted on the device."""
-    raw = to_device(torch.from_numpy(pixels), device)
-    return raw.permute(0, 3, 1, 2).to(torch.float32).sub_(127.5).div_(127.5)
+    return from_pixels(to_device(torch.from_numpy(pixels), device))
+
+
+def from_pixels(pixels: Tensor) -> Tensor:
+    """uint8 (N, H, W, C) as fp32 (N, C, H, W) in [-1, 1] on the same device, channels-last."""
+    return pixels.permute(0, 3, 1, 2).to(torch.float32).sub_(127.5).div_(127.5)
 
 
 def to_pixels(images: Tensor) -> Tensor:

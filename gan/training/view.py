@@ -1,7 +1,7 @@
 """What the discriminator sees of images in a step, and how it judges images without learning from them."""
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -66,18 +66,23 @@ def see(
 def mean_outputs(
     discriminator: nn.Module, sets: tuple[Tensor, ...], autocast_dtype: torch.dtype | None
 ) -> Tensor:
-    """The discriminator's mean logit on each set of images as it sees them, fp32 (len(sets),).
+    """The mean of each set's `outputs`, fp32 (len(sets),)."""
+    return torch.stack([logits.mean() for logits in outputs(discriminator, sets, autocast_dtype)])
+
+
+@torch.no_grad()
+def outputs(
+    discriminator: nn.Module, sets: Sequence[Tensor], autocast_dtype: torch.dtype | None
+) -> list[Tensor]:
+    """The discriminator's logits on each set of images as it sees them, fp32 (N,), without learning.
 
     As it is, training or not; the statistics of BatchNorm and the vectors of spectral normalization that its
     passes move are copies.
     """
-    return torch.stack([outputs(discriminator, images, autocast_dtype).mean() for images in sets])
-
-
-@torch.no_grad()
-def outputs(discriminator: nn.Module, images: Tensor, autocast_dtype: torch.dtype | None) -> Tensor:
-    """The discriminator's logits on images as it sees them, fp32 (N,), as in a step but without learning."""
     buffers = {name: buffer.clone() for name, buffer in discriminator.named_buffers()}
-    with torch.autocast(images.device.type, dtype=autocast_dtype, enabled=autocast_dtype is not None):
-        logits: Tensor = torch.func.functional_call(discriminator, buffers, (images,))
-    return logits.float()
+    enabled, found = autocast_dtype is not None, []
+    for images in sets:
+        with torch.autocast(images.device.type, dtype=autocast_dtype, enabled=enabled):
+            logits: Tensor = torch.func.functional_call(discriminator, buffers, (images,))
+        found.append(logits.float())
+    return found

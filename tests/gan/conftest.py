@@ -13,6 +13,7 @@ from gan.config import DataConfig, EvaluationConfig, GanConfig, NetworkConfig
 from gan.data.loading import load_images
 from gan.run_folder import Row, RunFolder, is_best
 from gan.training.health import verdicts
+from gan.training.health.stopping import StoppingConfig
 from gan.training.run import GanRun
 
 
@@ -42,6 +43,21 @@ def tiny_config(cache: Path) -> GanConfig:
         images_per_tick=512,
         precision="fp32",
         compile="off",
+        stopping=StoppingConfig(when="none"),
+    )
+
+
+@pytest.fixture(scope="session")
+def troubled_config(tiny_config: GanConfig) -> GanConfig:
+    """A generator that stands still, so that the discriminator has won after three of twelve ticks."""
+    return tiny_config.with_values(
+        {
+            "optimizer.generator_lr": 1e-12,
+            "optimizer.discriminator_lr": 1e-3,
+            "ema_half_life": 0,
+            "stopping.when": "discriminator_won",
+            "stopping.patience": 2,
+        }
     )
 
 

@@ -28,6 +28,7 @@ from gan.data.shapes import render_shapes
 from gan.run_folder import Row, RunFolder, best_row
 from gan.training.health import verdict
 
+Drive = Callable[[GanConfig, Folder, int], list[Row]]
 Capture = pytest.CaptureFixture[str]
 
 
@@ -91,6 +92,8 @@ WRONG = [
     (["train", "--max-images", "60", "--batch", "64"], "--batch must be at most"),
     (["train", "--max-images", "100", "--held-out", "4", "--batch", "8"], "raise --held-out"),
     (["train", "--max-images", "12", "--batch", "8"], "must hold at least 16 pictures"),
+    (["train", "--stop-when", "colapse"], "--stop-when may name diverged, "),
+    (["train", "--stop-patience", "0"], "--stop-patience must be at least 1, not 0"),
     (["train", "--changed-data"], "--changed-data has no meaning without --resume"),
     (["train", "--metric-weights", "no.safetensors"], "neither a file nor shipped"),
     (["train", "--config", "nowhere.json"], "nowhere.json"),
@@ -163,6 +166,18 @@ def test_a_finished_run_is_not_resumed_without_more_images(
 ) -> None:
     assert main(["train", "--resume", plain_run[0].location]) == 2
     assert "finished after 6144 images; raise --images" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("no_ray")
+def test_a_run_that_was_stopped_for_its_verdict_is_not_resumed_to_stop_again(
+    troubled_config: GanConfig, plain_driver: Drive, tmp_path: Path, capsys: Capture
+) -> None:
+    folder = Folder(str(tmp_path / "run"))
+    plain_driver(troubled_config.with_values({"images": 4 * 512}), folder, 1)
+    assert main(["train", "--resume", folder.location, "--images", "6144"]) == 2
+    said = " ".join(capsys.readouterr().err.split())
+    assert "the run was stopped after 2048 images, discriminator_won: " in said
+    assert "add --stop-when none to go on" in said
 
 
 def test_evaluate_prints_what_the_best_tick_measured(
@@ -239,7 +254,7 @@ def test_a_grid_that_nobody_could_open_is_refused_before_any_sample() -> None:
 
 
 def test_a_run_measures_features_by_default(
-    tiny_config: GanConfig, tmp_path: Path, plain_driver: Callable[[GanConfig, Folder, int], list[Row]]
+    tiny_config: GanConfig, tmp_path: Path, plain_driver: Drive
 ) -> None:
     config = tiny_config.with_values(
         {"evaluation.metric": GanConfig().evaluation.metric, "evaluation.metric_images": 40, "images": 1024}
@@ -355,7 +370,7 @@ def test_a_signal_while_ray_starts_is_one_line_and_leaves_nothing(
 
 @pytest.mark.slow
 def test_a_killed_driver_loses_at_most_a_tick_and_changes_no_number(
-    long_config: GanConfig, plain_driver: Callable[[GanConfig, Folder, int], list[Row]], tmp_path: Path
+    long_config: GanConfig, plain_driver: Drive, tmp_path: Path
 ) -> None:
     results = RunFolder(Folder(str(tmp_path / "run")))
     driver = start_train(long_config, tmp_path)
@@ -398,7 +413,7 @@ def test_a_cluster_that_is_not_there_is_one_line_and_exit_code_2(
 def test_a_run_whose_pictures_have_changed_is_not_resumed_in_silence(
     tiny_config: GanConfig,
     tmp_path: Path,
-    plain_driver: Callable[[GanConfig, Folder, int], list[Row]],
+    plain_driver: Drive,
     capsys: Capture,
 ) -> None:
     for number, picture in enumerate(render_shapes(0, 40, resolution=16, seed=1)):

@@ -4,6 +4,7 @@ import os
 import signal
 from pathlib import Path
 
+import pandas as pd
 import pytest
 import ray
 import ray.cloudpickle
@@ -73,6 +74,30 @@ def test_a_killed_worker_changes_no_number_of_the_run(
     ours, plain = tensors(folder), tensors(plain_folder)
     assert ours.keys() == plain.keys()
     assert all(torch.equal(ours[name], plain[name]) for name in plain)
+
+
+def test_a_run_ends_for_its_verdict_also_after_a_kill_in_the_middle_of_its_patience(
+    troubled_config: GanConfig, tmp_path: Path
+) -> None:
+    folder, events = Folder(str(tmp_path / "run")), list[RunEvent]()
+    for event in worker.train(troubled_config, folder, ONE_WORKER, images_of(troubled_config)):
+        events.append(event)
+        is_first = isinstance(event, Ticked) and event.verdict.name == "discriminator_won"
+        if is_first and sum(isinstance(each, Ticked) for each in events) == 3:
+            kill_a_worker()
+    ended = events[-1]
+    assert isinstance(ended, Ended) and ended.outcome == "stopped"
+    assert ended.verdict is not None and ended.reason == f"discriminator_won: {ended.verdict.evidence}"
+    rows = pd.read_csv(tmp_path / "run" / "history.csv")
+    assert list(rows["verdict"]) == ["healthy", "healthy", "discriminator_won", "discriminator_won"]
+    kept = ("best.safetensors", "generator.safetensors")
+    assert all((tmp_path / "run" / name).exists() for name in kept)
+    # started again, it ends at once, unless it is told to go on
+    again = list(worker.train(troubled_config, folder, ONE_WORKER, images_of(troubled_config)))
+    assert [type(each) for each in again] == [Begun, Ended] and again[-1] == ended
+    on = troubled_config.with_values({"stopping.when": "none", "images": 5 * 512})
+    *_, last = worker.train(on, folder, ONE_WORKER, images_of(on))
+    assert last == Ended("finished", "")
 
 
 def test_two_workers_leave_all_files_of_a_run(tiny_config: GanConfig, tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import nn
 
+from gan.config import GanConfig, NetworkConfig
 from gan.data.images import Images
 from gan.distributed import Ranks
 from gan.training.margin import MarginProbe
@@ -44,13 +45,14 @@ def probe(train: np.ndarray, held_out: np.ndarray, generated: int, packing: int 
         skipped=(),
         fingerprint="levels",
     )
-    return MarginProbe(images, generated, packing, Ranks(), torch.device("cpu"))
+    config = GanConfig(network=NetworkConfig(packing=packing), batch=12)
+    return MarginProbe(config, images, slice(0, generated), generated, Ranks())
 
 
 def test_margin_and_overfit_are_differences_of_means_in_standard_deviations() -> None:
     random = np.random.default_rng(0)
-    train, held_out, fakes = (random.integers(low, low + 40, 50) for low in (180, 150, 20))
-    found = probe(train, held_out, 50).measure(Brightness(), torch.from_numpy(pictures(fakes)), None)
+    train, held_out, fakes = (random.integers(low, low + 40, 64) for low in (180, 150, 20))
+    found = probe(train, held_out, 64).measure(Brightness(), torch.from_numpy(pictures(fakes)), None)
 
     def distance(first: np.ndarray, second: np.ndarray) -> float:
         return float((first.mean() - second.mean()) / np.sqrt((first.var() + second.var()) / 2))
@@ -84,9 +86,12 @@ def test_outputs_without_spread_give_finite_numbers() -> None:
 
 
 def test_fewer_images_than_usual_are_enough() -> None:
-    samples = torch.from_numpy(pictures(np.arange(64)))
-    found = probe(np.arange(100), np.arange(9), 64).measure(Brightness(), samples, None)
-    assert found["discriminator_margin"] == pytest.approx(0.0, abs=1e-5)  # the same nine levels
+    # of nine held-out pictures eight are asked about, and every eighth of 64 samples
+    held_out, samples = np.arange(0, 90, 10), torch.from_numpy(pictures(np.arange(64)))
+    found = probe(np.arange(100), held_out, 64).measure(Brightness(), samples, None)
+    asked, fakes = held_out[np.arange(8) * 9 // 8], np.arange(0, 64, 8)
+    expected = (asked.mean() - fakes.mean()) / np.sqrt((asked.var() + fakes.var()) / 2)
+    assert found["discriminator_margin"] == pytest.approx(expected, rel=1e-4)
 
 
 def test_asking_leaves_the_discriminator_as_it_is() -> None:
@@ -95,7 +100,7 @@ def test_asking_leaves_the_discriminator_as_it_is() -> None:
     )
     before = copy.deepcopy(discriminator.state_dict())
     images = images_on_device(pictures(np.arange(0, 250, 10)), torch.device("cpu"))
-    outputs(discriminator, images, None)
+    outputs(discriminator, [images, images], None)
     after = discriminator.state_dict()
     assert all(torch.equal(before[name], after[name]) for name in before)
     assert discriminator.training

@@ -84,6 +84,10 @@ def test_a_tick_reports_exactly_the_agreed_finite_floats() -> None:
         "accuracy_fake",
         "discriminator_skipped",
         "generator_skipped",
+        "generator_gradient",
+        "discriminator_gradient",
+        "discriminator_margin",
+        "discriminator_overfit",
         "generator_lr",
         "discriminator_lr",
         "swd",
@@ -318,7 +322,7 @@ def test_a_run_is_measured_again_on_other_latents_more_images_and_the_other_half
     other_half = dataclasses.replace(images, held_out=pixels[101::2], fingerprint="half")
     real = GanRun(_config({"evaluation.metric": "kid_compact", "evaluation.metric_images": 300}), other_half)
     real.load_state_dict(run.state_dict())
-    metric = real._metric
+    metric = real._measuring._metric
     latents = seeding.normal(0, "confirmation", 0, (300, CONFIG.network.latent_size))
     samples, _ = sample_on_device(run._players.ema, latents, None)
     row = metric.measure(samples, Ranks())
