@@ -33,12 +33,13 @@ class MarginProbe:
         held_out = images.held_out[SEARCHED_HALF]
         self._packing, self._ranks = config.network.packing, ranks
         # on every rank whole packs, and whole groups of a minibatch standard deviation
-        packs = max(1, config.network.minibatch_std)
+        packs_per_group = max(1, config.network.minibatch_std)
         most = min(IMAGES, num_generated, len(images.train), len(held_out))
         # a power of 2, so that the samples of 2, 4 or 8 ranks are those of one
-        groups = max(ranks.world_size, 1 << max(1, most // (packs * self._packing)).bit_length() - 1)
-        mine, self._packs = ranks.share(groups), groups * packs
-        self._share = slice(mine.start * packs, mine.stop * packs)
+        most_groups = max(1, most // (packs_per_group * self._packing))
+        groups = max(ranks.world_size, 1 << most_groups.bit_length() - 1)
+        mine, self._packs = ranks.share(groups), groups * packs_per_group
+        self._share = slice(mine.start * packs_per_group, mine.stop * packs_per_group)
         count = self._packs * self._packing
         places = np.arange(self._share.start * self._packing, self._share.stop * self._packing)
         self._real = [part[places * len(part) // count] for part in (images.train, held_out)]
