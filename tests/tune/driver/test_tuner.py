@@ -8,6 +8,7 @@ import ray.tune
 from ray.tune.execution.tune_controller import _get_max_pending_trials
 from ray.tune.schedulers import FIFOScheduler
 from ray.tune.search import Searcher
+from ray.tune.stopper import NoopStopper
 
 from tests.tune.sweeps import rates, tiny_gan
 from tune.config import SweepConfig
@@ -34,5 +35,5 @@ def test_the_first_trials_of_all_worker_groups_start_at_once(
         cluster_capacity=Capacity(groups=3, num_workers=1, min_workers=1, cpus=1, gpus=0),
     )
     searcher: Any = Searcher()
-    tuner.build_tuner(plan, None, searcher, FIFOScheduler(), ray.tune.Callback())
+    tuner.build_tuner(plan, None, searcher, FIFOScheduler(), NoopStopper(), ray.tune.Callback())
     assert _get_max_pending_trials(searcher) == at_once
