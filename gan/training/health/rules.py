@@ -32,8 +32,9 @@ DECAY, LEAST_SCALE = 0.15, 0.05
 best counts as at least a share of the first value: a distance without bias may be 0."""
 WAS_GOOD = 0.85
 """Share of its first value that the objective must have reached for a run to have been good."""
-MARGIN_AHEAD = 3.0
-"""Margin from which on the discriminator is far ahead; it may be more in a healthy run that progresses."""
+MARGIN_AHEAD, MARGIN_FOOLED = 3.0, -2.0
+"""Margin from which on the discriminator is far ahead, as it may be in a healthy run that progresses; and below
+which it is fooled, even if the images happen to get better meanwhile."""
 GRADIENT_RATIO = 10.0
 """The generator's gradient over the discriminator's from which on the latter has nothing left to learn."""
 
@@ -136,16 +137,18 @@ def discriminator_won(signals: Signals) -> Finding | None:
 
 def generator_won(signals: Signals) -> Finding | None:
     """The discriminator takes generated images for more real than real ones."""
-    margin, fake = signals.mean("discriminator_margin"), signals.mean("accuracy_fake")
-    if signals.ticks < YOUNG or margin is None or fake is None or margin >= 0:
+    margin = signals.mean("discriminator_margin")
+    if signals.ticks < YOUNG or margin is None or margin >= 0:
         return None
-    if _progress(signals, SHORT_WINDOW) >= PROGRESS:
+    stands = _progress(signals, SHORT_WINDOW) < PROGRESS
+    if margin > MARGIN_FOOLED and not stands:
         return None
     skipped = signals.mean("discriminator_skipped")
     rests = f", which rests in {skipped:.0%} of the steps," if skipped else ""
+    still = f", and {signals.metric} has not fallen for {SHORT_WINDOW} ticks" if stands else ""
     return Finding(
         f"the discriminator{rests} takes generated images for more real than real ones (margin "
-        f"{margin:.1f}), and {signals.metric} has not fallen for {SHORT_WINDOW} ticks",
+        f"{margin:.1f}){still}",
         "raise the discriminator's rate, or let it train in every step (--balance none)",
     )
 

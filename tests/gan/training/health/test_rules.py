@@ -72,6 +72,7 @@ CASES: list[tuple[str, list[float], dict[str, float]]] = [
             "discriminator_gradient": 1.0,
         },
     ),
+    ("generator_won", FALLING, {"discriminator_margin": -4.0}),
     ("generator_won", flat(4), {"discriminator_margin": -4.0, "accuracy_fake": 0.0}),
     ("stalled", flat(8), {}),
     ("diverged", FALLING, {"burnt": 0.9}),
