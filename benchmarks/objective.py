@@ -111,8 +111,12 @@ def agreement(rows: list[tuple[State, Values]], name: str, judge: str) -> Values
 
 
 def _regret(ends: list[Values], name: str, judge: str) -> float:
-    """By how much the judge finds the winner farther from real pictures than the best, as a share of that."""
-    return min(ends, key=lambda values: values[name])[judge] / min(values[judge] for values in ends) - 1
+    """By how much the judge finds the winner farther from real pictures than the best, as a share of that.
+
+    NaN where the best is not above 0, as a kernel distance without bias may be.
+    """
+    best = min(values[judge] for values in ends)
+    return min(ends, key=lambda values: values[name])[judge] / best - 1 if best > 0 else math.nan
 
 
 def _correlation(first: list[float], second: list[float]) -> float:
@@ -148,7 +152,7 @@ def _summary(searches: list[list[tuple[State, Values]]], name: str, judges: list
     return summary | {
         "worst end": min(found["end"] for found in every),
         "rung": float(np.mean([found["rung"] for found in every])),
-        "regret": float(np.mean([found["regret"] for found in every])),
+        "regret": float(np.nanmean([found["regret"] for found in every])),
         "worst gain": min(found["gain"] for found in every),
     }
 
@@ -160,7 +164,7 @@ def _summary_of_judges(searches: list[list[tuple[State, Values]]], judges: list[
         for first, second in itertools.permutations(judges, 2):
             values.append(_correlation([end[first] for end in ends], [end[second] for end in ends]))
             regrets.append(_regret(ends, first, second))
-    return {"mean": float(np.mean(values)), "worst": min(values), "regret": float(np.mean(regrets))}
+    return {"mean": float(np.mean(values)), "worst": min(values), "regret": float(np.nanmean(regrets))}
 
 
 def _print(title: str, summary: dict[str, Values]) -> None:

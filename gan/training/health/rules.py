@@ -33,8 +33,8 @@ best counts as at least a share of the first value: a distance without bias may 
 WAS_GOOD = 0.85
 """Share of its first value that the objective must have reached for a run to have been good."""
 MARGIN_AHEAD, MARGIN_FOOLED = 3.0, -2.0
-"""Margin from which on the discriminator is far ahead, as it may be in a healthy run that progresses; and below
-which it is fooled, even if the images happen to get better meanwhile."""
+"""Margin from which on the discriminator is far ahead, as in a healthy run that progresses, too; and that
+below which it is fooled, even if the images happen to get better meanwhile."""
 GRADIENT_RATIO = 10.0
 """The generator's gradient over the discriminator's from which on the latter has nothing left to learn."""
 
