@@ -106,14 +106,6 @@ PLANTS: dict[str, Plant] = {
         images_per_tick=8_000,
         ticks=8,
     ),
-    "generator races, later": Plant(
-        right=("decayed", "generator_won", "mode_collapse"),
-        values=HEALTHY,
-        later=_rates(5e-2, 2e-4),
-        changes_after=8,
-        onset=9,
-        ticks=13,
-    ),
     # stalled is what has not moved for six ticks
     "rates of nothing, later": Plant(
         right=("stalled", "discriminator_won"),

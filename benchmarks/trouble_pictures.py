@@ -29,7 +29,7 @@ PICTURES: dict[str, tuple[str, str, tuple[str, ...]]] = {
     "generator_won": ("discriminator slowed", "shapes", ("discriminator_margin",)),
     "diverged": ("rate of one, later", "cifar10", ("burnt",)),
     "memorizing": ("sixty-four pictures", "shapes", ("discriminator_overfit",)),
-    "decayed": ("generator races, later", "mnist", ("discriminator_margin",)),
+    "decayed": ("discriminator slowed", "cifar10", ("discriminator_margin",)),
     "stalled": ("rates of nothing, later", "mnist", ("accuracy_real", "accuracy_fake")),
 }
 
