@@ -12,7 +12,7 @@ from tune.records.trial_records import Trial
 TRIALS = 6
 TICK = 64
 """Images a tick."""
-GAN = f"--resolution 16 --max-images 300 --held-out 60 --width 4 --latent-size 8 --batch 16 \
+GAN = f"--resolution 16 --max-images 300 --held-out 60 --width 4 --latent-size 8 --batch 16 --stop-when none \
 --images-per-tick {TICK} --metric swd --compile off"
 NUM_IMAGES = 80
 """Of the pictures that some sweeps train on, by `take`; the others draw shapes."""
