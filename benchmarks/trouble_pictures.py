@@ -30,7 +30,7 @@ PICTURES: dict[str, tuple[str, str, tuple[str, ...]]] = {
     "diverged": ("rate of one, later", "cifar10", ("burnt",)),
     "memorizing": ("sixty-four pictures", "shapes", ("discriminator_overfit",)),
     "decayed": ("discriminator slowed", "cifar10", ("discriminator_margin",)),
-    "stalled": ("rates of nothing, later", "mnist", ("accuracy_real", "accuracy_fake")),
+    "stalled": ("rates of nothing, later", "cifar10", ("accuracy_real", "accuracy_fake")),
 }
 
 
