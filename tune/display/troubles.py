@@ -21,7 +21,7 @@ def troubles(trials: Mapping[int, Trial], total_images: int) -> str | None:
     ]
     parts = []
     if ended:
-        saved = sum(max(0, total_images - _images_of(trial)) for trial in ended)
+        saved = sum(max(0, total_images - trial.images_seen) for trial in ended)
         parts.append(
             f"{counted(len(ended), 'trial')} ended early for {_counts(each.ended_for for each in ended)}, "
             f"which saved {saved:,} images"
@@ -29,11 +29,6 @@ def troubles(trials: Mapping[int, Trial], total_images: int) -> str | None:
     if others:
         parts.append(f"last verdicts on others: {_counts(others)}")
     return "; ".join(parts) or None
-
-
-def _images_of(trial: Trial) -> int:
-    last = trial.last_tick()
-    return last.images_seen if last else 0
 
 
 def _counts(verdicts: Iterable[str | None]) -> str:

@@ -154,9 +154,9 @@ class SweepView:
         done = _images(trials) - (self._images_before or 0)
         if not ended or done <= 0:
             return None
-        mean = sum(map(_images_of, ended)) / len(ended)
+        mean = sum(trial.images_seen for trial in ended) / len(ended)
         open_images = sum(
-            max(0.0, mean - _images_of(trial)) for trial in trials.values() if trial.is_unfinished()
+            max(0.0, mean - trial.images_seen) for trial in trials.values() if trial.is_unfinished()
         )
         return (open_images + mean * max(0, self._num_trials - len(trials))) * seconds / done
 
@@ -208,12 +208,7 @@ def _which(trial: Trial, state: StateConfirmed) -> str:
 
 
 def _images(trials: dict[int, Trial]) -> int:
-    return sum(map(_images_of, trials.values()))
-
-
-def _images_of(trial: Trial) -> int:
-    last = trial.last_tick()
-    return last.images_seen if last else 0
+    return sum(trial.images_seen for trial in trials.values())
 
 
 def _total(ticks: list[Mapping[str, float]], name: str) -> float:

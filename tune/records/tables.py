@@ -131,7 +131,7 @@ def _trial_row(trial: Trial, metric: str) -> dict[str, Any]:
         "last": last.metrics.get(metric) if last else None,
         "images_at_best": best.images_seen if best else None,
         **{name: best.metrics.get(name) if best else None for name in ARTIFACTS},
-        "images_seen": last.images_seen if last else 0,
+        "images_seen": trial.images_seen,
         "ticks": len(trial.valid_ticks()),
         "seconds": sum(tick.metrics.get(name) or 0.0 for _, tick in trial.ticks for name in _SECONDS),
         "started": trial.started,

@@ -84,6 +84,12 @@ class Trial:
         """The newest tick."""
         return self.ticks[-1][1] if self.ticks else None
 
+    @property
+    def images_seen(self) -> int:
+        """Images up to its newest tick, 0 before the first."""
+        last = self.last_tick()
+        return last.images_seen if last else 0
+
     def verdict(self) -> tuple[str | None, str | None]:
         """The last verdict on it, and its evidence; None where there is none."""
         last = self.last_tick()
