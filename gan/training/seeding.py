@@ -5,13 +5,14 @@ then cut to a rank's share, so two ranks together see what one would see.
 """
 
 import functools
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
 
+# the order is part of what a seed means: add at the end
 Purpose = Literal[
     "generator",
     "discriminator",
@@ -25,20 +26,7 @@ Purpose = Literal[
     "noise",
     "held_out",
 ]
-# the order is part of what a seed means: add at the end
-_PURPOSES: tuple[Purpose, ...] = (
-    "generator",
-    "discriminator",
-    "order",
-    "latents",
-    "penalty",
-    "evaluation",
-    "grid",
-    "confirmation",
-    "augment",
-    "noise",
-    "held_out",
-)
+_PURPOSES: tuple[Purpose, ...] = get_args(Purpose)
 
 
 def derived_seed(seed: int, purpose: Purpose, step: int = 0) -> int:
