@@ -9,7 +9,7 @@ import pytest
 
 from gan.cli.flags import parse_command as parse_gan
 from gan.config import GanConfig
-from tune.commands import parse_command as parse_tune
+from tune.cli.flags import parse_command as parse_tune
 from tune.space.toml import load_space
 
 ROOT = Path(__file__).parent.parent

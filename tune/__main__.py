@@ -1,4 +1,4 @@
-"""`python -m tune`: runs the commands sweep, resume and best. Only this file exits."""
+"""`python -m tune`: runs its commands. Only this file exits."""
 
 import sys
 from collections.abc import Sequence
@@ -18,10 +18,17 @@ def main(args: Sequence[str] | None = None) -> int:
 def _run(words: Sequence[str]) -> int:
     # imported here, where a signal is caught
     from common.cli.terminal import Terminal
-    from tune.commands import parse_command
-    from tune.run import run
+    from tune.cli.flags import Best, Resume, parse_command
 
-    return run(parse_command(words), Terminal())
+    command, console = parse_command(words), Terminal()
+    # each command imports what it needs: Ray and torch take seconds
+    if isinstance(command, Best):
+        from tune.cli.best import run_best
+
+        return run_best(command, console)
+    from tune.cli.sweeping import run_new_sweep, run_resume
+
+    return run_resume(command, console) if isinstance(command, Resume) else run_new_sweep(command, console)
 
 
 if __name__ == "__main__":

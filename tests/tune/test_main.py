@@ -9,7 +9,7 @@ import pytest
 from gan.cli.flags import parse_command as parse_gan
 from gan.config import GanConfig
 from tune.__main__ import main
-from tune.commands import Resume, Sweep, parse_command
+from tune.cli.flags import Resume, Sweep, parse_command
 from tune.config import SweepConfig
 from tune.records.events import CheckpointSaved, EventLog, Tick, TrialEnded, TrialStarted
 from tune.records.sweep_folder import SweepFolder

@@ -10,7 +10,7 @@ from common.errors import ConfigError
 from gan.cli.flags import parse_command as parse_gan
 from gan.config import GanConfig
 from styletransfer.commands import parse_command as parse_batch
-from tune.commands import parse_command as parse_tune
+from tune.cli.flags import parse_command as parse_tune
 
 
 @pytest.mark.parametrize("given, address", [((), "auto"), (("--address", "head:6379"), "head:6379")])

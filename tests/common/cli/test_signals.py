@@ -144,7 +144,7 @@ runpy.run_module(package, run_name="__main__", alter_sys=True)
     ("package", "module", "signum"),
     [
         ("gan", "gan.cli.flags", signal.SIGINT),
-        ("tune", "tune.commands", signal.SIGTERM),
+        ("tune", "tune.cli.flags", signal.SIGTERM),
         ("styletransfer", "tyro", signal.SIGINT),
         ("perceptual.train", "perceptual.train.config", signal.SIGTERM),
     ],

@@ -66,11 +66,11 @@ def test_no_command_repeats_an_escape_sequence_in_its_error(command: str) -> Non
 
 def test_a_printed_command_can_be_pasted() -> None:
     from common.cli.parsing import address_flag
+    from tune.cli.sweeping import resume_command
     from tune.config import SweepConfig
     from tune.records.sweep_folder import SweepFolder
-    from tune.run import _resume_command
 
     folder = SweepFolder("/my runs/it's", "first")
-    hint = _resume_command(folder, SweepConfig(address="head:1"))
+    hint = resume_command(folder, SweepConfig(address="head:1"))
     assert shlex.split(hint) == ["python", "-m", "tune", "resume", folder.location, "--address", "head:1"]
     assert address_flag("head:1") == " --address head:1"

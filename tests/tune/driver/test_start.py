@@ -134,7 +134,7 @@ def test_a_start_that_fails_leaves_its_name_free(
 
 
 def test_data_may_have_moved_as_well(tmp_path: Path) -> None:
-    from tune.commands import parse_command
+    from tune.cli.flags import parse_command
     from tune.config import SweepConfig
 
     command: Any = parse_command(["resume", "x", "--data", "/new/photos", "--cache-dir", "/c"])

@@ -8,7 +8,7 @@ import pytest
 from common.errors import ConfigError
 from gan.data.images import check_same, remember
 from gan.data.loading import load_images
-from tune.commands import Resume, parse_command
+from tune.cli.flags import Resume, parse_command
 from tune.config import SweepConfig
 from tune.records.sweep_folder import SWEEP_FILE, SweepFolder
 from tune.space.space import default_space

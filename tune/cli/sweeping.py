@@ -1,4 +1,4 @@
-"""Runs a command of `python -m tune`, from its checks to its exit code."""
+"""Runs `python -m tune sweep` and `python -m tune resume`, from their checks to their exit code."""
 
 import dataclasses
 import re
@@ -21,7 +21,7 @@ from common.storage.reach import check_reachable
 from common.text import counted
 from gan.config_file import with_absolute_paths
 from gan.data.sources import check_there
-from tune.commands import PROG, Best, Resume, Sweep, TuneCommand
+from tune.cli.flags import PROG, Resume, Sweep
 from tune.config import SweepConfig
 from tune.search.study_url import absolute_study_url
 
@@ -31,21 +31,13 @@ if TYPE_CHECKING:
     from tune.records.trial_records import Trial
 
 
-def run(command: TuneCommand, console: Console) -> int:
-    """Run a command; returns the exit code.
+def run_new_sweep(command: Sweep, console: Console) -> int:
+    """Start a sweep and run it to its end; returns the exit code.
 
-    0 done, 1 the sweep could not continue, 130 and 143 stopped by Ctrl-C and SIGTERM.
+    0 done, 1 it could not continue, 130 and 143 stopped by Ctrl-C and SIGTERM.
 
     Raises: ConfigError when the command cannot be run.
     """
-    if isinstance(command, Sweep):
-        return _sweep(command, console)
-    if isinstance(command, Resume):
-        return _resume(command, console)
-    return _best(command, console)
-
-
-def _sweep(command: Sweep, console: Console) -> int:
     config = dataclasses.replace(
         command.sweep,
         gan=with_absolute_paths(command.sweep.gan),
@@ -74,7 +66,7 @@ def _sweep(command: Sweep, console: Console) -> int:
     from tune.records.sweep_folder import SweepFolder
 
     folder = SweepFolder(config.storage, config.name or _default_name(config.gan.data.source))
-    resume = _resume_command(folder, config)
+    resume = resume_command(folder, config)
     require(
         not folder.exists(),
         f"{folder.location} already holds a sweep; choose another --name, or run {resume}",
@@ -82,7 +74,7 @@ def _sweep(command: Sweep, console: Console) -> int:
     return _run(SweepPlan(config=config, space=space, folder=folder), console)
 
 
-def _resume(command: Resume, console: Console) -> int:
+def run_resume(command: Resume, console: Console) -> int:
     from tune.driver.plan import SweepPlan
     from tune.records.events import read_events
     from tune.records.sweep_folder import SweepFolder
@@ -101,7 +93,7 @@ def _resume(command: Resume, console: Console) -> int:
         f"--trials {command.trials} is fewer than the {len(known)} trials of the sweep; try --trials +10",
     )
     if len(known) >= config.trials and not any(trial.is_unfinished() for trial in known.values()):
-        more = f"{_resume_command(folder, config)} --trials +10"
+        more = f"{resume_command(folder, config)} --trials +10"
         say(console, f"all {len(known)} trials are finished; to add more, run {more}")
         return 0
     plan = SweepPlan(
@@ -123,7 +115,7 @@ def _run(plan: "SweepPlan", console: Console) -> int:
 
     metric = plan.config.gan.evaluation.key()
     view = SweepView(console, plan.space, metric, plan.config.trials)
-    resume = _resume_command(plan.folder, plan.config)
+    resume = resume_command(plan.folder, plan.config)
     try:
         trials = run_sweep(plan, view)
     except Interrupted as interrupted:
@@ -154,32 +146,11 @@ def _what_is_saved(trials: "Mapping[int, Trial]") -> str:
     return ": " * bool(parts) + ", ".join(parts)
 
 
-def _best(command: Best, console: Console) -> int:
-    import json
-
-    from common.storage.atomic import replace_file
-    from tune.records.events import read_events
-    from tune.records.export_best import best_config
-    from tune.records.sweep_folder import SweepFolder
-    from tune.records.trial_records import collect, failed_winner
-
-    check_reachable(command.directory, flag="the sweep's folder")
-    folder = SweepFolder.at(command.directory)
-    trials = collect(read_events(folder.location))
-    config = best_config(folder.config().gan, trials, keep_seed=command.keep_seed)
-    replace_file(Path(command.out), (json.dumps(config.to_dict(), indent=2) + "\n").encode())
-    train = f"python -m gan train --config {shlex.quote(command.out)}"
-    say(console, f"wrote {command.out}; train it with {train}")
-    warning = failed_winner(trials)
-    if warning is not None:
-        say(console, warning)
-    return 0
-
-
 def _default_name(source: str) -> str:
     stem = re.sub(r"[^A-Za-z0-9._-]+", "-", Path(source).stem).strip("-._") or "sweep"
     return f"{stem[:60]}-{time.strftime('%Y%m%d-%H%M%S')}"
 
 
-def _resume_command(folder: "SweepFolder", config: SweepConfig) -> str:
+def resume_command(folder: "SweepFolder", config: SweepConfig) -> str:
+    """The command that continues a sweep, fit to be pasted into a shell."""
     return f"{PROG} resume {shlex.quote(folder.location)}{address_flag(config.address)}"

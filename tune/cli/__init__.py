@@ -1,0 +1,1 @@
+"""Flags of `python -m tune`, and what runs its commands."""
