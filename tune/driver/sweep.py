@@ -146,6 +146,7 @@ def _tune(
             build_tuner(plan, groups.pool, searcher, scheduler, watch, callback).fit()
     except TakenOverError:
         log.abandon()
+        artifacts.grids.abandon()
         raise
     except BaseException as error:
         with contextlib.suppress(WriteError):  # on a full disk, the error that ended the sweep says more
@@ -214,6 +215,7 @@ def _worker_groups(
             images=broadcast,
             storage_path=plan.folder.storage_path,
             name=plan.folder.name,
+            makes_grids=plan.config.grid_trials > 0,
         )
     )
     try:

@@ -55,6 +55,8 @@ class WorkerGroupConfig:
     images: ImageBroadcast
     storage_path: str
     name: str
+    makes_grids: bool = False
+    """Whether workers answer each tick with a small grid of samples."""
 
 
 def group_name(index: int) -> str:
@@ -172,6 +174,7 @@ def build_trainer(config: WorkerGroupConfig, index: int, pool: Any) -> WorkersTr
             "images": config.images,
             "threads": config.capacity.cpus,
             "gpus": config.capacity.gpus,
+            "makes_grids": config.makes_grids,
         },
         scaling_config=ScalingConfig(
             # a range: Ray Train restarts a group with what there is, and lets it grow again a minute later
@@ -199,7 +202,7 @@ def work(setup: dict[str, Any]) -> None:
     torch.set_num_threads(setup["threads"])
     limit_to_share(setup["gpus"], get_device())
     images = setup["images"].load(setup["data"])
-    session = WorkerSession(images, get_device(), rank, world_size)
+    session = WorkerSession(images, get_device(), rank, world_size, makes_grids=setup["makes_grids"])
 
     report_and_wait = functools.partial(
         setup["pool"].report_and_wait.remote, setup["group"], incarnation, rank, world_size

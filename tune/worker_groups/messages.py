@@ -33,6 +33,16 @@ class StoredState:
 
 
 @dataclasses.dataclass(frozen=True)
+class TickAnswer:
+    """What a worker answers to the command `tick`."""
+
+    metrics: dict[str, float]
+    """The numbers of the tick."""
+    grid: bytes | None = None
+    """A small grid of samples after it, a WebP file's content; None where none was asked for."""
+
+
+@dataclasses.dataclass(frozen=True)
 class WorkerCommand:
     """What every rank of a worker group does next.
 
