@@ -3,6 +3,7 @@
 import contextlib
 import functools
 import time
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -23,7 +24,8 @@ from tune.worker_groups.messages import StoredState, TickAnswer, WorkerCommand
 class WorkerSession:
     """Keeps images and device of a worker from trial to trial, and the one run that it trains now.
 
-    makes_grids: whether each tick is answered with a small grid of samples.
+    place: what a tick's answer says of where it was trained. makes_grids: whether each tick is answered with
+    a small grid of samples.
     """
 
     def __init__(
@@ -32,10 +34,11 @@ class WorkerSession:
         device: torch.device,
         rank: int,
         world_size: int,
+        place: Mapping[str, Any] | None = None,
         *,
         makes_grids: bool = False,
     ) -> None:
-        self._images = images
+        self._images, self._place = images, dict(place or {})
         self._device, self._rank, self._world_size = device, rank, world_size
         self._makes_grids = makes_grids
         # a copy on the host takes milliseconds; where memory is short on a CPU, it would not help
@@ -112,7 +115,7 @@ class WorkerSession:
             with contextlib.suppress(Diverged):
                 samples = run.samples(SMALL_IMAGES, "grid")
                 grid = small_grid(samples) if self._rank == 0 else None
-        return TickAnswer(metrics, grid)
+        return TickAnswer(metrics, self._place, grid)
 
     def _is_worth_a_retry(self, error: BaseException) -> bool:
         """Whether memory was short, and no other rank waits for this one in a collective."""

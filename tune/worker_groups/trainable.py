@@ -97,6 +97,7 @@ class GanTrial(Trainable):  # type: ignore[misc]  # ray is untyped here
             METRICS_KEY: tuple(metrics.items()),  # Tune keeps statistics of every number that it can see
             self._objective: metrics[self._objective],
             "images_seen": images_seen,
+            **answer.place,
             NOMINAL_KEY: config.nominal_images(images_seen),
             COMPLETE_KEY: is_complete,
             "done": is_complete,
