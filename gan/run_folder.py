@@ -65,6 +65,14 @@ class RunFolder:
         """
         return self._read_json(DETAILS)
 
+    def note_end(self, outcome: str, reason: str) -> None:
+        """Keep in the details how training ended, until the run is resumed.
+
+        Raises: WriteError when the folder cannot be written.
+        """
+        ended = {"outcome": outcome, "reason": reason}
+        self.folder.write(DETAILS, _to_json({**self.details(), "ended": ended}))
+
     def last_state(self) -> RunState | None:
         """The state after the last finished tick, None before the first.
 
