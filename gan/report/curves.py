@@ -42,7 +42,7 @@ def objective(history: Sequence[Row], metric: str, troubles: Sequence[Stretch]) 
         },
     ]
     layout = _layout(f"{metric}, lower is better")
-    layout["yaxis"] |= _axis_for([*values, *floor])
+    layout["yaxis"] |= _axis_for(values)
     layout["shapes"] = [_shade(stretch) for stretch in troubles]
     layout["annotations"] = [_named(stretch) for stretch in troubles]
     return {"data": data, "layout": layout}

@@ -117,7 +117,9 @@ def _facts(config: GanConfig, history: list[Row], details: dict[str, Any]) -> di
         facts["noise floor"] = f"{best.get(f'{metric}_noise', math.nan):.2g}"
         seconds = math.fsum(row.get("train_s", 0) + row.get("evaluate_s", 0) for row in history)
         facts["trained for"] = duration(seconds)
-        facts["speed"] = f"{history[-1].get('images_per_s', math.nan):,.0f} images/s"
+        training_s = math.fsum(row.get("train_s", 0) for row in history)
+        if training_s > 0:
+            facts["speed"] = f"{history[-1]['images_seen'] / training_s:,.0f} images/s"
     facts["workers"] = f"{details.get('workers', 1)}"
     return facts
 
