@@ -16,16 +16,24 @@ from common.page.figures import figure_json, script_json
 _HERE = Path(__file__).parent
 
 
-def render(template: Path, *, scripts: Sequence[Path] = (), has_plots: bool = True, **context: Any) -> bytes:
+def render(
+    template: Path,
+    *,
+    scripts: Sequence[Path] = (),
+    parts: Sequence[Path] = (),
+    has_plots: bool = True,
+    **context: Any,
+) -> bytes:
     """The page as UTF-8. `template` extends `base.html.jinja` and imports from `parts.html.jinja`.
 
     Everything in `context` is escaped. scripts: JavaScript files of this page, which run after `page.js`.
-    has_plots: whether plotly.js is inside, 1.9 MB; without it no plot is drawn.
+    parts: other folders with templates that this one imports. has_plots: whether plotly.js is inside, 1.9 MB;
+    without it no plot is drawn.
     """
     sources = [path.read_text("utf-8") for path in (_HERE / "page.js", *scripts)]
     plotly = _plotly() if has_plots else None
     hashes = [_sha256(source) for source in sources] + ([plotly[1]] if plotly else [])
-    page = _environment(template.parent).get_template(template.name)
+    page = _environment(template.parent, *parts).get_template(template.name)
     text = page.render(
         {
             "styles": Markup((_HERE / "page.css").read_text("utf-8")),
@@ -59,9 +67,9 @@ def _sha256(text: str) -> str:
 
 
 @functools.cache
-def _environment(folder: Path) -> jinja2.Environment:
+def _environment(*folders: Path) -> jinja2.Environment:
     environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader([folder, _HERE]),
+        loader=jinja2.FileSystemLoader([*folders, _HERE]),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,

@@ -15,6 +15,7 @@ from PIL import Image, ImageSequence
 from common.errors import ConfigError
 from common.storage.folder import Folder
 from gan import checkpoint
+from gan.__main__ import main
 from gan.config import GanConfig
 from gan.report import making
 from gan.report.gallery import gallery_pictures
@@ -106,6 +107,16 @@ def test_a_damaged_gallery_is_made_anew(location: str, damage: str) -> None:
     path.write_bytes(b'{"version": 1}') if damage.endswith("json") else path.unlink()
     assert gallery_pictures(location, may_make=False) is None
     assert gallery_pictures(location) == first
+
+
+def test_the_command_says_where_the_gallery_is_and_what_it_means(
+    location: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["gallery", location]) == 0
+    out = capsys.readouterr().out.replace("\n", "")
+    assert f"gallery: {location}/gallery" in out and "times as far from the training pictures" in out
+    assert main(["report", location]) == 0
+    assert Path(location, "report.html").read_text().count("nearest training pictures") >= 8
 
 
 @pytest.mark.parametrize(

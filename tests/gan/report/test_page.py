@@ -1,13 +1,17 @@
 """The page of a run: what it says of runs in every state, and that a browser draws it."""
 
+import io
 import shutil
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from common.errors import ConfigError
 from common.storage.folder import Folder
-from gan.report.page import write_report
+from gan.cli import report
+from gan.cli.report import leave_page
+from gan.report.page import REPORT, write_report
 from gan.run_folder import Row, RunFolder, best_row
 from tests.browser import needs_chromium, visited
 
@@ -80,6 +84,24 @@ def test_a_run_without_a_tick_and_one_with_a_single_one_say_what_is_missing(resu
 def test_what_is_no_run_is_refused_with_a_remedy(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"holds no run.*python -m tune report"):
         write_report(RunFolder(Folder(str(tmp_path))))
+
+
+def test_the_page_at_the_end_of_training_never_costs_the_run(
+    results: RunFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said = io.StringIO()
+    console = Console(file=said, width=200)
+    leave_page(results, "interrupted", "", console)
+    path = results.folder.path(REPORT)
+    assert f"report: {path}" in said.getvalue().replace("\n", "")
+    assert not Path(results.folder.location, "gallery").exists(), "one that is stopped need not wait for it"
+
+    def broken(*_: object, **__: object) -> None:
+        raise RuntimeError("no space\nleft")
+
+    monkeypatch.setattr(report, "write_report", broken)
+    leave_page(results, "finished", "", console)
+    assert "report.html was not written: no space left" in said.getvalue()
 
 
 @needs_chromium
