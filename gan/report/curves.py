@@ -73,8 +73,8 @@ def _named(stretch: Stretch) -> Figure:
         "xref": "x",
         "x": (stretch.since + stretch.until) / 2,
         "yref": "paper",
-        "y": 1,
-        "yanchor": "top",
+        "y": 0.03,
+        "yanchor": "bottom",
     }
 
 

@@ -13,7 +13,7 @@ from PIL import Image
 from common.errors import require
 from common.page.render import render
 from common.settings import setting_paths
-from common.text import duration
+from common.text import duration, one_line
 from gan.config import GanConfig
 from gan.config_file import CONFIG_FILE
 from gan.image_grid import webp_bytes
@@ -45,8 +45,14 @@ def write_report(results: RunFolder, *, makes_gallery: bool = True) -> str:
     metric = results.config().evaluation.key()
     # a row without its objective is none that a run wrote
     history = [row for row in results.history() if finite(row.get(metric)) is not None]
-    gallery = gallery_pictures(folder.location, may_make=makes_gallery) if history else None
-    page = render(_TEMPLATE, has_plots=bool(history), **_context(results, history, gallery))
+    gallery, problem = None, ""
+    if history:
+        try:
+            gallery = gallery_pictures(folder.location, may_make=makes_gallery)
+        except Exception as error:  # such as a broken file or a lack of memory: the rest of the page is there
+            problem = one_line(error)
+    context = _context(results, history, gallery) | {"gallery_problem": problem}
+    page = render(_TEMPLATE, has_plots=bool(history), **context)
     folder.write(REPORT, page)
     return folder.path(REPORT)
 

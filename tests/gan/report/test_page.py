@@ -12,7 +12,7 @@ from common.storage.folder import Folder
 from gan.cli import report
 from gan.cli.report import leave_page
 from gan.report.page import REPORT, write_report
-from gan.run_folder import Row, RunFolder, best_row
+from gan.run_folder import GENERATOR, Row, RunFolder, best_row
 from tests.browser import needs_chromium, visited
 
 HOSTILE = """run "x' <img src=y onerror=alert(1)>"""
@@ -79,6 +79,17 @@ def test_a_run_without_a_tick_and_one_with_a_single_one_say_what_is_missing(resu
     Path(results.folder.location, "history.csv").unlink()
     page = page_of(results)
     assert "No tick has ended yet" in page and 'class="plot"' not in page and len(page) < 2e6
+
+
+def test_a_page_is_written_behind_a_url_and_where_the_generator_is_broken(results: RunFolder) -> None:
+    far = RunFolder(Folder("memory://page-of-a-run"))
+    for file in results.folder.list_files():
+        far.folder.write(file.name, results.folder.read(file.name) or b"")
+    far.folder.write(GENERATOR, b"torn")
+    assert write_report(far) == "memory://page-of-a-run/report.html"
+    page = (far.folder.read(REPORT) or b"").decode()
+    assert "The gallery of the best state could not be made" in page and page.count('class="plot"') == 6
+    assert "samples over time" in page
 
 
 def test_what_is_no_run_is_refused_with_a_remedy(tmp_path: Path) -> None:
