@@ -24,7 +24,6 @@
                     font: { color: "var(--ink)", size: 12.5 } },
       legend: { orientation: "h", x: 0, xanchor: "left", y: 1.02, yanchor: "bottom", bgcolor: "rgba(0,0,0,0)",
                 font: { color: "var(--ink)" } },
-      coloraxis: { colorbar: { thickness: 10, outlinewidth: 0 } },
       annotationdefaults: { font: { color: "var(--soft)" }, arrowcolor: "var(--soft)" },
       uirevision: "kept",
     },
@@ -85,6 +84,20 @@
   dark.addEventListener("change", () => {
     for (const [plot, figure] of drawn) window.Plotly.react(plot, ...coloured(figure), CONFIG);
   });
+
+  for (const bar of document.querySelectorAll(".tab-bar")) {
+    const buttons = [...bar.children], tabs = [...bar.parentElement.querySelectorAll(":scope > .tab")];
+    bar.addEventListener("click", (event) => {
+      const chosen = buttons.indexOf(event.target);
+      if (chosen < 0) return;
+      for (const [index, button] of buttons.entries()) {
+        button.ariaPressed = String(index === chosen);
+        tabs[index].hidden = index !== chosen;
+      }
+      const plot = tabs[chosen].querySelector(".plot");
+      if (plot.dataset.state === "drawn") window.Plotly.Plots.resize(plot); // the window may have changed
+    });
+  }
 
   // ---- pictures over time
 

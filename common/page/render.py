@@ -4,7 +4,7 @@ import base64
 import functools
 import gzip
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,18 +22,21 @@ def render(
     scripts: Sequence[Path] = (),
     parts: Sequence[Path] = (),
     has_plots: bool = True,
+    filters: Mapping[str, Callable[[Any], str]] | None = None,
     **context: Any,
 ) -> bytes:
     """The page as UTF-8. `template` extends `base.html.jinja` and imports from `parts.html.jinja`.
 
     Everything in `context` is escaped. scripts: JavaScript files of this page, which run after `page.js`.
-    parts: other folders with templates that this one imports. has_plots: whether plotly.js is inside, 1.9 MB;
-    without it no plot is drawn.
+    parts: other folders with templates that this one imports. filters: more of jinja's. has_plots: whether
+    plotly.js is inside, 1.9 MB; without it no plot is drawn.
     """
     sources = [path.read_text("utf-8") for path in (_HERE / "page.js", *scripts)]
     plotly = _plotly() if has_plots else None
     hashes = [_sha256(source) for source in sources] + ([plotly[1]] if plotly else [])
-    page = _environment(template.parent, *parts).get_template(template.name)
+    environment = _environment(template.parent, *parts).overlay()
+    environment.filters = {**environment.filters, **(filters or {})}
+    page = environment.get_template(template.name)
     text = page.render(
         {
             "styles": Markup((_HERE / "page.css").read_text("utf-8")),
