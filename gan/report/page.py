@@ -1,14 +1,11 @@
 """The page of a run, `report.html` in its folder: what it makes, how it learned, what is wrong with it."""
 
 import dataclasses
-import io
 import math
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
-
-from PIL import Image
 
 from common.errors import require
 from common.page.render import render
@@ -16,7 +13,6 @@ from common.settings import setting_paths
 from common.text import duration, one_line
 from gan.config import GanConfig
 from gan.config_file import CONFIG_FILE
-from gan.image_grid import webp_bytes
 from gan.report import curves
 from gan.report.frames import sample_frames
 from gan.report.gallery import gallery_pictures
@@ -72,7 +68,6 @@ def _context(results: RunFolder, history: list[Row], gallery: Gallery | None) ->
         "answer": _objective_answer(history, metric),
         "frames": frames,
         "gallery": gallery,
-        "still": None if gallery is None else _first_frame(gallery.walk),
         "stretches": found,
         "troubles": [each for each in found if not each.verdict.is_healthy],
         "plots": _plots(history, metric, found) if history else {},
@@ -182,8 +177,3 @@ def _commands(location: str, config: GanConfig, state: _State) -> dict[str, str]
         "sample from the best state": f"python -m gan sample {here} --out {pictures}",
         "measure it": f"python -m gan evaluate {here}",
     }
-
-
-def _first_frame(animation: bytes) -> bytes:
-    with Image.open(io.BytesIO(animation), formats=["WEBP"]) as frames:
-        return webp_bytes(frames.convert("RGB"))

@@ -1,8 +1,16 @@
 """What a gallery holds: pictures of a generator, and how near its samples are to the training pictures."""
 
 import dataclasses
+import io
+from pathlib import Path
 
+from PIL import Image
+
+from gan.image_grid import webp_bytes
 from gan.training.health.rules import COPIES
+
+GALLERY_PARTS = Path(__file__).parent
+"""Folder of `gallery.html.jinja`, whose parts show a gallery in any page."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -37,6 +45,11 @@ class Gallery:
     training_pictures: int = 0
     missing: str = ""
     """Why there are no nearest pictures, in one line; empty where there are."""
+
+    def walk_still(self) -> bytes:
+        """The walk's first picture, a WebP file's content."""
+        with Image.open(io.BytesIO(self.walk), formats=["WEBP"]) as frames:
+            return webp_bytes(frames.convert("RGB"))
 
     def meaning(self) -> str:
         """What the memorization says, in one or two sentences; empty where it is not known."""

@@ -1,6 +1,7 @@
 """Puts a sweep's page together and writes it: winner, ranking, charts; several sweeps also side by side."""
 
 import dataclasses
+import shlex
 import traceback
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
@@ -10,6 +11,8 @@ from common.errors import require
 from common.page.render import render
 from common.storage.folder import Folder
 from common.text import printable, type_and_last_line
+from gan.report.gallery import gallery_pictures
+from gan.report.pictures import GALLERY_PARTS, Gallery
 from tune.report import winner as winners
 from tune.report.charts import Answer, Chart, in_order
 from tune.report.comparison import comparison_page, interval, method, shown_amount
@@ -61,7 +64,9 @@ def page_of(sweeps: Sequence[SweepData]) -> bytes:
     title = sweeps[0].name if len(sweeps) == 1 else f"{len(sweeps)} sweeps side by side"
     compared = comparison_page(sweeps) if len(sweeps) > 1 else None
     filters = {"shown_amount": shown_amount, "interval": interval, "method": method}
-    return render(_TEMPLATE, filters=filters, title=title, sweeps=parts, compared=compared)
+    return render(
+        _TEMPLATE, parts=[GALLERY_PARTS], filters=filters, title=title, sweeps=parts, compared=compared
+    )
 
 
 def _sweep_part(sweep: SweepData, *, prefix: str) -> dict[str, Any]:
@@ -77,6 +82,8 @@ def _sweep_part(sweep: SweepData, *, prefix: str) -> dict[str, Any]:
         "commands": winners.commands(sweep, has_state=found is not None and bool(found.row.trial.checkpoints)),
         "frames": frames_of(sweep, found.row.number) if found else [],
         "pictures": sweep.pictures,
+        "gallery": _gallery(sweep),
+        "gallery_command": f"python -m gan gallery {shlex.quote(sweep.location)}",
         "headings": headings(sweep),
         "board": board(sweep),
         "sections": [
@@ -84,6 +91,14 @@ def _sweep_part(sweep: SweepData, *, prefix: str) -> dict[str, Any]:
             for name, chart in in_order().items()
         ],
     }
+
+
+def _gallery(sweep: SweepData) -> Gallery | None:
+    """The gallery of `best/`; of a finished sweep it is made, which takes half a minute, if there is none yet."""
+    try:
+        return gallery_pictures(sweep.location, may_make=sweep.is_finished)
+    except Exception:  # such as a broken file or a lack of memory: the rest of the page is there
+        return None
 
 
 def _answer(chart: Chart, sweep: SweepData) -> Answer:
