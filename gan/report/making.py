@@ -19,7 +19,7 @@ from gan.generator_file import find_generator
 from gan.image_grid import GAP_PX, grid, picture_of, webp_bytes
 from gan.report.nearest import Neighbours, compare
 from gan.report.pictures import Gallery, Nearest
-from gan.run_folder import RunFolder
+from gan.run_folder import DETAILS, RunFolder
 
 _GRID, _SHOWN, _SHOWN_HELD_OUT = 64, 8, 2
 _COMPARED = 512  # samples whose memorization is measured
@@ -78,10 +78,9 @@ def _images_of(location: str, config: GanConfig, *, channels: int) -> Images:
         images.channels == channels,
         f"the pictures of {source} have {images.channels} colour channels, and the generator's {channels}",
     )
-    folder, name = find_generator(location)
-    results = RunFolder(folder)
-    if "/" not in name and results.exists():
-        known = results.details().get("images", {}).get("fingerprint")
+    folder, _ = find_generator(location)
+    if folder.status(DETAILS) is not None:  # a run's folder, not a sweep's `best/`
+        known = RunFolder(folder).details().get("images", {}).get("fingerprint")
         require(
             known in (None, images.fingerprint),
             f"the pictures of {source} are no longer those that the run was trained on",

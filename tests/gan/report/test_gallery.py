@@ -17,10 +17,11 @@ from common.storage.folder import Folder
 from gan import checkpoint
 from gan.__main__ import main
 from gan.config import GanConfig
+from gan.config_file import CONFIG_FILE
 from gan.report import making
 from gan.report.gallery import gallery_pictures
 from gan.report.pictures import Gallery
-from gan.run_folder import GENERATOR, Row
+from gan.run_folder import GENERATOR, Row, RunFolder
 
 ROOT = Path(__file__).parents[3]
 READ = """
@@ -29,6 +30,12 @@ from gan.report.gallery import gallery_pictures
 gallery = gallery_pictures(sys.argv[1], may_make=False)
 print(gallery is not None and len(gallery.nearest), "torch" in sys.modules)
 """
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The memorization of few samples, so that no gallery takes long."""
+    monkeypatch.setattr(making, "_COMPARED", 64)
 
 
 @pytest.fixture
@@ -91,12 +98,21 @@ def test_a_gallery_without_the_data_says_so_and_is_completed_when_they_are_back(
     assert completed is not None and completed.missing == "" and completed.grid == gallery.grid
 
 
+def test_pictures_that_have_changed_since_are_not_compared_with(location: str) -> None:
+    results = RunFolder(Folder(location))
+    results.begin(results.config(), {"images": {"fingerprint": "of others"}})
+    gallery = gallery_pictures(location)
+    assert gallery is not None and "no longer those that the run was trained on" in gallery.missing
+
+
 def test_the_gallery_of_a_sweeps_best_is_beside_it(location: str, tmp_path: Path) -> None:
     sweep = tmp_path / "sweep"
     (sweep / "best").mkdir(parents=True)
     assert gallery_pictures(str(sweep)) is None
-    shutil.copy(Path(location, GENERATOR), sweep / "best")
-    assert gallery_pictures(str(sweep)) is not None
+    for name in (GENERATOR, CONFIG_FILE):
+        shutil.copy(Path(location, name), sweep / "best")
+    gallery = gallery_pictures(str(sweep))
+    assert gallery is not None and gallery.missing == ""
     assert (sweep / "best" / "gallery" / "walk.webp").exists()
 
 
