@@ -100,7 +100,7 @@ def test_it_trains_every_loss_and_policy_in_each_precision_compiled_and_not(scri
 def test_it_trains_with_every_regularizer(scripts: ModuleType) -> None:
     settings = importlib.import_module("gpu_training").REGULARIZED["all"]
     for name in REGULARIZERS:
-        assert any(path == f"regularization.{name}" for path in settings)
+        assert any(path == f"regularization.{name.replace('-', '_')}" for path in settings)
     cases = {name for name in scripts._cases("cuda") if name.startswith("regularized/all/")}
     assert len(cases) == len(list(itertools.product(("fp32", "bf16"), ("compiled", "plain"))))
 
