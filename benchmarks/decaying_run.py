@@ -2,10 +2,10 @@
 
     python benchmarks/decaying_run.py [--rate LR] [--seed N] [--images N]
 
-Trains by `python -m gan train` with both learning rates far too high, so that the run decays within minutes as
-others do within hours: BatchNorm, no regularizer, no balance policy. It must be stopped for its decay soon after
-its best tick, and the exported generator must be that of its best tick. A run that was trained before is only
-read again, from ~/.cache/artsweep/decaying-run. Prints one JSON object at the end.
+Trains by `python -m gan train` with both learning rates far too high, so that the run decays within minutes
+as others do within hours: BatchNorm, no regularizer, no balance policy. It must be stopped for its decay soon
+after its best tick, and the exported generator must be that of its best tick. A run trained before is
+only read again, from ~/.cache/artsweep/decaying-run. Prints one JSON object at the end.
 """
 
 import argparse
