@@ -19,6 +19,7 @@ def _run(words: Sequence[str]) -> int:
     # imported here, where a signal is caught
     from common.cli.terminal import Terminal
     from tune.cli.flags import Best, Resume, parse_command
+    from tune.cli.report_flags import Compare, Report
 
     command, console = parse_command(words), Terminal()
     # each command imports what it needs: Ray and torch take seconds
@@ -26,6 +27,14 @@ def _run(words: Sequence[str]) -> int:
         from tune.cli.best import run_best
 
         return run_best(command, console)
+    if isinstance(command, Report):
+        from tune.cli.report import run_report
+
+        return run_report(command, console)
+    if isinstance(command, Compare):
+        from tune.cli.report import run_compare
+
+        return run_compare(command, console)
     from tune.cli.sweeping import run_new_sweep, run_resume
 
     return run_resume(command, console) if isinstance(command, Resume) else run_new_sweep(command, console)

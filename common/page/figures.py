@@ -14,8 +14,8 @@ from typing import Any
 SERIES = tuple(f"var(--{name})" for name in ("blue", "orange", "green", "vermillion", "purple", "sky"))
 INK, SOFT, LINE = "var(--ink)", "var(--soft)", "var(--line)"
 
-SCALE = "Cividis"
-"""Colours of numbers, which people with poor colour sight see in the same order."""
+SCALE = [[0.0, "var(--best)"], [0.5, "var(--mid)"], [1.0, "var(--worst)"]]
+"""Colours of numbers from good, where they are low, to bad: of one hue, so that all see their order."""
 
 # they hold marks of plotly, so that no text from outside may be in them: refer to it by %{customdata}
 _TEMPLATES = ("hovertemplate", "texttemplate")

@@ -24,13 +24,14 @@
                     font: { color: "var(--ink)", size: 12.5 } },
       legend: { orientation: "h", x: 0, xanchor: "left", y: 1.02, yanchor: "bottom", bgcolor: "rgba(0,0,0,0)",
                 font: { color: "var(--ink)" } },
+      modebar: { bgcolor: "rgba(0,0,0,0)", color: "var(--soft)", activecolor: "var(--ink)" },
       annotationdefaults: { font: { color: "var(--soft)" }, arrowcolor: "var(--soft)" },
       uirevision: "kept",
     },
   };
   const CONFIG = {
     responsive: true, displaylogo: false, showTips: false, displayModeBar: isTouch ? false : "hover",
-    modeBarButtonsToRemove: ["select2d", "lasso2d", "autoScale2d", "zoomIn2d", "zoomOut2d"],
+    modeBarButtons: [["toImage", "zoom2d", "pan2d", "resetScale2d"]],
   };
 
   // the theme's colours in place of `var(--name)`; plotly knows no CSS variables
@@ -40,7 +41,8 @@
       return found ? colours.getPropertyValue(found[1]).trim() : value;
     }
     if (Array.isArray(value)) {
-      return typeof value[0] === "number" ? value : value.map((inner) => themed(inner, colours));
+      // numbers hold no colours; of a colour scale, each entry is a number and a colour
+      return typeof value.at(-1) === "number" ? value : value.map((inner) => themed(inner, colours));
     }
     if (value === null || typeof value !== "object") return value;
     return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, themed(inner, colours)]));
@@ -162,6 +164,13 @@
       const inside = button.closest("tbody").rows[1];
       inside.hidden = !inside.hidden;
       button.ariaExpanded = String(!inside.hidden);
+    });
+  }
+
+  for (const button of document.querySelectorAll(".more")) { // a table shows 20 rows at first
+    button.addEventListener("click", () => {
+      button.previousElementSibling.querySelector("table").classList.add("all");
+      button.remove();
     });
   }
 

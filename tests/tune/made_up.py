@@ -1,4 +1,4 @@
-"""Sweeps that nobody trained: plausible events, states and grids in a sweep's folder, without Ray and PyTorch."""
+"""Sweeps that nobody trained: plausible events and grids in a sweep's folder, without Ray and PyTorch."""
 
 import dataclasses
 import io
@@ -57,7 +57,9 @@ class Made:
         return self.location
 
 
-def empty(storage: Path | str, name: str = "shapes-made-up", *, space: Space | None = None, **settings: Any) -> Made:
+def empty(
+    storage: Path | str, name: str = "shapes-made-up", *, space: Space | None = None, **settings: Any
+) -> Made:
     """A sweep that has begun, and has no trial yet."""
     gan = GanConfig(images=64_000, images_per_tick=8_000)
     config = SweepConfig(**({"gan": gan, "name": name, "storage": str(storage), "trials": 8} | settings))
@@ -120,7 +122,7 @@ def confirm(made: Made, time: float, draw: np.random.Generator) -> None:
 
 
 def add_grids(made: Made, numbers: list[int], ticks: int, draw: np.random.Generator) -> None:
-    """Grids over time of these trials: coloured discs that come out of noise; and `best/` of the first one."""
+    """Grids over time of these trials: discs that come out of noise; and `best/` of the first one."""
     for number in numbers:
         for tick in range(1, ticks + 1):
             made.folder.files.write(grid_name(number, 8_000 * tick), webp(discs(draw, tick / ticks)))
@@ -194,7 +196,11 @@ def _train(
         now += took
         if diverges and tick > 2:
             end = dataclasses.replace(
-                end, state="failed", own_fault=True, verdict="diverged", reason="the generator's loss is not finite"
+                end,
+                state="failed",
+                own_fault=True,
+                verdict="diverged",
+                reason="the generator's loss is not finite",
             )
             break
         value = (floor + 0.5 * math.exp(-tick / (0.12 * ticks + 1))) * float(np.exp(draw.normal(0, 0.04)))
@@ -211,9 +217,16 @@ def _train(
         }
         record(
             Tick(
-                number=number, trial_id=trial_id, images_seen=8_000 * tick, metrics=metrics, values=values,
-                verdict="healthy", verdict_evidence=f"{METRIC} is {value:.4g}", worker_group=group,
-                node=f"node-{group // 2}", time=now,
+                number=number,
+                trial_id=trial_id,
+                images_seen=8_000 * tick,
+                metrics=metrics,
+                values=values,
+                verdict="healthy",
+                verdict_evidence=f"{METRIC} is {value:.4g}",
+                worker_group=group,
+                node=f"node-{group // 2}",
+                time=now,
             )
         )
         path = f"trial_{number:04d}/checkpoint_{tick:06d}"

@@ -15,6 +15,7 @@ from common.cli.parsing import cluster_of_this_job, parse, with_home
 from common.errors import require
 from gan.config import GanConfig
 from gan.config_file import read_config, with_absolute_paths
+from tune.cli.report_flags import Compare, Report
 from tune.config import SweepConfig
 from tune.search.study_url import absolute_study_url
 
@@ -28,7 +29,8 @@ class Sweep:
     """Search the settings of a GAN with Optuna, each trial trained by warm Ray Train workers.
 
     Results are in <storage>/<name>: sweep.json, trials.csv and trials.parquet (a row per trial),
-    history.parquet (a row per tick), study.journal (for optuna-dashboard), best/ (generator, config, grid).
+    history.parquet (a row per tick), report.html (a page with charts), study.journal (for
+    optuna-dashboard), best/ (generator, config, grid).
     """
 
     sweep: Annotated[SweepConfig, tyro.conf.OmitArgPrefixes] = dataclasses.field(default_factory=SweepConfig)
@@ -102,7 +104,7 @@ class Best:
     seed."""
 
 
-TuneCommand = Sweep | Resume | Best
+TuneCommand = Sweep | Resume | Best | Report | Compare
 
 
 def parse_command(args: Sequence[str]) -> TuneCommand:
@@ -114,8 +116,14 @@ def parse_command(args: Sequence[str]) -> TuneCommand:
     sweep = tyro.conf.subcommand("sweep", default=base, description="Search the settings of a GAN.")
     resume = tyro.conf.subcommand("resume", description="Resume a sweep, or add trials to it.")
     best = tyro.conf.subcommand("best", description="Export the settings of the best trial.")
+    report = tyro.conf.subcommand("report", description="Write a page about a sweep, or several.")
+    compare = tyro.conf.subcommand("compare", description="Compare sweeps on an equal budget.")
     command: TuneCommand = parse(
-        Annotated[Sweep, sweep] | Annotated[Resume, resume] | Annotated[Best, best],
+        Annotated[Sweep, sweep]
+        | Annotated[Resume, resume]
+        | Annotated[Best, best]
+        | Annotated[Report, report]
+        | Annotated[Compare, compare],
         args,
         prog=PROG,
         description="Tune GANs: many trials on one machine or a cluster.",

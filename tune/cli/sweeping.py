@@ -109,6 +109,7 @@ def run_resume(command: Resume, console: Console) -> int:
 def _run(plan: "SweepPlan", console: Console) -> int:
     plan.check()  # before the imports: Ray takes seconds
 
+    from tune.cli.report import report_of
     from tune.display.view import SweepView
     from tune.driver.stopping import SweepError
     from tune.driver.sweep import run_sweep
@@ -122,12 +123,15 @@ def _run(plan: "SweepPlan", console: Console) -> int:
         has_begun = plan.folder.exists()  # else nothing was left behind
         said = f"everything is saved: resume with {resume}" if has_begun else "no trial had begun"
         say(console, f"{interrupted}; {said}")
+        if has_begun:
+            report_of(plan.folder.location, console)
         return interrupted.exit_code
     except (SweepError, WriteError) as error:
         complain(PROG, f"{error}; resume with {resume}" if plan.folder.exists() else error)
         return 1
     view.finish(trials, plan.config.gan.total_images())
     say(console, f"results: {plan.folder.location}")
+    report_of(plan.folder.location, console)
     if sum(not trial.is_unfinished() for trial in trials.values()) < plan.config.trials:
         say(console, f"the time budget is used up{_what_is_saved(trials)}; resume with {resume}")
     return 0

@@ -1,4 +1,4 @@
-"""The page of a sweep, or of several side by side: pictures, ranking, charts; needs neither Ray nor PyTorch."""
+"""The page of a sweep, or of several side by side, without Ray and PyTorch: pictures, ranking, charts."""
 
 from collections.abc import Sequence
 

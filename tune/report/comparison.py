@@ -18,7 +18,7 @@ from common.page.figures import SERIES, SOFT
 from common.text import counted, duration
 from tune.records.trial_records import best_of
 from tune.report.charts import Answer
-from tune.report.charts._shared import LOG_TICKS, rounded, with_noise_floor
+from tune.report.charts._shared import rounded, share, with_values
 from tune.report.charts.progress import steps
 from tune.report.data import SweepData
 
@@ -26,6 +26,7 @@ Budget = Literal["images", "cost", "trials"]
 BUDGETS: dict[Budget, str] = {"images": "images", "cost": "worker-seconds", "trials": "trials"}
 RESAMPLES = 2000
 _FEWEST = 2
+_CLEARLY = 0.95
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -42,12 +43,12 @@ class Compared:
     low: float | None
     """Of the expected best, as `high` the end of the interval of 95 %."""
     high: float | None
-    better: float | None
-    """In which share of the resamples it is better than the first sweep; None for that one."""
+    ahead: float | None
+    """The share of resamples in which it has the best value of all; None with fewer than two trials."""
     best_of_all: float | None
     """Without a budget."""
-    confirmed: str
-    """Its best value that was measured again, with metric."""
+    confirmed: float | None
+    """The best value of all that was measured again."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -75,7 +76,10 @@ def compare(sweeps: Sequence[SweepData], budget: Budget = "images", *, seed: int
         f"sweeps are compared by one metric, and these minimize {', '.join(sorted(metrics))}; compare others",
     )
     for sweep in sweeps:
-        require(bool(sweep.ranked_rows), f"{sweep.location} has no trial with a value yet; wait for its first tick")
+        require(
+            bool(sweep.ranked_rows),
+            f"{sweep.location} has no trial with a value yet; wait for its first tick",
+        )
     amount = min(_spent(sweep, budget) for sweep in sweeps)
     values = [_values_within(sweep, budget, amount) for sweep in sweeps]
     draws = min(map(len, values))
@@ -88,8 +92,12 @@ def compare(sweeps: Sequence[SweepData], budget: Budget = "images", *, seed: int
     for place, (sweep, of, again) in enumerate(zip(sweeps, filled, resampled, strict=True)):
         is_enough = len(of) >= _FEWEST
         low, high = np.quantile(again, [0.025, 0.975]) if is_enough else (np.nan, np.nan)
-        wins = (again < resampled[0]).mean() + (again == resampled[0]).mean() / 2
-        confirmed = best_of((state.value, state) for row in sweep.rows for state in row.trial.confirmed.values())
+        lowest = np.min(resampled, axis=0)
+        ties = np.sum([other == lowest for other in resampled], axis=0)
+        ahead = np.where(again == lowest, 1 / np.maximum(ties, 1), 0.0).mean()
+        confirmed = best_of(
+            (state.value, state) for row in sweep.rows for state in row.trial.confirmed.values()
+        )
         found.append(
             Compared(
                 name=sweep.name,
@@ -98,13 +106,18 @@ def compare(sweeps: Sequence[SweepData], budget: Budget = "images", *, seed: int
                 expected=_finite(expected_best(of, draws)),
                 low=_finite(low),
                 high=_finite(high),
-                better=float(wins) if place and is_enough else None,
+                ahead=float(ahead) if is_enough else None,
                 best_of_all=sweep.ranked_rows[0].best,
-                confirmed=f"{confirmed.value:.4g} ({confirmed.metric})" if confirmed else "",
+                confirmed=confirmed.value if confirmed else None,
             )
         )
     return Comparison(
-        budget=budget, amount=amount, draws=draws, metric=sweeps[0].metric, noise=sweeps[0].noise, sweeps=found
+        budget=budget,
+        amount=amount,
+        draws=draws,
+        metric=sweeps[0].metric,
+        noise=sweeps[0].noise,
+        sweeps=found,
     )
 
 
@@ -172,16 +185,20 @@ def interval(found: Compared) -> str:
     """`0.012 (0.011 to 0.014)`."""
     if found.expected is None:
         return ""
-    ends = f" ({found.low:.4g} to {found.high:.4g})" if found.low is not None and found.high is not None else ""
+    ends = (
+        f" ({found.low:.4g} to {found.high:.4g})" if found.low is not None and found.high is not None else ""
+    )
     return f"{found.expected:.4g}{ends}"
 
 
 def method(comparison: Comparison) -> str:
     """How the numbers came about, in two sentences."""
     return (
-        f"Expected best of {counted(comparison.draws, 'trial')} drawn from each sweep (Dodge et al. 2019), with 95 % "
-        f"bootstrap intervals over {RESAMPLES:,} resamples of the trials (Efron and Tibshirani 1993). Both treat "
-        "trials as independent, which those of a learning sampler are not; one sweep is one run of its search."
+        f"Expected best of {counted(comparison.draws, 'trial')} drawn from each sweep (Dodge et al. 2019), "
+        f"with 95 % bootstrap intervals over {RESAMPLES:,} resamples of the trials (Efron and Tibshirani "
+        '1993); "ahead in" is the share of resamples in which a sweep has the best value of all. Both treat '
+        "trials as independent, which those of a learning sampler are not; each sweep is one run of its "
+        "search."
     )
 
 
@@ -206,12 +223,14 @@ def _chart(sweeps: Sequence[SweepData], by_images: Comparison) -> Answer:
         "over cost": _figure(sweeps, "worker-seconds of all trials", "worker_s", None),
         "over trials": _figure(sweeps, "trials begun", "trials", None),
     }
-    best = min((each for each in by_images.sweeps if each.expected is not None), key=lambda each: each.expected or 0.0)
+    best = min(
+        (each for each in by_images.sweeps if each.expected is not None),
+        key=lambda each: each.expected or 0.0,
+    )
     text = f"On {shown_amount(by_images)}, {best.name} is ahead: {by_images.metric} {interval(best)}."
-    others = [each for each in by_images.sweeps if each is not best and each.low is not None]
-    overlapping = [each.name for each in others if best.high is not None and (each.low or 0.0) <= best.high]
-    if overlapping:
-        text += f" Its interval overlaps with that of {', '.join(overlapping)}, so that may be chance."
+    if best.ahead is not None:
+        text += f" It is ahead in {share(best.ahead, 1)} of the resamples"
+        text += "." if best.ahead >= _CLEARLY else f", fewer than {share(_CLEARLY, 1)}: that may be chance."
     return Answer(text=text, figures=figures, height=380)
 
 
@@ -225,16 +244,22 @@ def _figure(sweeps: Sequence[SweepData], title: str, field: str, amount: float |
         every += [point.value for point in points]
         figure.add_trace(
             go.Scatter(
-                x=[round(getattr(point, field), 1) for point in points], y=[rounded(point.value) for point in points],
-                mode="lines", name=sweep.name, showlegend=True,
-                line={"shape": "hv", "width": 2, "color": SERIES[place % len(SERIES)], "dash": dashes[place % len(dashes)]},
+                x=[round(getattr(point, field), 1) for point in points],
+                y=[rounded(point.value) for point in points],
+                mode="lines",
+                name=sweep.name,
+                showlegend=True,
+                line={
+                    "shape": "hv",
+                    "width": 2,
+                    "color": SERIES[place % len(SERIES)],
+                    "dash": dashes[place % len(dashes)],
+                },
             )
         )
     if amount is not None:
-        figure.add_vline(amount, line={"color": SOFT, "dash": "dot", "width": 1}, annotation={"text": "equal budget"})
-    with_noise_floor(figure, sweeps[0].noise)
-    is_log = bool(every) and min(every) > 0
-    return figure.update_layout(
-        xaxis={"title": {"text": title}, "rangemode": "tozero"},
-        yaxis={"title": {"text": sweeps[0].metric}, "type": "log" if is_log else "linear", **LOG_TICKS},
-    )
+        figure.add_vline(
+            amount, line={"color": SOFT, "dash": "dot", "width": 1}, annotation={"text": "equal budget"}
+        )
+    with_values(figure, sweeps[0], every)
+    return figure.update_layout(xaxis={"title": {"text": title}, "rangemode": "tozero"})

@@ -1,6 +1,7 @@
 """Reads everything that a sweep's page shows from the sweep's folder, whatever state the sweep is in."""
 
 import dataclasses
+import datetime
 import functools
 import math
 import time
@@ -168,10 +169,21 @@ def _status(
     if holder is not None and holder.is_alive():
         return f"It is running: {begun}{ago}."
     if is_finished:
-        return "It is finished."
+        return f"It is finished: {len(trials)} trials{_when(trials)}."
     unfinished = sum(trial.is_unfinished() for trial in trials.values())
     if holder is not None and holder.is_alive() is None:  # on another machine
         return f"It is running on {holder.host}, or was killed there: {begun}{ago}."
     if any(trial.state == "running" for trial in trials.values()):
         return f"It was killed, and can be resumed: {begun}, {unfinished} of them unfinished{ago}."
     return f"It was stopped before its end, and can be resumed: {begun}, {unfinished} of them unfinished."
+
+
+def _when(trials: Mapping[int, Trial]) -> str:
+    """` from 2026-09-21 14:13 to 2026-09-21 14:17 UTC`."""
+    times = [
+        time for trial in trials.values() for time in (trial.started, trial.ended) if math.isfinite(time)
+    ]
+    if not times:
+        return ""
+    first, last = (datetime.datetime.fromtimestamp(at, datetime.UTC) for at in (min(times), max(times)))
+    return f", from {first:%Y-%m-%d %H:%M} to {last:%Y-%m-%d %H:%M} UTC"

@@ -182,14 +182,21 @@ def _figure(images: Sequence[int], curves: Sequence[Curve]) -> dict[str, Any]:
     return {
         "data": [
             {
-                "type": "scatter", "mode": "lines+markers" if len(images) < 3 else "lines", "name": name,
-                "x": images, "y": values, "line": {"color": colour, "width": 1.75},
+                "type": "scatter",
+                "mode": "lines+markers" if len(images) < 3 else "lines",
+                "name": name,
+                "x": images,
+                "y": values,
+                "line": {"color": colour, "width": 1.75},
             }
             for name, values, colour in curves
         ],
         "layout": {
-            "showlegend": len(curves) > 1, "hovermode": "x", "margin": {"l": 44, "r": 8, "t": 8, "b": 28},
-            "yaxis": {"type": "log" if is_log else "linear", "nticks": 5}, "xaxis": {"nticks": 5, "rangemode": "tozero"},
+            "showlegend": len(curves) > 1,
+            "hovermode": "x",
+            "margin": {"l": 44, "r": 8, "t": 8, "b": 28},
+            "yaxis": {"type": "log" if is_log else "linear", "nticks": 5},
+            "xaxis": {"nticks": 5, "rangemode": "tozero"},
         },
     }
 
@@ -199,8 +206,9 @@ def _spark(values: Sequence[float | None]) -> str:
     if len(found) < 2:
         return ""
     low, high = min(value for _, value in found), max(value for _, value in found)
-    width = max(1, len(values) - 1)
-    return " ".join(
-        f"{place / width * _SPARK_WIDTH:.1f},{2 + (1 - ((value - low) / (high - low) if high > low else 0.5)) * (_SPARK_HEIGHT - 4):.1f}"
-        for place, value in found
-    )
+    points = []
+    for place, value in found:
+        height = (value - low) / (high - low) if high > low else 0.5
+        x, y = place / (len(values) - 1) * _SPARK_WIDTH, 2 + (1 - height) * (_SPARK_HEIGHT - 4)
+        points.append(f"{x:.1f},{y:.1f}")
+    return " ".join(points)

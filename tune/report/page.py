@@ -3,7 +3,7 @@
 import dataclasses
 import shlex
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -60,10 +60,17 @@ def _check_ours(folder: Folder, name: str) -> None:
 
 def page_of(sweeps: Sequence[SweepData]) -> bytes:
     """The page as HTML."""
-    parts = [_sweep_part(sweep, prefix=f"s{place}-" if len(sweeps) > 1 else "") for place, sweep in enumerate(sweeps, start=1)]
+    parts = [
+        _sweep_part(sweep, prefix=f"s{place}-" if len(sweeps) > 1 else "")
+        for place, sweep in enumerate(sweeps, start=1)
+    ]
     title = sweeps[0].name if len(sweeps) == 1 else f"{len(sweeps)} sweeps side by side"
     compared = comparison_page(sweeps) if len(sweeps) > 1 else None
-    filters = {"shown_amount": shown_amount, "interval": interval, "method": method}
+    filters: dict[str, Callable[[Any], str]] = {
+        "shown_amount": shown_amount,
+        "interval": interval,
+        "method": method,
+    }
     return render(
         _TEMPLATE, parts=[GALLERY_PARTS], filters=filters, title=title, sweeps=parts, compared=compared
     )
@@ -79,7 +86,9 @@ def _sweep_part(sweep: SweepData, *, prefix: str) -> dict[str, Any]:
         "winner": found,
         "verdict": winners.verdict_on(found) if found else None,
         "cautions": winners.cautions(sweep, found) if found else [],
-        "commands": winners.commands(sweep, has_state=found is not None and bool(found.row.trial.checkpoints)),
+        "commands": winners.commands(
+            sweep, has_state=found is not None and bool(found.row.trial.checkpoints)
+        ),
         "frames": frames_of(sweep, found.row.number) if found else [],
         "pictures": sweep.pictures,
         "gallery": _gallery(sweep),
@@ -107,8 +116,8 @@ def _answer(chart: Chart, sweep: SweepData) -> Answer:
         return chart.draw(sweep)
     except Exception as error:
         where = traceback.extract_tb(error.__traceback__)[-1]
-        text = f"This chart could not be drawn: {type_and_last_line(error)} ({Path(where.filename).name}:{where.lineno})."
-        return Answer(text=text)
+        place = f"{Path(where.filename).name}:{where.lineno}"
+        return Answer(text=f"This chart could not be drawn: {type_and_last_line(error)} ({place}).")
 
 
 def _facts(sweep: SweepData) -> dict[str, str]:
@@ -118,7 +127,9 @@ def _facts(sweep: SweepData) -> dict[str, str]:
         "pixels": f"{gan.data.resolution} × {gan.data.resolution}",
         "trials": f"{len(sweep.rows)} of {sweep.config.trials}",
         "images trained": f"{images:,}",
-        "search": "population" if sweep.config.scheduler == "pbt" else f"{sweep.config.search}, {sweep.config.scheduler}",
+        "search": "population"
+        if sweep.config.scheduler == "pbt"
+        else f"{sweep.config.search}, {sweep.config.scheduler}",
         "workers a trial": f"{sweep.workers}",
         "minimized": sweep.metric,
         "noise floor": "not known" if sweep.noise is None else f"{sweep.noise:.3g}",

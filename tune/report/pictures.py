@@ -1,4 +1,4 @@
-"""The pictures of a sweep's page: the winner's grid, and small grids over time, within a bound on their size."""
+"""The pictures of a sweep's page, bounded in size: the winner's grid, and small grids over time."""
 
 import contextlib
 import dataclasses
@@ -35,25 +35,23 @@ class Pictures:
 def read_pictures(files: Folder, numbers: Sequence[int]) -> Pictures:
     """Read the pictures in a sweep's folder. numbers: of the trials, the best ones first.
 
-    Where there are too many, each of the best trials keeps fewer of them, evenly over time, the last included.
+    Where there are too many, each trial keeps fewer of them, evenly over time, the last included.
     """
     found = read_grids(files, numbers)
     found = {number: found[number] for number in numbers if number in found}
-    grids = {
-        number: {at: data for at, data in of.items() if _is_webp(data)} for number, of in found.items()
-    }
+    grids = {number: {at: data for at, data in of.items() if _is_webp(data)} for number, of in found.items()}
     kept = within(grids, MOST_BYTES)
     origin: Mapping[str, Any] = {}
     # a file that is damaged is no reason for having no page
     with contextlib.suppress(ValueError):
         origin = parse_json(files.read(_BEST_ORIGIN) or b"{}", _BEST_ORIGIN)
-    number, images = origin.get("trial"), origin.get("images_seen")
+    number, images = (_count(origin.get(name)) for name in ("trial", "images_seen"))
     return Pictures(
         over_time=kept,
         left_out=sum(map(len, grids.values())) - sum(map(len, kept.values())),
         best=_webp(files.read(_BEST_GRID)),
-        best_number=int(number) if is_number(number) else None,
-        best_images=int(images) if is_number(images) else None,
+        best_number=number,
+        best_images=images,
     )
 
 
@@ -80,6 +78,10 @@ def _every(of: Mapping[int, bytes], stride: int) -> dict[int, bytes]:
     """Every `stride`-th picture, counted from the last one, which is kept."""
     places = sorted(of)[::-1][::stride][::-1]
     return {place: of[place] for place in places}
+
+
+def _count(value: Any) -> int | None:
+    return int(value) if is_number(value) else None
 
 
 def _is_webp(data: bytes) -> bool:

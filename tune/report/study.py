@@ -1,4 +1,4 @@
-"""A sweep's trials as an Optuna study in memory, for Optuna's own analyses; the sweep's study is not touched."""
+"""A sweep's trials as an Optuna study in memory, for Optuna's own analyses; the sweep's is not touched."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ from optuna.distributions import (
 
 from tune.records.trial_records import STUDY_DIRECTION
 from tune.report.data import SweepData
-from tune.space.domains import Choice, Domain, Float
+from tune.space.domains import Choice, Domain, Float, Int
 
 
 def study_of(sweep: SweepData) -> optuna.Study:
@@ -31,11 +31,17 @@ def study_of(sweep: SweepData) -> optuna.Study:
     study = optuna.create_study(direction=STUDY_DIRECTION)
     study.add_trials(
         optuna.trial.create_trial(
-            params=dict(row.values), distributions={path: found[path] for path in row.values}, value=row.best
+            params={path: _param(sweep.space[path], value) for path, value in row.values.items()},
+            distributions={path: found[path] for path in row.values},
+            value=row.best,
         )
         for row in rows
     )
     return study
+
+
+def _param(domain: Domain, value: Any) -> Any:
+    return int(value) if isinstance(domain, Int) else value
 
 
 def _distribution(domain: Domain, seen: list[Any]) -> BaseDistribution:

@@ -1,4 +1,4 @@
-"""The winner of a sweep: its gain over the base settings beside the noise floor, and how to continue from it."""
+"""The winner of a sweep: its gain over the base settings beside the noise floor, and how to continue."""
 
 import dataclasses
 import shlex
@@ -54,7 +54,7 @@ def winner_of(sweep: SweepData) -> Winner | None:
     values = row.trial.values_at(images)
     base_row = sweep.baseline
     if again is not None:
-        found = [state for state in base_row.trial.confirmed.values()] if base_row else []
+        found = list(base_row.trial.confirmed.values()) if base_row else []
         base = best_of((state.value, state) for state in found if state.metric == again.metric)
         compared = Compared(
             metric=again.metric,
@@ -81,7 +81,10 @@ def verdict_on(winner: Winner) -> tuple[str, str]:
     if winner.row.number == BASELINE_NUMBER:
         return "no gain", f"No trial beats the base settings, which reach {found.metric} {found.value:.4g}."
     if found.base is None:
-        return "gain unknown", f"It reaches {found.metric} {found.value:.4g}; the base settings have no value yet."
+        return (
+            "gain unknown",
+            f"It reaches {found.metric} {found.value:.4g}; the base settings have no value yet.",
+        )
     gain = found.base - found.value
     text = f"{found.metric} {found.value:.4g} against {found.base:.4g} of the base settings"
     if gain <= 0:
@@ -91,8 +94,14 @@ def verdict_on(winner: Winner) -> tuple[str, str]:
     if not noise:
         return "gain", f"{text}. The noise floor of this metric is not known."
     if gain <= noise:
-        return "within noise", f"{text}. The difference, {gain:.3g}, is within the noise floor of {noise:.3g}: no clear gain."
-    return "clear gain", f"{text}. The difference, {gain:.3g}, is {gain / noise:.1f} times the noise floor of {noise:.3g}."
+        return (
+            "no clear gain",
+            f"{text}. The difference, {gain:.3g}, is within the noise floor of {noise:.3g}: no clear gain.",
+        )
+    return (
+        "clear gain",
+        f"{text}. The difference, {gain:.3g}, is {gain / noise:.1f} times the noise floor of {noise:.3g}.",
+    )
 
 
 def cautions(sweep: SweepData, winner: Winner) -> list[str]:
@@ -100,15 +109,13 @@ def cautions(sweep: SweepData, winner: Winner) -> list[str]:
     found = []
     if not winner.compared.is_confirmed:
         found.append(
-            "This is the best of many noisy values, so partly luck: at its end a sweep measures its best states "
-            "again on fresh samples."
+            "This is the best of many noisy values, so partly luck: at its end a sweep measures its best "
+            "states again on fresh samples."
         )
     else:
         found.append("Both were measured again on fresh samples, but each was trained once, with one seed.")
-    for line in (second_opinion(sweep.trials), failed_winner(sweep.trials)):
-        if line is not None:
-            found.append(f"{line[0].upper()}{line[1:]}.")
-    return found
+    lines = (second_opinion(sweep.trials), failed_winner(sweep.trials))
+    return found + [f"{line[0].upper()}{line[1:]}." for line in lines if line is not None]
 
 
 def commands(sweep: SweepData, *, has_state: bool) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""The charts of a sweep's page, one file each; the constant `CHART` says what a chart asks and how it is drawn."""
+"""The charts of a sweep's page, one file each: the constant `CHART` says what it asks and how to draw it."""
 
 import dataclasses
 from collections.abc import Callable, Mapping
@@ -19,6 +19,8 @@ class Answer:
     """Several figures: one at a time, chosen by its label, or all beside each other."""
     height: int = 420
     """Of a figure, in pixels."""
+    min_width: int = 0
+    """Pixels below which a figure scrolls sideways instead of becoming narrower."""
     note: str = ""
     """How the numbers came about, and what they do not say."""
 
@@ -29,6 +31,8 @@ class Chart:
 
     place: int
     """Charts are in the order of these numbers."""
+    word: str
+    """For the page's list of contents."""
     title: str
     question: str
     """That it answers, in a sentence."""

@@ -1,11 +1,12 @@
 """What charts share: colours and symbols of a trial's state, its text, lines of many trials in one trace."""
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import plotly.graph_objects as go
 
-from common.page.figures import LINE, SOFT
+from common.page.figures import SOFT
 from tune.display.leaderboard import short
 from tune.report.data import Row, SweepData
 
@@ -19,6 +20,7 @@ STATES: Mapping[str, tuple[str, str]] = {
 }
 GREY = "var(--grey)"
 HOVER = "%{customdata}<extra></extra>"
+_FEW_DECADES = 20
 
 
 def told(row: Row, sweep: SweepData) -> str:
@@ -55,21 +57,30 @@ def lines(
     ).update(style)
 
 
-def with_noise_floor(figure: go.Figure, noise: float | None) -> None:
-    """A dashed line at the objective's noise floor."""
-    if noise is not None and noise > 0:
-        figure.add_hline(
-            noise,
-            line={"color": SOFT, "dash": "dot", "width": 1},
-            annotation={"text": "noise floor", "xanchor": "right", "yanchor": "bottom"},
-        )
-
-
-def value_axis(sweep: SweepData, values: Iterable[float | None]) -> dict[str, Any]:
-    """The axis of the objective: logarithmic where all values allow it."""
+def with_values(figure: go.Figure, sweep: SweepData, values: Iterable[float | None]) -> None:
+    """Make y the axis of the objective, logarithmic where values allow it, with a line at its noise floor."""
     found = [value for value in values if value is not None]
-    is_log = bool(found) and min(found) > 0
-    return {"title": {"text": sweep.metric}, "type": "log" if is_log else "linear", **LOG_TICKS}
+    noise = sweep.noise if sweep.noise is not None and sweep.noise > 0 else None
+    if not found or min(found) <= 0:
+        figure.update_yaxes(title_text=sweep.metric)
+    else:
+        figure.update_yaxes(title_text=sweep.metric, **log_axis([*found, *([noise] if noise else [])]))
+    if noise is None:
+        return
+    style = {"color": SOFT, "dash": "dot", "width": 1}
+    figure.add_shape(type="line", xref="paper", x0=0, x1=1, y0=noise, y1=noise, line=style)
+    # plotly takes the place of an annotation on a logarithmic axis as a logarithm, that of a shape not
+    place = math.log10(noise) if figure.layout.yaxis.type == "log" else noise
+    figure.add_annotation(
+        text="noise floor",
+        xref="paper",
+        x=1,
+        xanchor="right",
+        y=place,
+        yanchor="bottom",
+        showarrow=False,
+        font={"size": 11},
+    )
 
 
 def is_log(sweep: SweepData, path: str) -> bool:
@@ -77,8 +88,15 @@ def is_log(sweep: SweepData, path: str) -> bool:
     return bool(getattr(sweep.space[path], "log", False))
 
 
-# 2 and 5 between the powers of ten say little and collide
-LOG_TICKS: dict[str, Any] = {"exponentformat": "power", "minor": {"gridcolor": LINE, "showgrid": False}}
+def log_axis(values: Iterable[float]) -> dict[str, Any]:
+    """A logarithmic axis for positive values: labelled at powers of ten, with few of them also between."""
+    found = [value for value in values if value > 0]
+    ticks: dict[str, Any] = {"type": "log", "dtick": 1, "exponentformat": "e"}
+    if not found or max(found) / min(found) >= _FEW_DECADES:
+        return ticks
+    low, high = math.floor(math.log10(min(found))), math.ceil(math.log10(max(found)))
+    places = [digit * 10.0**power for power in range(low, high + 1) for digit in (1, 2, 3, 5, 7)]
+    return {**ticks, "tickvals": places, "ticktext": [short(float(f"{place:.3g}")) for place in places]}
 
 
 def share(part: float, whole: float) -> str:

@@ -26,13 +26,19 @@ def _draw(sweep: SweepData) -> Answer:
         if of:
             figure.add_trace(
                 go.Bar(
-                    x=[row.number for row in of], y=[round(row.worker_s, 1) for row in of], name=state,
-                    marker={"color": colour, "line": {"width": 0}}, customdata=[_told(sweep, row) for row in of],
-                    hovertemplate=HOVER, showlegend=True,
+                    x=[row.number for row in of],
+                    y=[round(row.worker_s, 1) for row in of],
+                    name=state,
+                    marker={"color": colour, "line": {"width": 0}},
+                    customdata=[_told(sweep, row) for row in of],
+                    hovertemplate=HOVER,
+                    showlegend=True,
                 )
             )
     figure.update_layout(
-        barmode="stack", bargap=0.15, xaxis={"title": {"text": "trial"}, "showgrid": False},
+        barmode="stack",
+        bargap=0.15,
+        xaxis={"title": {"text": "trial"}, "showgrid": False},
         yaxis={"title": {"text": "worker-seconds"}},
     )
     note = "Time of all workers of a trial while it trained and measured; waiting for workers is not in it."
@@ -41,7 +47,10 @@ def _draw(sweep: SweepData) -> Answer:
 
 def _told(sweep: SweepData, row: Row) -> str:
     again = repeated_s(sweep, row)
-    lines = [f"trial {row.number}: {row.ending}", f"{duration(row.worker_s)} for {row.trial.images_seen:,} images"]
+    lines = [
+        f"trial {row.number}: {row.ending}",
+        f"{duration(row.worker_s)} for {row.trial.images_seen:,} images",
+    ]
     return "\n".join(lines + [f"{duration(again)} of it repeated after a loss"] * (again >= 1))
 
 
@@ -62,7 +71,8 @@ def _said(sweep: SweepData, rows: Sequence[Row]) -> str:
     if again > 0.001 * whole:
         text += f", and {share(again, whole)} was trained again after losses of workers or driver"
     if (saved := _saved(sweep, rows)) > 0:
-        text += f". Pruned trials saved {share(saved, saved + sum(row.trial.images_seen for row in rows))} of the images"
+        whole_images = saved + sum(row.trial.images_seen for row in rows)
+        text += f". Pruned trials saved {share(saved, whole_images)} of the images"
     return f"{text}."
 
 
@@ -73,6 +83,7 @@ def _saved(sweep: SweepData, rows: Sequence[Row]) -> int:
 
 CHART = Chart(
     place=80,
+    word="Cost",
     title="What it cost",
     question="What did each trial cost, and how much went into pruned ones?",
     draw=_draw,

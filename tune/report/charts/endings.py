@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 from common.text import counted, printable
 from tune.display.leaderboard import short
 from tune.report.charts import Answer, Chart
-from tune.report.charts._shared import HOVER, LOG_TICKS, STATES, is_log, told
+from tune.report.charts._shared import HOVER, STATES, is_log, log_axis, told
 from tune.report.data import Row, SweepData
 from tune.space.domains import Choice
 
@@ -31,10 +31,10 @@ def _draw(sweep: SweepData) -> Answer:
     rows = sorted(sweep.rows, key=lambda row: row.number)
     if not rows:
         return Answer(text="No trial has begun yet.")
-    figures = {"how": _bars(rows)}
+    figures = {"how they ended": _bars(rows)}
     axes = _plane(sweep)
     if axes is not None:
-        figures["where"] = _where(sweep, rows, axes)
+        figures["where in the space"] = _where(sweep, rows, axes)
     return Answer(text=_said(sweep, rows), figures=figures, arrangement="tiles", height=380)
 
 
@@ -46,7 +46,7 @@ def _bars(rows: Sequence[Row]) -> go.Figure:
             x=[count for _, count in ordered],
             y=[name for (name, _), _ in ordered],
             orientation="h",
-            width=0.6,
+            width=min(0.6, 0.1 * len(ordered)),
             marker={"color": [STATES[state][0] for (_, state), _ in ordered]},
             text=[count for _, count in ordered],
             textposition="outside",
@@ -76,15 +76,20 @@ def _where(sweep: SweepData, rows: Sequence[Row], axes: tuple[str, str]) -> go.F
         if of:
             figure.add_trace(
                 go.Scatter(
-                    x=[row.values[axes[0]] for row in of], y=[row.values[axes[1]] for row in of], mode="markers",
-                    name=state, marker={"color": colour, "symbol": symbol, "size": 8},
-                    customdata=[told(row, sweep) + _why(row) for row in of], hovertemplate=HOVER, showlegend=True,
+                    x=[row.values[axes[0]] for row in of],
+                    y=[row.values[axes[1]] for row in of],
+                    mode="markers",
+                    name=state,
+                    marker={"color": colour, "symbol": symbol, "size": 8},
+                    customdata=[told(row, sweep) + _why(row) for row in of],
+                    hovertemplate=HOVER,
+                    showlegend=True,
                 )
             )
 
     def axis(path: str) -> dict[str, Any]:
-        scale = {"type": "log", **LOG_TICKS} if is_log(sweep, path) else {}
-        return {"title": {"text": sweep.setting(path)}, **scale}
+        seen = [float(row.values[path]) for row in rows if path in row.values]
+        return {"title": {"text": sweep.setting(path)}, **(log_axis(seen) if is_log(sweep, path) else {})}
 
     return figure.update_layout(xaxis=axis(axes[0]), yaxis=axis(axes[1]))
 
@@ -95,7 +100,7 @@ def _why(row: Row) -> str:
 
 def _said(sweep: SweepData, rows: Sequence[Row]) -> str:
     states = Counter(row.trial.state for row in rows)
-    parts = [f"{states[state]} {state}" for state in STATES if states[state]]
+    parts = [f"{count} {state}" for state, count in sorted(states.items(), key=lambda item: -item[1])]
     text = f"Of {counted(len(rows), 'trial')}, {', '.join(parts)}."
     for cause, count in Counter(row.trial.ended_for for row in rows if row.trial.ended_for).most_common(2):
         text += f" {counted(count, 'trial')} ended for {cause}{_apart(sweep, rows, cause)}."
@@ -113,9 +118,10 @@ def _apart(sweep: SweepData, rows: Sequence[Row], cause: str) -> str:
         others = [row.values[path] for row in rows if row.trial.ended_for != cause and path in row.values]
         if min(len(ours), len(others)) < _FEWEST:
             continue
-        # the chance that a trial of these has a larger value than one of the others, as in Mann and Whitney's test
+        # the chance that one of ours has a larger value than one of the others (Mann and Whitney)
         wins = sum((a > b) + (a == b) / 2 for a in ours for b in others) / (len(ours) * len(others))
-        what = f": their median {sweep.setting(path)} is {short(median(ours))}, of the others {short(median(others))}"
+        name, middle, other = sweep.setting(path), short(median(ours)), short(median(others))
+        what = f": their median {name} is {middle}, of the others {other}"
         found.append((abs(wins - 0.5), what))
     distance, what = max(found, default=(0.0, ""))
     return what if distance >= 0.3 else ""
@@ -123,6 +129,7 @@ def _apart(sweep: SweepData, rows: Sequence[Row], cause: str) -> str:
 
 CHART = Chart(
     place=70,
+    word="Endings",
     title="How trials ended",
     question="What ended trials early, and where in the space?",
     draw=_draw,

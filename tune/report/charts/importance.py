@@ -1,5 +1,6 @@
 """Which settings separate the best trials from the others (PED-ANOVA), and what chance alone would say."""
 
+import functools
 import warnings
 
 import numpy as np
@@ -39,8 +40,8 @@ def importances(sweep: SweepData, *, seed: int = 0) -> dict[str, tuple[float, fl
         found = evaluator.evaluate(study)
         by_chance: dict[str, list[float]] = {path: [] for path in found}
         for _ in range(_SHUFFLES):
-            shuffled = generator.permutation(np.array(values, dtype=float)).tolist()
-            again = evaluator.evaluate(study, target=lambda trial, of=shuffled: of[trial.number])
+            shuffled = generator.permutation(np.array(values, dtype=float))
+            again = evaluator.evaluate(study, target=functools.partial(_value_in, shuffled))
             for path, value in again.items():
                 by_chance[path].append(value)
     whole = sum(found.values())
@@ -50,6 +51,10 @@ def importances(sweep: SweepData, *, seed: int = 0) -> dict[str, tuple[float, fl
         path: (value / whole, float(np.quantile(by_chance[path], 0.95)) / whole)
         for path, value in found.items()
     }
+
+
+def _value_in(values: np.ndarray, trial: optuna.trial.FrozenTrial) -> float:
+    return float(values[trial.number])
 
 
 def _draw(sweep: SweepData) -> Answer:
@@ -64,7 +69,7 @@ def _draw(sweep: SweepData) -> Answer:
         return Answer(text="All trials have the same value, so no setting separates the good ones.")
     names = [sweep.setting(path) for path in found]
     shares = [value for value, _ in found.values()]
-    chance = [value for _, value in found.values()]
+    chance = [min(1.0, value) for _, value in found.values()]
     said = [
         f"{name}: {share(value, 1)}, by chance up to {share(low, 1)}"
         for name, value, low in zip(names, shares, chance, strict=True)
@@ -72,16 +77,32 @@ def _draw(sweep: SweepData) -> Answer:
     figure = go.Figure(
         [
             go.Bar(
-                x=shares, y=names, orientation="h", name="share", customdata=said, hovertemplate=HOVER,
-                marker={"color": "var(--blue)"}, width=0.55,
+                x=shares,
+                y=names,
+                orientation="h",
+                name="share",
+                customdata=said,
+                hovertemplate=HOVER,
+                marker={"color": "var(--blue)"},
+                width=0.55,
             ),
             go.Scatter(
-                x=chance, y=names, mode="markers", name="what chance alone seldom exceeds", customdata=said,
-                hovertemplate=HOVER, marker={"symbol": "line-ns-open", "size": 18, "color": SOFT},
+                x=chance,
+                y=names,
+                mode="markers",
+                name="what chance alone seldom exceeds",
+                customdata=said,
+                hovertemplate=HOVER,
+                marker={"symbol": "line-ns-open", "size": 18, "color": SOFT},
             ),
         ],
         layout={
-            "yaxis": {"autorange": "reversed", "type": "category", "tickfont": {"size": 13}, "showgrid": False},
+            "yaxis": {
+                "autorange": "reversed",
+                "type": "category",
+                "tickfont": {"size": 13},
+                "showgrid": False,
+            },
             "xaxis": {"tickformat": ".0%", "rangemode": "tozero"},
         },
     )
@@ -108,11 +129,16 @@ def _said(found: dict[str, tuple[float, float]], names: list[str], count: int) -
     if others:
         text += ", " + ", ".join(others)
     rest = len(names) - len(clear)
-    return f"{text}. {f'The other {rest} stay' if rest > 1 else 'The other stays'} within chance." if rest else f"{text}."
+    return (
+        f"{text}. {f'The other {rest} stay' if rest > 1 else 'The other stays'} within chance."
+        if rest
+        else f"{text}."
+    )
 
 
 CHART = Chart(
     place=30,
+    word="Importance",
     title="Which settings mattered",
     question="What do the best trials have that the others lack?",
     draw=_draw,

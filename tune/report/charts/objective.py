@@ -8,7 +8,7 @@ import plotly.graph_objects as go
 from common.page.figures import INK, SERIES
 from tune.records.events import Tick
 from tune.report.charts import Answer, Chart
-from tune.report.charts._shared import GREY, lines, rounded, value_axis, with_noise_floor
+from tune.report.charts._shared import GREY, lines, rounded, with_values
 from tune.report.data import Row, SweepData
 
 _NAMED = 5
@@ -61,17 +61,15 @@ def _figure(sweep: SweepData, rows: Sequence[Row], title: str, axis: Axis) -> go
         style = {"color": colour, "width": 2.5 if row is named[0] else 1.5}
         trace = lines([row], points, name=name, line=style)
         figure.add_trace(trace.update(mode="lines+markers", marker={"size": 4}))
-    with_noise_floor(figure, sweep.noise)
-    every = [value for _, ys in points.values() for value in ys]
+    with_values(figure, sweep, [value for _, ys in points.values() for value in ys])
     figure.update_layout(
-        xaxis={"title": {"text": title}, "rangemode": "tozero"},
-        yaxis=value_axis(sweep, every),
-        legend={"traceorder": "reversed"},
+        xaxis={"title": {"text": title}, "rangemode": "tozero"}, legend={"traceorder": "reversed"}
     )
     return figure
 
 
 def _said(sweep: SweepData, best: Row) -> str:
+    assert best.best is not None
     text = f"Trial {best.number} came lowest: {best.best:.4g} after {best.images_at_best:,} images"
     if sweep.noise is not None and sweep.noise > 0:
         text += f", {best.best / sweep.noise:.1f} times the noise floor of {sweep.noise:.3g}"
@@ -83,6 +81,7 @@ def _said(sweep: SweepData, best: Row) -> str:
 
 CHART = Chart(
     place=10,
+    word="Objective",
     title="The objective while training",
     question="How did the best trials get there, and would longer training help?",
     draw=_draw,

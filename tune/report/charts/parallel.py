@@ -13,7 +13,7 @@ from tune.report.charts._shared import GREY, HOVER, is_log, of_trials, told
 from tune.report.data import Row, SweepData
 from tune.space.domains import Choice
 
-# plotly's own trace of this kind needs WebGL with `unsafe-eval`, which the page's policy refuses: lines do as well
+# Plain lines: plotly's own trace of this kind needs `unsafe-eval`, which the page's policy refuses.
 _UNUSED = -0.12
 """Height at which a line passes the axis of a setting that its trial has not."""
 
@@ -28,23 +28,49 @@ def _draw(sweep: SweepData) -> Answer:
     for group, style in (
         (rows[len(top) :][::-1], {"name": "others", "line": {"color": GREY, "width": 1}}),
         (top[:0:-1], {"name": "best tenth", "line": {"color": "var(--blue)", "width": 1.75}}),
-        (top[:1], {"name": f"trial {top[0].number}, the best", "line": {"color": "var(--vermillion)", "width": 3}}),
+        (
+            top[:1],
+            {"name": f"trial {top[0].number}, the best", "line": {"color": "var(--vermillion)", "width": 3}},
+        ),
     ):
         if group:
             figure.add_trace(_lines(sweep, group, axes, objective).update(style))
     names = [*(sweep.setting(path) for path in sweep.space), sweep.metric]
     figure.update_layout(
         xaxis={
-            "tickvals": list(range(len(names))), "ticktext": [name.replace(" ", "\n") for name in names],
-            "showgrid": False, "zeroline": False, "range": [-0.3, len(names) - 0.5], "side": "bottom",
+            "tickvals": list(range(len(names))),
+            "ticktext": [name.replace(" ", "\n") for name in names],
+            "showgrid": False,
+            "zeroline": False,
+            "range": [-0.3, len(names) - 0.5],
+            "side": "bottom",
         },
         yaxis={"visible": False, "range": [_UNUSED - 0.06, 1.06]},
         shapes=[
-            {"type": "line", "x0": x, "x1": x, "y0": 0, "y1": 1, "line": {"color": LINE, "width": 1}, "layer": "below"}
+            {
+                "type": "line",
+                "x0": x,
+                "x1": x,
+                "y0": 0,
+                "y1": 1,
+                "line": {"color": LINE, "width": 1},
+                "layer": "below",
+            }
             for x in range(len(names))
         ],
         annotations=[
-            {"x": x, "y": y, "text": text, "showarrow": False, "xanchor": "left", "xshift": 4, "font": {"size": 11, "color": INK}}
+            {
+                "x": x,
+                "y": y,
+                "text": text,
+                "showarrow": False,
+                "xanchor": "left",
+                "xshift": 3,
+                "font": {"size": 11, "color": INK},
+                "bgcolor": "var(--page)",
+                "opacity": 0.85,
+                "borderpad": 1,
+            }
             for x, axis in enumerate([*axes, objective])
             for y, text in _ticks(axis)
         ],
@@ -55,6 +81,7 @@ def _draw(sweep: SweepData) -> Answer:
         text=_said(sweep, top),
         figures={"parallel coordinates": figure},
         height=460,
+        min_width=88 * len(names),
         note="A line that passes below an axis has no such setting: it belongs to another policy." * has_gaps,
     )
 
@@ -136,12 +163,14 @@ def _said(sweep: SweepData, top: Sequence[Row]) -> str:
             agreed.append(f"{sweep.setting(path)} from {short(min(seen))} to {short(max(seen))}")
     who = f"The best {len(top)} trials"
     if not agreed:
-        return f"{who} ({of_trials(top[:3])}{' among them' * (len(top) > 3)}) agree on no setting: there are several ways."
+        among = " among them" * (len(top) > 3)
+        return f"{who} ({of_trials(top[:3])}{among}) agree on no setting: there are several ways."
     return f"{who} agree on {'; '.join(agreed)}. Elsewhere they differ."
 
 
 CHART = Chart(
     place=40,
+    word="Together",
     title="How settings go together",
     question="What do the best trials have in common?",
     draw=_draw,

@@ -7,7 +7,7 @@ import plotly.graph_objects as go
 
 from tune.records.events import Tick
 from tune.report.charts import Answer, Chart
-from tune.report.charts._shared import HOVER, rounded, share, value_axis, with_noise_floor
+from tune.report.charts._shared import HOVER, rounded, share, with_values
 from tune.report.data import SweepData
 
 
@@ -23,16 +23,17 @@ class Step(NamedTuple):
 
 def steps(sweep: SweepData) -> tuple[list[Step], Step | None]:
     """Every improvement in order of time, and what was spent in all (with the best value)."""
-    ticks: list[tuple[Tick, float]] = []
+    ticks: list[tuple[Tick, int]] = []
     for trial in sweep.trials.values():
         before = 0
         for _, tick in trial.ticks:
             # images that were trained again after a loss count again
-            trained = tick.images_seen - before if tick.images_seen > before else 0
+            trained = max(0, tick.images_seen - before)
             before = tick.images_seen
             ticks.append((tick, trained))
     found: list[Step] = []
-    images = worker_s = 0.0
+    images = 0
+    worker_s = 0.0
     begun: set[int] = set()
     best = float("inf")
     last: Step | None = None
@@ -79,12 +80,8 @@ def _figure(sweep: SweepData, found: Sequence[Step], end: Step, title: str, fiel
             showlegend=False,
         )
     )
-    with_noise_floor(figure, sweep.noise)
-    figure.update_layout(
-        xaxis={"title": {"text": title}, "rangemode": "tozero"},
-        yaxis=value_axis(sweep, [step.value for step in every]),
-    )
-    return figure
+    with_values(figure, sweep, [step.value for step in every])
+    return figure.update_layout(xaxis={"title": {"text": title}, "rangemode": "tozero"})
 
 
 def _said(sweep: SweepData, found: Sequence[Step], end: Step) -> str:
@@ -100,6 +97,7 @@ def _said(sweep: SweepData, found: Sequence[Step], end: Step) -> str:
 
 CHART = Chart(
     place=20,
+    word="Search",
     title="The search",
     question="When was the best found, and would more trials help?",
     draw=_draw,

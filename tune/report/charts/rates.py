@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 import plotly.graph_objects as go
 
-from common.page.figures import INK, SCALE
+from common.page.figures import INK, SCALE, SOFT
 from tune.display.leaderboard import short
 from tune.report.charts import Answer, Chart
-from tune.report.charts._shared import HOVER, LOG_TICKS, told
+from tune.report.charts._shared import HOVER, log_axis, told
 from tune.report.data import Row, SweepData
 
 GENERATOR, DISCRIMINATOR, POLICY = "optimizer.generator_lr", "optimizer.discriminator_lr", "balance.policy"
@@ -31,7 +31,7 @@ def _draw(sweep: SweepData) -> Answer:
         return Answer(text="No trial has a value yet that is a finite number.")
     levels = [_level(row.best) for row in rows if row.best is not None]
     # not a shared colour axis: plotly.js 4.1 takes its numbers for colours in the legend
-    colours = {"colorscale": SCALE, "reversescale": True}
+    colours = {"colorscale": SCALE}
     bounds = (min(levels), max(levels))
     figure = go.Figure()
     has_map = len(rows) >= _FEWEST_FOR_MAP and len(set(levels)) > 1
@@ -42,7 +42,9 @@ def _draw(sweep: SweepData) -> Answer:
         of = [(row, level) for row, level in zip(rows, levels, strict=True) if _policy(row) == policy]
         if not of:
             continue
-        has_scale = not any(getattr(trace.marker, "showscale", False) for trace in figure.data if trace.type == "scatter")
+        has_scale = not any(
+            getattr(trace.marker, "showscale", False) for trace in figure.data if trace.type == "scatter"
+        )
         figure.add_trace(
             go.Scatter(
                 x=[row.values[GENERATOR] for row, _ in of],
@@ -52,31 +54,41 @@ def _draw(sweep: SweepData) -> Answer:
                 customdata=[told(row, sweep) for row, _ in of],
                 hovertemplate=HOVER,
                 marker={
-                    "symbol": _SYMBOLS[place % len(_SYMBOLS)], "size": 10, "color": [level for _, level in of],
-                    "line": {"width": 1, "color": "var(--panel)"}, "cmin": bounds[0], "cmax": bounds[1], **colours,
-                    "showscale": has_scale, "colorbar": _colorbar(sweep, levels),
+                    "symbol": _SYMBOLS[place % len(_SYMBOLS)],
+                    "size": 10,
+                    "color": [level for _, level in of],
+                    "line": {"width": 1, "color": SOFT},
+                    "cmin": bounds[0],
+                    "cmax": bounds[1],
+                    **colours,
+                    "showscale": has_scale,
+                    "colorbar": _colorbar(sweep, levels),
                 },
-                showlegend=bool(policy),
+                showlegend=False,
             )
         )
+        if policy:  # its symbol alone: the colour says something else
+            style = {"symbol": _SYMBOLS[place % len(_SYMBOLS)], "size": 10, "color": SOFT}
+            figure.add_trace(go.Scatter(x=[None], y=[None], mode="markers", name=policy, marker=style))
     best = rows[0]
     figure.add_trace(
         go.Scatter(
-            x=[best.values[GENERATOR]], y=[best.values[DISCRIMINATOR]], mode="markers", name="the best",
-            marker={"symbol": "circle-open", "size": 20, "color": INK, "line": {"width": 2}}, hoverinfo="skip",
+            x=[best.values[GENERATOR]],
+            y=[best.values[DISCRIMINATOR]],
+            mode="markers",
+            name="the best",
+            marker={"symbol": "circle-open", "size": 20, "color": INK, "line": {"width": 2}},
+            hoverinfo="skip",
         )
     )
-    axis = {"type": "log", **LOG_TICKS}
-    figure.update_layout(
-        xaxis={**axis, "title": {"text": sweep.setting(GENERATOR)}},
-        yaxis={**axis, "title": {"text": sweep.setting(DISCRIMINATOR)}},
-    )
+    for path, update in ((GENERATOR, figure.update_xaxes), (DISCRIMINATOR, figure.update_yaxes)):
+        update(title_text=sweep.setting(path), **log_axis([float(row.values[path]) for row in rows]))
     return Answer(
         text=_said(sweep, rows),
         figures={"learning rates": figure},
         height=520,
-        note="The coloured map is a smooth average of nearby trials (a Gaussian kernel over the logarithms of "
-        "both rates), shown where there are trials; the symbols are the policies." * has_map,
+        note="The coloured map is a smooth average of nearby trials (a Gaussian kernel over the logarithms "
+        "of both rates), shown where there are trials; the symbols are the policies." * has_map,
     )
 
 
@@ -119,7 +131,12 @@ def _map(rows: Sequence[Row], levels: Sequence[float]) -> go.Contour:
         x=[float(f"{value:.4g}") for value in x],
         y=[float(f"{value:.4g}") for value in y],
         z=np.round(level, 4).reshape(_CELLS, _CELLS).tolist(),
-        showscale=False, opacity=0.4, hoverinfo="skip", line={"width": 0}, ncontours=14, showlegend=False,
+        showscale=False,
+        opacity=0.35,
+        hoverinfo="skip",
+        line={"width": 0},
+        ncontours=14,
+        showlegend=False,
     )
 
 
@@ -128,9 +145,9 @@ def _said(sweep: SweepData, rows: Sequence[Row]) -> str:
         return sorted(row.values[DISCRIMINATOR] / row.values[GENERATOR] for row in of)
 
     best = rows[0]
+    rates = [short(float(best.values[path])) for path in (GENERATOR, DISCRIMINATOR)]
     text = (
-        f"The best trial, {best.number}, has a generator's rate of {short(float(best.values[GENERATOR]))} and a "
-        f"discriminator's of {short(float(best.values[DISCRIMINATOR]))}"
+        f"The best trial, {best.number}, has rates of {rates[0]} (generator) and {rates[1]} (discriminator)"
     )
     top = [row for row in sweep.top() if row in rows]
     if len(top) < 2 or len(rows) <= len(top):
@@ -138,12 +155,13 @@ def _said(sweep: SweepData, rows: Sequence[Row]) -> str:
     among, of_all = ratios(top), ratios(rows)
     return (
         f"{text}. Among the best {len(top)} trials the discriminator's rate is {short(among[0])} to "
-        f"{short(among[-1])} times the generator's; among all, {short(of_all[0])} to {short(of_all[-1])} times."
+        f"{short(among[-1])} times the generator's; among all, {short(of_all[0])} to {short(of_all[-1])}."
     )
 
 
 CHART = Chart(
     place=50,
+    word="Rates",
     title="The two learning rates",
     question="Which rates of generator and discriminator go together?",
     draw=_draw,

@@ -7,7 +7,7 @@ import optuna
 
 from tune.display.leaderboard import short
 from tune.report.charts import Answer, Chart
-from tune.report.charts._shared import HOVER, LOG_TICKS, is_log, told, value_axis, with_noise_floor
+from tune.report.charts._shared import HOVER, is_log, log_axis, told, with_values
 from tune.report.data import SweepData
 from tune.report.study import study_of
 from tune.space.domains import Choice
@@ -42,15 +42,26 @@ def _draw(sweep: SweepData) -> Answer:
                     "showscale": False,
                 },
             )
-            with_noise_floor(figure, sweep.noise)
+            with_values(figure, sweep, [row.best for row in rows])
+            if isinstance(sweep.space[path], Choice):  # Optuna shows their repr
+                trace.x = [str(row.values[path]) for row in of]
+                figure.update_xaxes(categoryarray=list(dict.fromkeys(map(str, _choices(sweep, path)))))
+            elif is_log(sweep, path):
+                figure.update_xaxes(**log_axis([float(row.values[path]) for row in of]))
             figure.update_layout(
                 title=None,
-                xaxis={"title": {"text": sweep.setting(path)}, **(LOG_TICKS if is_log(sweep, path) else {})},
-                yaxis=value_axis(sweep, [row.best for row in rows]),
-                margin={"t": 8},
+                xaxis={"title": None},
+                yaxis={"title": None},
+                margin={"t": 8, "l": 44, "b": 32},
             )
             figures[sweep.setting(path)] = figure
-    return Answer(text=_said(sweep), figures=figures, arrangement="tiles", height=300)
+    return Answer(text=_said(sweep), figures=figures, arrangement="tiles", height=250)
+
+
+def _choices(sweep: SweepData, path: str) -> list[Any]:
+    domain = sweep.space[path]
+    listed = list(domain.values) if isinstance(domain, Choice) else []
+    return listed + [row.values[path] for row in sweep.ranked_rows if path in row.values]
 
 
 def _said(sweep: SweepData) -> str:
@@ -77,6 +88,7 @@ def _said(sweep: SweepData) -> str:
 
 CHART = Chart(
     place=60,
+    word="Settings",
     title="Each setting by itself",
     question="Which values of a setting were good, and were there enough of them?",
     draw=_draw,

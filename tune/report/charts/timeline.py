@@ -1,6 +1,7 @@
 """Which trial trained on which worker group, and when; gaps are idle groups, or a sweep that did not run."""
 
 import dataclasses
+import itertools
 from collections.abc import Iterable, Sequence
 
 import plotly.graph_objects as go
@@ -80,7 +81,7 @@ def _draw(sweep: SweepData) -> Answer:
     bounds = [*sweep.sessions, float("inf")]
     parts = [
         [stretch for stretch in found if begin <= stretch.begin < end]
-        for begin, end in zip(bounds, bounds[1:], strict=False)
+        for begin, end in itertools.pairwise(bounds)
     ]
     if sum(map(bool, parts)) > 1:
         for place, part in list(enumerate(parts, start=1))[-_MOST_SESSIONS:]:
@@ -93,7 +94,11 @@ def _draw(sweep: SweepData) -> Answer:
             "version, so each stretch is on the first lane that was free."
         )
     return Answer(
-        text=_said(sweep, found, lanes, knows), figures=figures, height=min(640, 110 + 30 * len(lanes)), note=note
+        text=_said(sweep, found, lanes, knows),
+        figures=figures,
+        height=min(640, 110 + 30 * len(lanes)),
+        min_width=640,
+        note=note,
     )
 
 
@@ -109,38 +114,52 @@ def _figure(
                     base=[round(stretch.begin * 1000) for stretch in of],
                     x=[max(1, round((stretch.end - stretch.begin) * 1000)) for stretch in of],
                     y=[stretch.lane for stretch in of],
-                    orientation="h", name=state, width=0.72, showlegend=True,
+                    orientation="h",
+                    name=state,
+                    width=0.72,
+                    showlegend=True,
                     marker={"color": colour, "line": {"width": 1, "color": "var(--page)"}},
-                    text=[str(stretch.number) for stretch in of], textposition="inside", insidetextanchor="middle",
-                    textangle=0, constraintext="none" if len(found) <= 40 else "inside",
-                    customdata=[_told(stretch) for stretch in of], hovertemplate=HOVER,
+                    text=[str(stretch.number) for stretch in of],
+                    textposition="inside",
+                    insidetextanchor="middle",
+                    textangle=0,
+                    customdata=[_told(stretch) for stretch in of],
+                    hovertemplate=HOVER,
                 )
             )
     for time in sessions[1:]:
         figure.add_vline(time * 1000, line={"color": SOFT, "dash": "dot", "width": 1})
     return figure.update_layout(
         barmode="overlay",
-        xaxis={"type": "date", "title": {"text": "UTC"}},
-        yaxis={"type": "category", "categoryorder": "array", "categoryarray": list(lanes), "autorange": "reversed", "showgrid": False},
+        xaxis={"type": "date", "title": {"text": "UTC"}, "tickangle": 0, "nticks": 8},
+        yaxis={
+            "type": "category",
+            "categoryorder": "array",
+            "categoryarray": list(lanes),
+            "autorange": "reversed",
+            "showgrid": False,
+        },
         uniformtext={"mode": "hide", "minsize": 9},
     )
 
 
 def _told(stretch: Stretch) -> str:
     ticks = counted(stretch.ticks, "tick")
-    return f"trial {stretch.number}: {stretch.state}\n{stretch.lane}: {ticks}, {duration(stretch.end - stretch.begin)}"
+    took = duration(stretch.end - stretch.begin)
+    return f"trial {stretch.number}: {stretch.state}\n{stretch.lane}: {ticks}, {took}"
 
 
 def _said(sweep: SweepData, found: Sequence[Stretch], lanes: Sequence[str], knows: bool) -> str:
     bounds = [*(sweep.sessions or [found[0].begin]), float("inf")]
     span = 0.0
-    for begin, end in zip(bounds, bounds[1:], strict=False):
+    for begin, end in itertools.pairwise(bounds):
         part = [stretch for stretch in found if begin <= stretch.begin < end]
         if part:
             span += max(stretch.end for stretch in part) - min(stretch.begin for stretch in part)
     busy = sum(stretch.end - stretch.begin for stretch in found)
     who = counted(len(lanes), "worker group") if knows else f"Up to {counted(len(lanes), 'trial')} at once"
-    text = f"{who} {'was' if len(lanes) == 1 else 'were'} busy {share(busy, span * len(lanes))} of {duration(span)}"
+    were = "was" if len(lanes) == 1 else "were"
+    text = f"{who} {were} busy {share(busy, span * len(lanes))} of {duration(span)}"
     if len(sweep.sessions) > 1:
         text += f", in {counted(len(sweep.sessions), 'session')}; dotted lines are where it was resumed"
     return f"{text}."
@@ -148,6 +167,7 @@ def _said(sweep: SweepData, found: Sequence[Stretch], lanes: Sequence[str], know
 
 CHART = Chart(
     place=90,
+    word="Timeline",
     title="Who trained when",
     question="Were the workers busy, and where were gaps?",
     draw=_draw,
