@@ -103,7 +103,7 @@ def _sweep_part(sweep: SweepData, *, prefix: str) -> dict[str, Any]:
 
 
 def _gallery(sweep: SweepData) -> Gallery | None:
-    """The gallery of `best/`; of a finished sweep it is made, which takes half a minute, if there is none yet."""
+    """The gallery of `best/`; of a finished sweep it is made if there is none, which takes half a minute."""
     try:
         return gallery_pictures(sweep.location, may_make=sweep.is_finished)
     except Exception:  # such as a broken file or a lack of memory: the rest of the page is there
