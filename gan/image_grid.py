@@ -17,7 +17,9 @@ SMALL_COLUMNS = 4
 SMALL_IMAGES = SMALL_COLUMNS**2
 """Images of a small grid, of which a sweep keeps one a tick."""
 _SMALL_WIDEST_PX = 520
-_SMALL_QUALITY = 90  # below, colours of neighbouring pixels run into each other at 32 pixels a side
+FINE, COARSE = 90, 75
+"""Qualities of WebP; with less than the first, colours run into each other in images of 32 pixels."""
+_COARSE_FROM_PX = 200
 _WIDEST_PX = 1000
 _LARGEST_FACTOR = 8
 _BACKGROUND = 255
@@ -53,16 +55,18 @@ def grid(images: np.ndarray, *, columns: int | None = None, is_enlarged: bool = 
 def small_grid(images: np.ndarray) -> bytes:
     """Images in rows of 4, pixel for pixel, as a WebP file's content: of 16 at 32 pixels a side 4 to 11 kB.
 
-    images: uint8 (N, H, W, C), C 1 or 3. A picture wider than 520 pixels is shrunk by a whole factor.
+    images: uint8 (N, H, W, C), C 1 or 3. Of 128 pixels a side they take up to 70 kB; a picture wider than 520
+    pixels is shrunk by a whole factor.
     """
     picture = picture_of(grid(images, columns=SMALL_COLUMNS, is_enlarged=False))
-    return webp_bytes(picture.reduce(math.ceil(picture.width / _SMALL_WIDEST_PX)))
+    picture = picture.reduce(math.ceil(picture.width / _SMALL_WIDEST_PX))
+    return webp_bytes(picture, FINE if picture.width < _COARSE_FROM_PX else COARSE)
 
 
-def webp_bytes(picture: Image.Image) -> bytes:
-    """A picture as a WebP file's content, with small losses."""
+def webp_bytes(picture: Image.Image, quality: int = FINE) -> bytes:
+    """A picture as a WebP file's content. quality: of 100; with 75 the losses show when it is enlarged."""
     buffer = io.BytesIO()
-    picture.save(buffer, format="WEBP", quality=_SMALL_QUALITY, method=2)
+    picture.save(buffer, format="WEBP", quality=quality, method=2)
     return buffer.getvalue()
 
 

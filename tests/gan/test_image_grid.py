@@ -1,5 +1,6 @@
 """Grids are checked against pixels put in place one by one, files against Pillow's reading."""
 
+import io
 from pathlib import Path
 
 import numpy as np
@@ -7,7 +8,7 @@ import pytest
 from PIL import Image
 
 from common.errors import ConfigError
-from gan.image_grid import GAP_PX, grid, write_gif, write_png
+from gan.image_grid import GAP_PX, grid, small_grid, write_gif, write_png
 
 
 def _images(count: int, side: int, channels: int) -> np.ndarray:
@@ -74,3 +75,24 @@ def test_what_is_no_picture_is_refused(tmp_path: Path) -> None:
         grid(_images(2, 16, 3), columns=0)
     with pytest.raises(ConfigError, match="at least 1 frame"):
         write_gif(tmp_path / "a.gif", [])
+
+
+@pytest.mark.parametrize(("side", "width"), [(32, 134), (128, 518), (256, 515)])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_a_small_grid_has_four_columns_and_is_bounded_in_width_and_size(
+    side: int, width: int, channels: int
+) -> None:
+    levels = np.linspace(0, 255, 16).astype(np.uint8)
+    images = np.broadcast_to(levels[:, None, None, None], (16, side, side, channels))
+    content = small_grid(np.ascontiguousarray(images))
+    with Image.open(io.BytesIO(content)) as picture:
+        shown = np.asarray(picture.convert("L")).astype(int)
+    assert shown.shape == (width, width) and len(content) < 20_000
+    step = (width + 1) // 4
+    centres = shown[step // 2 :: step, step // 2 :: step].ravel()
+    assert np.abs(centres - levels).max() <= 2
+
+
+def test_a_small_grid_of_noise_stays_small() -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (16, 128, 128, 3), dtype=np.uint8)
+    assert len(small_grid(noise[:, ::4, ::4])) < 30_000 and len(small_grid(noise)) < 300_000

@@ -20,10 +20,12 @@ import pytest
 
 from common.cluster.session import own_actors
 from common.storage.atomic import WriteError
+from common.storage.folder import Folder
 from tests.conftest import Figure
 from tests.tune.sweeps import CURSE, DEATH, ILL_LUCK, rates, sweep, tiny_gan
 from tune.__main__ import main
 from tune.records.events import EventLog, read_events
+from tune.records.grids import read_grids
 from tune.records.sweep_folder import SweepFolder
 from tune.records.trial_records import Trial, collect
 
@@ -110,6 +112,8 @@ def test_a_killed_worker_costs_at_most_a_tick_of_its_trial(
     for trial in trials.values():
         assert seen(trial) == [TICK * tick for tick in range(1, 21)], "no tick is missing"
         assert len(trial.ticks) - len(trial.valid_ticks()) <= 1, "at most one was trained twice"
+    grids = read_grids(Folder(str(tmp_path / "sweep")), trials)
+    assert {number: list(of) for number, of in grids.items()} == {n: seen(t) for n, t in trials.items()}
     figure(f"worker killed, {workers} a trial", standstill_s(trials))
 
 
