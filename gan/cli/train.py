@@ -117,7 +117,11 @@ def check_resumable(saved: GanConfig, wanted: GanConfig) -> None:
 
 
 class RunError(Exception):
-    """The run cannot continue; the message is one line with the reason."""
+    """The run cannot continue; the message is one line with the reason. outcome: failed or diverged."""
+
+    def __init__(self, message: str, outcome: str = "failed") -> None:
+        super().__init__(message)
+        self.outcome = outcome
 
 
 @dataclasses.dataclass(kw_only=True)
@@ -138,6 +142,24 @@ def run_train(command: Train, console: Console) -> int:
     Then, and when its workers cannot start, a new run leaves nothing behind.
     """
     plan = plan_run(command)
+    try:
+        train_plan(plan, command, console)
+    except Interrupted as interrupted:
+        if not plan.results.exists():
+            raise
+        return interrupted.exit_code
+    except RunError as error:
+        complain(error.outcome, error)
+        return 1
+    return 0
+
+
+def train_plan(plan: PlannedRun, command: Train, console: Console) -> None:
+    """Train to the end or to the first failure, and say what came out of it and how it can be continued.
+
+    Raises: ConfigError before anything is started; Interrupted after a signal, once that was said; RunError
+    with the reason and a remedy.
+    """
     if command.address is None:
         share_resources(local_nodes(), plan.workers, command.wants_gpu())
     results, progress, is_new = plan.results, Progress(), command.resume is None
@@ -148,17 +170,15 @@ def run_train(command: Train, console: Console) -> int:
             _train(plan, command, console, progress)
     except Interrupted as interrupted:
         if progress.ended is None:
-            if not results.exists():
-                raise
-            resume = _resume_command(results, command)
-            say(console, f"{interrupted}; every finished tick is saved; resume with {resume}")
-            return interrupted.exit_code
+            if results.exists():
+                resume = _resume_command(results, command)
+                say(console, f"{interrupted}; every finished tick is saved; resume with {resume}")
+            raise
     except RunError as error:
         resume = f"; resume with {_resume_command(results, command)}" if results.exists() else ""
-        complain("failed", f"{error}{resume}")
-        return 1
+        raise RunError(f"{error}{resume}") from error
     assert progress.ended is not None
-    return _conclude(progress.ended, plan, command, console)
+    _conclude(progress.ended, plan, command, console)
 
 
 def _train(plan: PlannedRun, command: Train, console: Console, progress: Progress) -> None:
@@ -199,7 +219,11 @@ def _train(plan: PlannedRun, command: Train, console: Console, progress: Progres
         raise RunError(progress.ended.reason)
 
 
-def _conclude(ended: Ended, plan: PlannedRun, command: Train, console: Console) -> int:
+def _conclude(ended: Ended, plan: PlannedRun, command: Train, console: Console) -> None:
+    """Say how the run ended.
+
+    Raises: RunError when it diverged or failed.
+    """
     config, results = plan.config, plan.results
     location, metric = results.folder.location, config.evaluation.key()
     history = results.history()
@@ -208,13 +232,13 @@ def _conclude(ended: Ended, plan: PlannedRun, command: Train, console: Console) 
         say(console, f"finished: best {objective(best, metric)} at {best['images_seen']:,.0f} images")
         run, pictures = shlex.quote(location), shlex.quote(f"{location}/pictures")
         say(console, f"samples: python -m gan sample {run} --out {pictures}")
-        return 0
+        return
     if ended.verdict is not None:
         kept = objective(best_row(history, metric), metric)
         say(console, f"stopped: {ended.reason}; try: {ended.verdict.remedy}")
         say(console, f"the best state, {kept}, is kept in {results.folder.path(BEST)}")
         say(console, f"to go on all the same: {_resume_command(results, command)} --stop-when none")
-        return 0
+        return
     if ended.outcome == "diverged":
         state = (
             f"the last good state is kept in {results.folder.path(LAST)}"
@@ -223,10 +247,8 @@ def _conclude(ended: Ended, plan: PlannedRun, command: Train, console: Console) 
         )
         settings = shlex.quote(results.folder.path(CONFIG_FILE))
         remedy = f"try lower rates: python -m gan train --config {settings} --generator-lr ..."
-        complain("diverged", f"{ended.reason}; {state}; {remedy}")
-        return 1
-    complain("failed", f"{ended.reason}; resume with {_resume_command(results, command)}")
-    return 1
+        raise RunError(f"{ended.reason}; {state}; {remedy}", "diverged")
+    raise RunError(f"{ended.reason}; resume with {_resume_command(results, command)}")
 
 
 def _read_data(config: GanConfig, console: Console) -> tuple[Images, str | None]:
