@@ -58,16 +58,21 @@ class TrainedGan:
         Raises: ConfigError where it is not the folder of a run.
         """
         folder = Folder(self.location)
-        data = folder.read(HISTORY)
-        if data is None or not RunFolder(folder).exists():
+        is_folder = not self.location.endswith(".safetensors")
+        data = folder.read(HISTORY) if is_folder and RunFolder(folder).exists() else None
+        if data is None:
             raise ConfigError(
                 f"{self.location} has no {HISTORY}; give the folder of a run to gan.load, or that of a sweep "
                 "to tune.load"
             )
         try:
-            table = pd.read_csv(io.BytesIO(data))
-            verdicts = pd.CategoricalDtype([HEALTHY, *TROUBLES])
-            return table.astype({"images_seen": "int64", "verdict": verdicts, "verdict_evidence": "string"})
+            table = pd.read_csv(io.BytesIO(data)).astype({"images_seen": "int64"})
+            if "verdict" not in table:  # of an earlier version
+                return table
+            verdicts = dict.fromkeys([HEALTHY, *TROUBLES, *table["verdict"].dropna()])
+            return table.astype(
+                {"verdict": pd.CategoricalDtype(list(verdicts)), "verdict_evidence": "string"}
+            )
         except (KeyError, ValueError) as error:
             raise ConfigError(
                 f"{folder.path(HISTORY)} is broken ({error!r}); repair the line or remove the file"
