@@ -74,6 +74,7 @@ def test_importing_loads_neither_torch_nor_ray_nor_pandas() -> None:
     code = "import sys, gan, tune; print(*{'torch', 'ray', 'pandas', 'optuna', 'tyro'} & set(sys.modules))"
     assert subprocess.check_output([sys.executable, "-c", code], text=True).split() == []
     for package in (gan, tune):
+        assert dir(package) == sorted(package.__all__)
         assert all(getattr(package, name) is not None for name in package.__all__)
         with pytest.raises(AttributeError, match=f"module '{package.__name__}' has no attribute 'lode'"):
             _ = package.lode
