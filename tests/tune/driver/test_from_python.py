@@ -61,3 +61,36 @@ def test_a_notebook_runs_sweeps_reads_them_and_trains_the_winner(
     assert printed(in_a_thread).splitlines() == ["True ['completed']"]
     assert printed(train).splitlines()[-1] == "[64, 128] (3, 16, 16, 3)"
     assert len(tune.load(tmp_path / "runs" / "two").history) == 32
+
+
+@pytest.mark.slow
+def test_a_stopped_cell_saves_the_sweep_and_the_notebook_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    stopped = """
+def stop():
+    while not Path("runs/one/events.jsonl").exists() or tune.load("runs/one").history.empty:
+        time.sleep(0.2)
+    os.killpg(0, signal.SIGINT)  # as the button of a notebook does
+
+threading.Thread(target=stop).start()
+try:
+    tune.run(**tiny, images_per_trial=640_000, trials=1, name="one")
+except KeyboardInterrupt as error:
+    print(error)
+"""
+    again = """
+print(*tune.load("runs/one").trials["state"])
+try:
+    os.kill(os.getpid(), signal.SIGINT)
+    time.sleep(5)
+except KeyboardInterrupt:
+    print("stopped again")
+"""
+    more = "import os, signal\nfrom pathlib import Path\n"
+    notebook = of_cells(more + SETTINGS, stopped, again)
+    _, first, second = executed(notebook, tmp_path, monkeypatch, timeout_s=200).cells
+    assert f"everything is saved: resume with python -m tune resume {tmp_path}/runs/one" in printed(first)
+    assert printed(first).splitlines()[-1] == "stopped by Ctrl-C"
+    assert printed(second).splitlines() == ["interrupted", "stopped again"]
