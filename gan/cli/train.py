@@ -19,12 +19,12 @@ from common.cluster.placement import share_resources
 from common.cluster.session import cluster_nodes, local_nodes, ray_session
 from common.cluster.shared_storage import check_seen_by_all
 from common.errors import require
-from common.settings import setting_paths
 from common.storage.claim import claimed
 from common.storage.folder import Folder
 from gan.cli.display import RunDisplay, objective, say_skipped
 from gan.cli.early import refuse_existing
 from gan.cli.flags import Train
+from gan.cli.resuming import check_goes_on, check_resumable
 from gan.config import GanConfig
 from gan.config_file import CONFIG_FILE, with_absolute_paths
 from gan.data.images import Images, check_same, remember
@@ -36,14 +36,7 @@ from gan.raytrain import worker
 from gan.raytrain.broadcast import broadcast_images
 from gan.raytrain.events import Begun, Ended
 from gan.run_folder import BEST, LAST, RunFolder, best_row
-from gan.training.health import verdicts
 from gan.training.regularizing import critic_norm
-
-# What may differ when a run is resumed: how long it is, where the data are, and how fast it is computed.
-CHANGEABLE = {
-    *("images", "precision", "compile", "stopping.when", "stopping.patience"),
-    *("data.source", "data.root", "data.cache", "data.download", "evaluation.metric_weights"),
-}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -82,7 +75,7 @@ def plan_run(command: Train) -> PlannedRun:
             done < config.images,
             f"--resume {command.resume}: the run is finished after {done} images; raise --images",
         )
-        _check_goes_on(results, config, done, command.resume)
+        check_goes_on(results, config, done, command.resume)
         details = results.details()
         workers = command.workers or int(details.get("workers", 1))
         earlier_images, channels = details.get("images", {}), int(state.meta["channels"]) if state else None
@@ -92,28 +85,6 @@ def plan_run(command: Train) -> PlannedRun:
     versions = {package: importlib.metadata.version(package) for package in packages}
     details = {"workers": workers, "versions": versions}
     return PlannedRun(config, results, workers, details, earlier_images, channels, earlier_network)
-
-
-def _check_goes_on(results: RunFolder, config: GanConfig, images_seen: int, where: str) -> None:
-    """Raise `ConfigError` when the run would stop at once, for the verdict of its last ticks."""
-    history = results.history(up_to_images=images_seen)
-    trouble = config.stopping.stops(verdicts(history, config.evaluation.key()))
-    require(
-        trouble is None,
-        f"--resume {where}: the run was stopped after {images_seen} images, "
-        f"{trouble and trouble.name}: {trouble and trouble.evidence}; add --stop-when none to go on",
-    )
-
-
-def check_resumable(saved: GanConfig, wanted: GanConfig) -> None:
-    """Raise `ConfigError` unless `wanted` differs from `saved` only in what a resumed run may change."""
-    for path in setting_paths(GanConfig):
-        before, now = saved.value(path), wanted.value(path)
-        require(
-            path in CHANGEABLE or before == now,
-            f"--resume cannot change {path} from {before} to {now}; leave it out, or start a new run "
-            f"with --config and the run's {CONFIG_FILE}",
-        )
 
 
 class RunError(Exception):
