@@ -13,7 +13,7 @@ from tune.driver.running import RunningSweep
 from tune.records.events import CheckpointSaved, SweepEvent, Tick, TrialEnded, TrialStarted
 from tune.records.trial_records import apply, end_of
 from tune.search.study import SEED
-from tune.trial_keys import FAILURE_KEY, METRICS_KEY, VERDICT_KEY
+from tune.trial_keys import FAILURE_KEY, GROUP_KEY, METRICS_KEY, NODE_KEY, VERDICT_KEY
 from tune.worker_groups.messages import WorkerGroupLostError
 
 SECONDS_BETWEEN_CHANGES = 5.0
@@ -61,6 +61,8 @@ class EventCallback(Callback):  # type: ignore[misc]  # ray is untyped here
                 values=self._values(trial.config),
                 verdict=found.name if found is not None else None,
                 verdict_evidence=found.evidence if found is not None else None,
+                worker_group=result.get(GROUP_KEY),
+                node=result.get(NODE_KEY),
             )
         )
 

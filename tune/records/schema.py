@@ -27,6 +27,7 @@ _CATEGORIES = {"state": STATES, "verdict": VERDICTS, "ended_for": TROUBLES}
 _NO_VALUE = "before its first finite value"
 _NO_STATE = "before a state was saved"
 _NOT_AGAIN = "where no state of it was measured again"
+_NO_GROUP = "in the logs of versions that did not note it"
 _NO_VERDICT = "before the first tick; in the logs of versions without verdicts"
 _NOT_SECOND = f"{_NOT_AGAIN}, or by one network only"
 
@@ -103,6 +104,8 @@ _TURNOVER = Column(
 _AFTER_METRICS: tuple[Column, ...] = (
     Column("verdict", CATEGORY, "", "what is the matter with the trial, after this tick", _NO_VERDICT),
     Column("verdict_evidence", "string", "", "the numbers that show it", _NO_VERDICT),
+    Column("worker_group", "Int64", "", "index of the worker group that trained the tick", _NO_GROUP),
+    Column("node", "string", "", "name of that group's machine", _NO_GROUP),
     Column(
         SETTING,
         "by its domain",

@@ -118,6 +118,8 @@ def _history_rows(trial: Trial) -> list[dict[str, Any]]:
             "images_seen": tick.images_seen,
             "verdict": tick.verdict,
             "verdict_evidence": tick.verdict_evidence,
+            "worker_group": tick.worker_group,
+            "node": tick.node,
         }
         for attempt, tick in trial.ticks
     ]

@@ -2,6 +2,7 @@
 
 import functools
 import time
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -21,8 +22,16 @@ from tune.worker_groups.messages import StoredState, WorkerCommand
 class WorkerSession:
     """Keeps images and device of a worker from trial to trial, and the one run that it trains now."""
 
-    def __init__(self, images: Images, device: torch.device, rank: int, world_size: int) -> None:
-        self._images = images
+    def __init__(
+        self,
+        images: Images,
+        device: torch.device,
+        rank: int,
+        world_size: int,
+        place: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Keep the images and start no run. place: what a tick's answer says of where it was trained."""
+        self._images, self._place = images, dict(place or {})
         self._device, self._rank, self._world_size = device, rank, world_size
         # a copy on the host takes milliseconds; where memory is short on a CPU, it would not help
         self.keeps_state = device.type == "cuda" and world_size == 1
@@ -94,14 +103,14 @@ class WorkerSession:
         """Whether memory was short, and no other rank waits for this one in a collective."""
         return self._world_size == 1 and is_out_of_memory(error)
 
-    def _tick(self) -> dict[str, float]:
+    def _tick(self) -> dict[str, Any]:
         assert self._run is not None
         metrics = self._trained()
         self._last_tick_end = time.monotonic()
         if self._turnover_s is not None:
             # from the last trial's last tick in this worker group to this trial's first step
             metrics["turnover_s"], self._turnover_s = self._turnover_s, None
-        return metrics
+        return {**metrics, **self._place}
 
     def _save(self, target: StoredState | None) -> None:
         assert self._run is not None and target is not None

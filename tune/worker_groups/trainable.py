@@ -15,7 +15,9 @@ from gan.training.health import of_divergence
 from tune.trial_keys import (
     COMPLETE_KEY,
     FAILURE_KEY,
+    GROUP_KEY,
     METRICS_KEY,
+    NODE_KEY,
     NOMINAL_KEY,
     NUMBER_KEY,
     RESTORE_KEY,
@@ -81,11 +83,13 @@ class GanTrial(Trainable):  # type: ignore[misc]  # ray is untyped here
     def step(self) -> dict[str, Any]:
         """Train one tick. A trial that fails by its own fault is done, with its reason under `failure`."""
         try:
-            metrics = ray.get(self._pool.tick.remote(self._open_run()))
+            answer = ray.get(self._pool.tick.remote(self._open_run()))
         except TrialFailedError as error:  # Ray raises the actor's exception as a subclass of its own type
             reason = _reason(error)
             diverged = {VERDICT_KEY: of_divergence(reason)} if isinstance(error, TrialDivergedError) else {}
             return {"done": True, FAILURE_KEY: reason, **diverged}
+        place = {key: answer.get(key) for key in (GROUP_KEY, NODE_KEY)}
+        metrics = {name: value for name, value in answer.items() if name not in place}
         config, images_seen = self._gan_config, round(metrics["images_seen"])
         ticks = images_seen // config.images_per_tick
         # not total_images(): it depends on the batch, which population based training may change
@@ -94,6 +98,7 @@ class GanTrial(Trainable):  # type: ignore[misc]  # ray is untyped here
             METRICS_KEY: tuple(metrics.items()),  # Tune keeps statistics of every number that it can see
             self._objective: metrics[self._objective],
             "images_seen": images_seen,
+            **place,
             NOMINAL_KEY: config.nominal_images(images_seen),
             COMPLETE_KEY: is_complete,
             "done": is_complete,
