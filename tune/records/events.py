@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import functools
 import json
 import math
 import time
@@ -175,6 +176,7 @@ def _parse(content: bytes) -> Iterator[SweepEvent]:
                 yield event
 
 
+@functools.cache
 def _names_by_key(event_class: type[SweepEvent]) -> dict[str, str]:
     return {_KEYS.get(field.name, field.name): field.name for field in dataclasses.fields(event_class)}
 
