@@ -49,7 +49,7 @@ class TrainedGan:
         from gan.cli.inspect import check_grid
 
         check_grid(n, self.config.data.resolution)
-        return image_grid.as_image(image_grid.grid(self.sample(n, seed=seed)))
+        return image_grid.picture_of(image_grid.grid(self.sample(n, seed=seed)))
 
     @property
     def history(self) -> pd.DataFrame:

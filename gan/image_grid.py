@@ -46,7 +46,7 @@ def grid(images: np.ndarray, *, columns: int | None = None) -> np.ndarray:
 def png_bytes(image: np.ndarray) -> bytes:
     """One image, uint8 (H, W, C) with C 1 or 3, as a PNG file's content."""
     buffer = io.BytesIO()
-    as_image(image).save(buffer, format="PNG")
+    picture_of(image).save(buffer, format="PNG")
     return buffer.getvalue()
 
 
@@ -66,14 +66,14 @@ def write_gif(path: Path, frames: Sequence[np.ndarray], *, frame_ms: int = 60) -
     Raises: ConfigError for no frames; WriteError when it cannot be written.
     """
     require(len(frames) >= 1, "a GIF needs at least 1 frame, not 0")
-    first, *rest = (as_image(frame) for frame in frames)
+    first, *rest = (picture_of(frame) for frame in frames)
     buffer = io.BytesIO()
     options: dict[str, Any] = {"save_all": True, "append_images": rest, "duration": frame_ms, "loop": 0}
     first.save(buffer, format="GIF", **options)
     replace_file(path, buffer.getvalue())
 
 
-def as_image(image: np.ndarray) -> Image.Image:
+def picture_of(image: np.ndarray) -> Image.Image:
     """One image, uint8 (H, W, C) with C 1 or 3, as Pillow's."""
     _check(image[None])
     return Image.fromarray(image[:, :, 0] if image.shape[2] == 1 else image)
