@@ -70,7 +70,7 @@ def test_a_stopped_cell_saves_the_sweep_and_the_notebook_goes_on(
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     stopped = """
 def stop():
-    while not Path("runs/one/events.jsonl").exists() or tune.load("runs/one").history.empty:
+    while not Path("runs/one/sweep.json").exists() or tune.load("runs/one").history.empty:
         time.sleep(0.2)
     os.killpg(0, signal.SIGINT)  # as the button of a notebook does
 
