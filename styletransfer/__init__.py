@@ -1,6 +1,8 @@
 """Stylizes pictures after other pictures: `stylize` for notebooks, `python -m styletransfer` for folders."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from common.lazy_exports import exported_from
 
 if TYPE_CHECKING:
     from styletransfer.config import StyleConfig
@@ -8,17 +10,12 @@ if TYPE_CHECKING:
 
 __all__ = ["Result", "StyleConfig", "stylize"]
 
-_HOMES = {
-    "Result": "styletransfer.notebook",
-    "StyleConfig": "styletransfer.config",
-    "stylize": "styletransfer.notebook",
-}
-
-
-def __getattr__(name: str) -> Any:
-    # imported on first use: PyTorch takes seconds, which `--help` does not need
-    if name not in _HOMES:
-        raise AttributeError(f"module 'styletransfer' has no attribute {name!r}")
-    import importlib
-
-    return getattr(importlib.import_module(_HOMES[name]), name)
+# PyTorch takes seconds to import, which `--help` does not need
+__getattr__, __dir__ = exported_from(
+    __name__,
+    {
+        "Result": "styletransfer.notebook",
+        "StyleConfig": "styletransfer.config",
+        "stylize": "styletransfer.notebook",
+    },
+)

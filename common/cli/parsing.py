@@ -6,7 +6,7 @@ import itertools
 import os
 import re
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import tyro
@@ -36,6 +36,22 @@ def cluster_of_this_job() -> str | None:
 def address_flag(address: str | None) -> str:
     """The flag, with a leading space, that makes a command which continues this one use the same cluster."""
     return "" if address is None else f" --address {shlex.quote(address)}"
+
+
+def words_of(settings: Mapping[str, Any]) -> list[str]:
+    """Keyword settings as words of a command line: `images_per_tick=500` as `--images-per-tick=500`.
+
+    True and False are the flag and its `--no-` form; a list is joined by commas, as in `--stop-when`.
+    """
+    words = []
+    for name, value in settings.items():
+        flag = name.replace("_", "-")
+        if isinstance(value, bool):
+            words.append(f"--{flag}" if value else f"--no-{flag}")
+        else:
+            text = ",".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+            words.append(f"--{flag}={text}")
+    return words
 
 
 def with_home(args: Sequence[str]) -> list[str]:

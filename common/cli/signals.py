@@ -93,6 +93,23 @@ def handled_by(handler: Handler | signal.Handlers) -> Iterator[None]:
 
 
 @contextlib.contextmanager
+def as_keyboard_interrupt() -> Iterator[None]:
+    """For a call from Python: `Interrupted` becomes KeyboardInterrupt, and signals do what they did before.
+
+    A command ends after it was stopped; a notebook goes on.
+    """
+    is_main = threading.current_thread() is threading.main_thread()
+    before = {each: signal.getsignal(each) for each in _SIGNALS if is_main}
+    try:
+        yield
+    except Interrupted as interrupted:
+        raise KeyboardInterrupt(str(interrupted)) from None
+    finally:
+        for each, earlier in before.items():
+            signal.signal(each, earlier)
+
+
+@contextlib.contextmanager
 def _repeated_when_dropped(interrupt: Handler) -> Iterator[None]:
     """Within the block a signal whose exception Python drops is sent again a moment later.
 

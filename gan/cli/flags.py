@@ -180,12 +180,14 @@ class Gallery:
 GanCommand = Train | Sample | Evaluate | Report | Gallery
 
 
-def parse_command(args: Sequence[str]) -> GanCommand:
+def parse_command(args: Sequence[str], config: GanConfig | None = None) -> GanCommand:
     """The command on a command line; `--help` prints and raises SystemExit(0).
+
+    config: settings of a run that flags override; default: those of --resume's run or of --config's file.
 
     Raises: ConfigError, one line, for a wrong command line.
     """
-    base = Train(gan=_base_config(args))
+    base = Train(gan=config or _base_config(args))
     train = tyro.conf.subcommand("train", default=base, description="Train one GAN with Ray Train.")
     sample = tyro.conf.subcommand("sample", description="Sample images from a trained generator.")
     evaluate = tyro.conf.subcommand("evaluate", description="Measure a trained generator.")

@@ -5,6 +5,7 @@ import json
 import math
 from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -83,8 +84,49 @@ def check_grid(count: int, resolution: int) -> None:
     )
 
 
+class Evaluated(NamedTuple):
+    """A generator measured against the data that it was trained with."""
+
+    config: GanConfig
+    """The settings of its run, with the places where its data are now."""
+    images: Images
+    objective: str
+    """Name of the run's metric."""
+    num_images: int
+    """Generated images that `row` is measured on."""
+    row: dict[str, float]
+    """What a tick measures."""
+    found: EvaluationResult
+
+
 def run_evaluate(command: Evaluate, console: Console) -> int:
     """Print the run's metric and all measures with their noise floors; returns the exit code.
+
+    Raises: ConfigError when the checkpoint or its data cannot be read.
+    """
+    config, images, metric, num_images, row, found = measure(command, console)
+    health = verdict_of(command.checkpoint)
+    if command.json:
+        texts = {} if health is None else {"verdict": health.name, "verdict_evidence": health.evidence}
+        print(json.dumps(row | dataclasses.asdict(found) | texts))
+        return 0
+    say(
+        console,
+        f"{objective(row, metric)} on {num_images} images of {config.data.source}; lower is better",
+    )
+    if health is not None:
+        remedy = f"; {health.remedy}" if health.remedy else ""
+        say(console, f"the run it comes from: {health.name}: {health.evidence}{remedy}")
+    few = say_few(len(images.train), len(images.held_out))
+    if few is not None:
+        say(console, few)
+    what = "channels of the held-out images" if images.channel_classes else "held-out images"
+    _show(found, what, console)
+    return 0
+
+
+def measure(command: Evaluate, console: Console) -> Evaluated:
+    """Measure a generator as the command says, with a bar in a terminal.
 
     Raises: ConfigError when the checkpoint or its data cannot be read.
     """
@@ -138,25 +180,7 @@ def run_evaluate(command: Evaluate, console: Console) -> int:
             samples = _samples(generator, config, other.num_images, "confirmation")
             found = found.with_distance(other.name, other.measure(samples, Ranks()))
         found = found.with_artifacts(artifacts, sums)
-    health = verdict_of(command.checkpoint)
-    if command.json:
-        texts = {} if health is None else {"verdict": health.name, "verdict_evidence": health.evidence}
-        print(json.dumps(row | dataclasses.asdict(found) | texts))
-        return 0
-    say(
-        console,
-        f"{objective(row, metric.name)} on {metric.num_images} images of {config.data.source}; "
-        "lower is better",
-    )
-    if health is not None:
-        remedy = f"; {health.remedy}" if health.remedy else ""
-        say(console, f"the run it comes from: {health.name}: {health.evidence}{remedy}")
-    few = say_few(len(images.train), len(images.held_out))
-    if few is not None:
-        say(console, few)
-    what = "channels of the held-out images" if images.channel_classes else "held-out images"
-    _show(found, what, console)
-    return 0
+    return Evaluated(config, images, metric.name, metric.num_images, row, found)
 
 
 def _mode_counter(

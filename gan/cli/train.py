@@ -19,12 +19,12 @@ from common.cluster.placement import share_resources
 from common.cluster.session import cluster_nodes, local_nodes, ray_session
 from common.cluster.shared_storage import check_seen_by_all
 from common.errors import require
-from common.settings import setting_paths
 from common.storage.claim import claimed
 from common.storage.folder import Folder
 from gan.cli.display import RunDisplay, objective, say_skipped
 from gan.cli.early import refuse_existing
 from gan.cli.flags import Train
+from gan.cli.resuming import check_goes_on, check_resumable
 from gan.config import GanConfig
 from gan.config_file import CONFIG_FILE, with_absolute_paths
 from gan.data.images import Images, check_same, remember
@@ -36,14 +36,7 @@ from gan.raytrain import worker
 from gan.raytrain.broadcast import broadcast_images
 from gan.raytrain.events import Begun, Ended
 from gan.run_folder import BEST, HISTORY, LAST, RunFolder, best_row
-from gan.training.health import verdicts
 from gan.training.regularizing import critic_norm
-
-# What may differ when a run is resumed: how long it is, where the data are, and how fast it is computed.
-CHANGEABLE = {
-    *("images", "precision", "compile", "stopping.when", "stopping.patience"),
-    *("data.source", "data.root", "data.cache", "data.download", "evaluation.metric_weights"),
-}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -82,7 +75,7 @@ def plan_run(command: Train) -> PlannedRun:
             done < config.images,
             f"--resume {command.resume}: the run is finished after {done} images; raise --images",
         )
-        _check_goes_on(results, config, done, command.resume)
+        check_goes_on(results, config, done, command.resume)
         details = results.details()
         workers = command.workers or int(details.get("workers", 1))
         earlier_images, channels = details.get("images", {}), int(state.meta["channels"]) if state else None
@@ -94,30 +87,12 @@ def plan_run(command: Train) -> PlannedRun:
     return PlannedRun(config, results, workers, details, earlier_images, channels, earlier_network)
 
 
-def _check_goes_on(results: RunFolder, config: GanConfig, images_seen: int, where: str) -> None:
-    """Raise `ConfigError` when the run would stop at once, for the verdict of its last ticks."""
-    history = results.history(up_to_images=images_seen)
-    trouble = config.stopping.stops(verdicts(history, config.evaluation.key()))
-    require(
-        trouble is None,
-        f"--resume {where}: the run was stopped after {images_seen} images, "
-        f"{trouble and trouble.name}: {trouble and trouble.evidence}; add --stop-when none to go on",
-    )
-
-
-def check_resumable(saved: GanConfig, wanted: GanConfig) -> None:
-    """Raise `ConfigError` unless `wanted` differs from `saved` only in what a resumed run may change."""
-    for path in setting_paths(GanConfig):
-        before, now = saved.value(path), wanted.value(path)
-        require(
-            path in CHANGEABLE or before == now,
-            f"--resume cannot change {path} from {before} to {now}; leave it out, or start a new run "
-            f"with --config and the run's {CONFIG_FILE}",
-        )
-
-
 class RunError(Exception):
-    """The run cannot continue; the message is one line with the reason."""
+    """The run cannot continue; the message is one line with the reason. outcome: failed or diverged."""
+
+    def __init__(self, message: str, outcome: str = "failed") -> None:
+        super().__init__(message)
+        self.outcome = outcome
 
 
 @dataclasses.dataclass(kw_only=True)
@@ -138,6 +113,24 @@ def run_train(command: Train, console: Console) -> int:
     Then, and when its workers cannot start, a new run leaves nothing behind.
     """
     plan = plan_run(command)
+    try:
+        train_plan(plan, command, console)
+    except Interrupted as interrupted:
+        if not plan.results.exists():
+            raise
+        return interrupted.exit_code
+    except RunError as error:
+        complain(error.outcome, error)
+        return 1
+    return 0
+
+
+def train_plan(plan: PlannedRun, command: Train, console: Console) -> None:
+    """Train to the end or to the first failure, and say what came out of it and how it can be continued.
+
+    Raises: ConfigError before anything is started; Interrupted after a signal, once that was said; RunError
+    with the reason and a remedy.
+    """
     if command.address is None:
         share_resources(local_nodes(), plan.workers, command.wants_gpu())
     results, progress, is_new = plan.results, Progress(), command.resume is None
@@ -151,17 +144,15 @@ def run_train(command: Train, console: Console) -> int:
                 _leave_page(results, progress, console)
     except Interrupted as interrupted:
         if progress.ended is None:
-            if not results.exists():
-                raise
-            resume = _resume_command(results, command)
-            say(console, f"{interrupted}; every finished tick is saved; resume with {resume}")
-            return interrupted.exit_code
+            if results.exists():
+                resume = _resume_command(results, command)
+                say(console, f"{interrupted}; every finished tick is saved; resume with {resume}")
+            raise
     except RunError as error:
         resume = f"; resume with {_resume_command(results, command)}" if results.exists() else ""
-        complain("failed", f"{error}{resume}")
-        return 1
+        raise RunError(f"{error}{resume}") from error
     assert progress.ended is not None
-    return _conclude(progress.ended, plan, command, console)
+    _conclude(progress.ended, plan, command, console)
 
 
 def _leave_page(results: RunFolder, progress: Progress, console: Console) -> None:
@@ -213,7 +204,11 @@ def _train(plan: PlannedRun, command: Train, console: Console, progress: Progres
         raise RunError(progress.ended.reason)
 
 
-def _conclude(ended: Ended, plan: PlannedRun, command: Train, console: Console) -> int:
+def _conclude(ended: Ended, plan: PlannedRun, command: Train, console: Console) -> None:
+    """Say how the run ended.
+
+    Raises: RunError when it diverged or failed.
+    """
     config, results = plan.config, plan.results
     location, metric = results.folder.location, config.evaluation.key()
     history = results.history()
@@ -222,13 +217,13 @@ def _conclude(ended: Ended, plan: PlannedRun, command: Train, console: Console) 
         say(console, f"finished: best {objective(best, metric)} at {best['images_seen']:,.0f} images")
         run, pictures = shlex.quote(location), shlex.quote(f"{location}/pictures")
         say(console, f"samples: python -m gan sample {run} --out {pictures}")
-        return 0
+        return
     if ended.verdict is not None:
         kept = objective(best_row(history, metric), metric)
         say(console, f"stopped: {ended.reason}; try: {ended.verdict.remedy}")
         say(console, f"the best state, {kept}, is kept in {results.folder.path(BEST)}")
         say(console, f"to go on all the same: {_resume_command(results, command)} --stop-when none")
-        return 0
+        return
     if ended.outcome == "diverged":
         state = (
             f"the last good state is kept in {results.folder.path(LAST)}"
@@ -237,10 +232,8 @@ def _conclude(ended: Ended, plan: PlannedRun, command: Train, console: Console) 
         )
         settings = shlex.quote(results.folder.path(CONFIG_FILE))
         remedy = f"try lower rates: python -m gan train --config {settings} --generator-lr ..."
-        complain("diverged", f"{ended.reason}; {state}; {remedy}")
-        return 1
-    complain("failed", f"{ended.reason}; resume with {_resume_command(results, command)}")
-    return 1
+        raise RunError(f"{ended.reason}; {state}; {remedy}", "diverged")
+    raise RunError(f"{ended.reason}; resume with {_resume_command(results, command)}")
 
 
 def _read_data(config: GanConfig, console: Console) -> tuple[Images, str | None]:

@@ -107,12 +107,14 @@ class Best:
 TuneCommand = Sweep | Resume | Best | Report | Compare
 
 
-def parse_command(args: Sequence[str]) -> TuneCommand:
+def parse_command(args: Sequence[str], config: SweepConfig | None = None) -> TuneCommand:
     """Parse a command line; `--help` prints and raises SystemExit(0).
+
+    config: settings of a new sweep that flags override; default: those of --config's file, else the defaults.
 
     Raises: ConfigError, one line, when it is wrong.
     """
-    base = Sweep(sweep=SweepConfig(gan=_base_config(args)))
+    base = Sweep(sweep=config or SweepConfig(gan=_base_config(args)))
     sweep = tyro.conf.subcommand("sweep", default=base, description="Search the settings of a GAN.")
     resume = tyro.conf.subcommand("resume", description="Resume a sweep, or add trials to it.")
     best = tyro.conf.subcommand("best", description="Export the settings of the best trial.")

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from tune.driver.plan import SweepPlan
     from tune.records.sweep_folder import SweepFolder
     from tune.records.trial_records import Trial
+    from tune.space.space import Space
 
 
 def run_new_sweep(command: Sweep, console: Console) -> int:
@@ -38,22 +39,43 @@ def run_new_sweep(command: Sweep, console: Console) -> int:
 
     Raises: ConfigError when the command cannot be run.
     """
-    config = dataclasses.replace(
-        command.sweep,
-        gan=with_absolute_paths(command.sweep.gan),
-        study=command.sweep.study and absolute_study_url(command.sweep.study),
-    )
-    if not command.print_space:
-        check_there(config.gan.data)
-        check_address(config.address)
-    # imported here and below: torch and Ray take seconds, and what is wrong without them is reported before
-    from tune.space.space import check_accepts, default_space, moved_settings
-    from tune.space.toml import load_space, to_toml
-
-    space = load_space(config.space, config.gan) if config.space else default_space()
     if command.print_space:
-        console.print(to_toml(space), markup=False, highlight=False, soft_wrap=True)
+        from tune.space.toml import to_toml
+
+        console.print(to_toml(space_of(command.sweep)), markup=False, highlight=False, soft_wrap=True)
         return 0
+    return _run(plan_new_sweep(command.sweep, console), console)
+
+
+def space_of(config: SweepConfig) -> "Space":
+    """The search space of the file that the settings name, else the default one.
+
+    Raises: ConfigError when the file is wrong.
+    """
+    from tune.space.space import default_space
+    from tune.space.toml import load_space
+
+    return load_space(config.space, config.gan) if config.space else default_space()
+
+
+def plan_new_sweep(config: SweepConfig, console: Console, space: "Space | None" = None) -> "SweepPlan":
+    """Check all of a new sweep that needs neither its data nor Ray, and name its folder.
+
+    space: default: `space_of` the settings.
+
+    Raises: ConfigError when the sweep cannot be run.
+    """
+    config = dataclasses.replace(
+        config,
+        gan=with_absolute_paths(config.gan),
+        study=config.study and absolute_study_url(config.study),
+    )
+    check_there(config.gan.data)
+    check_address(config.address)
+    # imported here and below: torch and Ray take seconds, and what is wrong without them is reported before
+    from tune.space.space import check_accepts, moved_settings
+
+    space = space or space_of(config)
     check_accepts(space, config.gan, config.worker_counts())
     moved = moved_settings(space, config.gan)
     if moved:
@@ -71,7 +93,9 @@ def run_new_sweep(command: Sweep, console: Console) -> int:
         not folder.exists(),
         f"{folder.location} already holds a sweep; choose another --name, or run {resume}",
     )
-    return _run(SweepPlan(config=config, space=space, folder=folder), console)
+    plan = SweepPlan(config=config, space=space, folder=folder)
+    plan.check()
+    return plan
 
 
 def run_resume(command: Resume, console: Console) -> int:
@@ -103,12 +127,29 @@ def run_resume(command: Resume, console: Console) -> int:
         is_resumed=True,
         accepts_changed_data=command.changed_data,
     )
+    plan.check()
     return _run(plan, console)
 
 
 def _run(plan: "SweepPlan", console: Console) -> int:
-    plan.check()  # before the imports: Ray takes seconds
+    from tune.driver.stopping import SweepError  # Ray takes seconds
 
+    try:
+        run_plan(plan, console)
+    except Interrupted as interrupted:
+        return interrupted.exit_code
+    except SweepError as error:
+        complain(PROG, error)
+        return 1
+    return 0
+
+
+def run_plan(plan: "SweepPlan", console: Console) -> None:
+    """Run a sweep to its end, and say what came out of it and how it can be continued.
+
+    Raises: ConfigError before anything is started; Interrupted after a signal, once that was said; SweepError
+    with the reason and the command that resumes it.
+    """
     from tune.cli.report import report_of
     from tune.display.view import SweepView
     from tune.driver.stopping import SweepError
@@ -125,16 +166,15 @@ def _run(plan: "SweepPlan", console: Console) -> int:
         say(console, f"{interrupted}; {said}")
         if has_begun:
             report_of(plan.folder.location, console)
-        return interrupted.exit_code
+        raise
     except (SweepError, WriteError) as error:
-        complain(PROG, f"{error}; resume with {resume}" if plan.folder.exists() else error)
-        return 1
+        how = f"; resume with {resume}" if plan.folder.exists() else ""
+        raise SweepError(f"{error}{how}") from error
     view.finish(trials, plan.config.gan.total_images())
     say(console, f"results: {plan.folder.location}")
     report_of(plan.folder.location, console)
     if sum(not trial.is_unfinished() for trial in trials.values()) < plan.config.trials:
         say(console, f"the time budget is used up{_what_is_saved(trials)}; resume with {resume}")
-    return 0
 
 
 def _what_is_saved(trials: "Mapping[int, Trial]") -> str:

@@ -80,7 +80,7 @@ class ArtifactStore:
         space, metric = self._plan.space, self._plan.config.gan.evaluation.key()
         with self._throttle.timed():
             table = trials_table(self._trials, space, metric)
-            write_tables(self._plan.folder.location, table, history_table(self._trials, space))
+            write_tables(self._plan.folder.location, table, history_table(self._trials, space), space)
 
     def _that_have_saved(self) -> dict[int, Trial]:
         numbers, self._have_saved = self._have_saved, set()

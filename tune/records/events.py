@@ -120,6 +120,10 @@ _KINDS: dict[str, type[SweepEvent]] = {
 }
 # fields whose key in the log is another: the logs of earlier sweeps have it
 _KEYS = {"metrics": "numbers"}
+_NAMES_BY_KEY = {
+    kind: {_KEYS.get(field.name, field.name): field.name for field in dataclasses.fields(event_class)}
+    for kind, event_class in _KINDS.items()
+}
 
 
 class EventLog(AppendedLines):
@@ -157,7 +161,7 @@ def read_events(location: str | Path) -> list[SweepEvent]:
 def to_line(event: SweepEvent) -> bytes:
     """One event as a line of JSON."""
     kind = next(name for name, event_class in _KINDS.items() if type(event) is event_class)
-    fields = {key: getattr(event, name) for key, name in _names_by_key(type(event)).items()}
+    fields = {key: getattr(event, name) for key, name in _NAMES_BY_KEY[kind].items()}
     line = json.dumps(_finite({"event": kind} | fields), allow_nan=False, separators=(",", ":"))
     return line.encode() + b"\n"
 
@@ -167,16 +171,12 @@ def _parse(content: bytes) -> Iterator[SweepEvent]:
         # an incomplete line is not JSON, or lacks fields; what a newer version added is ignored
         with contextlib.suppress(ValueError, TypeError, KeyError, AttributeError):
             fields = json.loads(line)
-            event_class = _KINDS[fields.pop("event")]
-            names = _names_by_key(event_class)
+            kind = fields.pop("event")
+            event_class, names = _KINDS[kind], _NAMES_BY_KEY[kind]
             event = event_class(**{names[key]: value for key, value in fields.items() if key in names})
             # a sweep reads and removes the states that its log names: a foreign path must not be among them
             if not isinstance(event, CheckpointSaved | StateConfirmed) or is_inside(event.path):
                 yield event
-
-
-def _names_by_key(event_class: type[SweepEvent]) -> dict[str, str]:
-    return {_KEYS.get(field.name, field.name): field.name for field in dataclasses.fields(event_class)}
 
 
 def _finite(value: Any) -> Any:

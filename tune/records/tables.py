@@ -6,11 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import pyarrow
+import pyarrow.parquet
 
 from common.storage.folder import Folder
+from gan.columns import Column
 from gan.metrics.config import ARTIFACTS
+from tune.records.schema import CATEGORY, DURATION, TIME, categories, history_columns, trial_columns
 from tune.records.trial_records import Trial, best_first
-from tune.space.domains import Choice, Domain, Float, Int
 from tune.space.space import Space
 
 _SECONDS = ("train_s", "evaluate_s")
@@ -19,74 +22,22 @@ _SECONDS = ("train_s", "evaluate_s")
 def trials_table(trials: Mapping[int, Trial], space: Space, metric: str) -> pd.DataFrame:
     """One row per trial, by number, also for trials that failed or never reported.
 
-    Columns: number, trial_id, state, reason, verdict, verdict_evidence (the last ones), ended_for (for which
-    verdict it was stopped, or diverged), attempt, seed (where it is not the sweep's, because an earlier
-    trial had the same settings), every searched setting by dotted path, best, last,
-    images_at_best, checkerboard, burnt (at the best), images_seen, ticks, seconds (of all ticks, lost ones
-    included), started, ended (UTC), checkpoint, best_checkpoint, best_checkpoint_images, confirmed,
-    confirmed_metric, confirmed_noise (value, name and noise floor of the best of its states that was measured
-    again), second, second_metric, second_noise (the same state by another network). Where attempts overlap,
-    `best` takes the values of the last one. What earlier versions did not measure is missing.
+    Columns: `schema.TRIAL_COLUMNS`. Where attempts overlap, `best` takes the values of the last one. What
+    earlier versions did not measure is missing.
     """
     rows = [_trial_row(trial, metric) for _, trial in sorted(trials.items())]
-    dtypes: dict[str, str] = {
-        "number": "int64",
-        "trial_id": "string",
-        "state": "string",
-        "reason": "string",
-        "verdict": "string",
-        "verdict_evidence": "string",
-        "ended_for": "string",
-        "attempt": "int64",
-        "seed": "Int64",
-        **{path: _dtype(domain) for path, domain in space.items()},
-        "best": "float64",
-        "last": "float64",
-        "images_at_best": "Int64",
-        **dict.fromkeys(ARTIFACTS, "float64"),
-        "images_seen": "int64",
-        "ticks": "int64",
-        "seconds": "float64",
-        "started": "datetime64[ns, UTC]",
-        "ended": "datetime64[ns, UTC]",
-        "checkpoint": "string",
-        "best_checkpoint": "string",
-        "best_checkpoint_images": "Int64",
-        "confirmed": "float64",
-        "confirmed_metric": "string",
-        "confirmed_noise": "float64",
-        "second": "float64",
-        "second_metric": "string",
-        "second_noise": "float64",
-    }
-    return _table(rows, dtypes)
+    return _table(rows, trial_columns(space), space)
 
 
 def history_table(trials: Mapping[int, Trial], space: Space) -> pd.DataFrame:
     """One row per tick, of every attempt, by number and time.
 
-    Columns: number, trial_id, attempt, time (UTC), images_seen, every metric and statistic that a tick
-    reported, verdict, verdict_evidence, worker_group and node (which trained it; missing in earlier sweeps),
-    every searched setting by dotted path with its value at that tick.
+    Columns: `schema.history_columns`: every number that a tick reported, its verdict, and every searched
+    setting by dotted path with its value at that tick.
     """
     rows = [row for _, trial in sorted(trials.items()) for row in _history_rows(trial)]
-    texts = ("verdict", "verdict_evidence")
-    reserved = {"number", "trial_id", "attempt", "seed", "time", "images_seen", "worker_group", "node"}
-    reserved |= {*texts, *space}
-    metrics = dict.fromkeys(name for row in rows for name in row if name not in reserved)
-    dtypes: dict[str, str] = {
-        "number": "int64",
-        "trial_id": "string",
-        "attempt": "int64",
-        "time": "datetime64[ns, UTC]",
-        "images_seen": "int64",
-        **dict.fromkeys(metrics, "float64"),
-        **dict.fromkeys(texts, "string"),
-        "worker_group": "Int64",
-        "node": "string",
-        **{path: _dtype(domain) for path, domain in space.items()},
-    }
-    return _table(rows, dtypes)
+    reported = (name for row in rows for name in row)
+    return _table(rows, history_columns(space, reported), space)
 
 
 def ranked(trials: pd.DataFrame) -> pd.DataFrame:
@@ -106,15 +57,18 @@ def ranked(trials: pd.DataFrame) -> pd.DataFrame:
     return order
 
 
-def write_tables(location: str | Path, trials: pd.DataFrame, history: pd.DataFrame) -> None:
+def write_tables(location: str | Path, trials: pd.DataFrame, history: pd.DataFrame, space: Space) -> None:
     """Put trials.parquet, trials.csv and history.parquet into a folder or URL, each atomically.
+
+    The Parquet files say in each field's metadata what it holds. In the CSV file durations are seconds, in
+    columns whose names end in _s.
 
     Raises: WriteError in one line, such as when the disk is full; the earlier tables are intact.
     """
     folder = Folder(str(location))
-    folder.write("trials.parquet", _parquet(trials))
-    folder.write("trials.csv", trials.to_csv(index=False).encode())
-    folder.write("history.parquet", _parquet(history))
+    folder.write("trials.parquet", _parquet(trials, trial_columns(space)))
+    folder.write("trials.csv", _in_seconds(trials).to_csv(index=False).encode())
+    folder.write("history.parquet", _parquet(history, history_columns(space, history.columns)))
 
 
 def _trial_row(trial: Trial, metric: str) -> dict[str, Any]:
@@ -137,7 +91,7 @@ def _trial_row(trial: Trial, metric: str) -> dict[str, Any]:
         **{name: best.metrics.get(name) if best else None for name in ARTIFACTS},
         "images_seen": trial.images_seen,
         "ticks": len(trial.valid_ticks()),
-        "seconds": sum(tick.metrics.get(name) or 0.0 for _, tick in trial.ticks for name in _SECONDS),
+        "duration": sum(tick.metrics.get(name) or 0.0 for _, tick in trial.ticks for name in _SECONDS),
         "started": trial.started,
         "ended": trial.ended,
         "checkpoint": checkpoint.path if checkpoint else None,
@@ -171,31 +125,47 @@ def _history_rows(trial: Trial) -> list[dict[str, Any]]:
     ]
 
 
-def _table(rows: list[dict[str, Any]], dtypes: Mapping[str, str]) -> pd.DataFrame:
+def _table(rows: list[dict[str, Any]], columns: list[Column], space: Space) -> pd.DataFrame:
     # each column with its own type: pandas would guess object or float for an empty one
     return pd.DataFrame(
-        {name: _column([row.get(name) for row in rows], dtype) for name, dtype in dtypes.items()}
+        {each.name: _column([row.get(each.name) for row in rows], each, space) for each in columns}
     )
 
 
-def _column(values: list[Any], dtype: str) -> pd.Series:
-    if dtype.startswith("datetime64"):  # from seconds since 1970, NaN without a time
-        return pd.Series(pd.to_datetime(values, unit="s", utc=True), dtype=dtype)
-    return pd.Series(values, dtype=dtype)
+def _column(values: list[Any], column: Column, space: Space) -> pd.Series:
+    if column.dtype == TIME:  # from seconds since 1970, NaN without a time
+        return pd.Series(pd.to_datetime(values, unit="s", utc=True), dtype=TIME)
+    if column.dtype == DURATION:
+        return pd.Series(pd.to_timedelta(values, unit="s"), dtype=DURATION)
+    if column.dtype == CATEGORY:
+        texts = [None if value is None else str(value) for value in values]
+        # a newer version's log may have values that this one does not know
+        known = dict.fromkeys(
+            [*categories(column.name, space), *(text for text in texts if text is not None)]
+        )
+        return pd.Series(texts, dtype=pd.CategoricalDtype(list(known)))
+    return pd.Series(values, dtype=column.dtype)
 
 
-def _dtype(domain: Domain) -> str:
-    if isinstance(domain, Choice):
-        kinds = {type(value) for value in domain.values}
-        if kinds <= {bool}:
-            return "boolean"
-        if kinds <= {int}:
-            return "Int64"
-        return "float64" if kinds <= {int, float} else "string"
-    return {Float: "float64", Int: "Int64"}[type(domain)]
+def _in_seconds(table: pd.DataFrame) -> pd.DataFrame:
+    """The table with each duration as a number of seconds, under its name with _s."""
+    changed = table.copy()
+    for name in table.select_dtypes("timedelta"):
+        changed[name] = table[name].dt.total_seconds()
+        changed = changed.rename(columns={name: f"{name}_s"})
+    return changed
 
 
-def _parquet(table: pd.DataFrame) -> bytes:
+def _parquet(table: pd.DataFrame, columns: list[Column]) -> bytes:
+    """The table as a Parquet file, whose fields say what they hold."""
+    plain = pyarrow.Table.from_pandas(table, preserve_index=False)
+    described = {column.name: column for column in columns}
+    fields = [field.with_metadata(_metadata(described[field.name])) for field in plain.schema]
     buffer = io.BytesIO()
-    table.to_parquet(buffer, index=False)
+    schema = pyarrow.schema(fields, metadata=plain.schema.metadata)
+    pyarrow.parquet.write_table(pyarrow.Table.from_arrays(plain.columns, schema=schema), buffer)
     return buffer.getvalue()
+
+
+def _metadata(column: Column) -> dict[str, str]:
+    return {"meaning": column.meaning, "unit": column.unit, "missing": column.missing}

@@ -65,18 +65,13 @@ class FileJournal(JournalFileBackend):
         return WriteError(f"the study {self._file_path} cannot be written: {os_reason(error)}; {remedy}")
 
 
-class ObjectJournal(BaseJournalBackend):
-    """A journal at a URL: kept in memory, and written as a whole, seldom enough that it costs little.
+class MemoryJournal(BaseJournalBackend):
+    """A copy of a sweep's journal in memory: what is added to it does not reach the sweep's folder."""
 
-    An object store cannot append. The sweep calls `flush` before its event log names a new trial there, and
-    at its end; in between the journal is written at most every `seconds_between_writes`.
-    """
-
-    def __init__(self, folder: Folder, seconds_between_writes: float = 30.0) -> None:
-        self._folder = folder
-        self._lines = [line.decode() for line in (folder.read(JOURNAL_NAME) or b"").splitlines()]
-        self._throttle = Throttle(seconds_between_writes, _SHARE_OF_TIME, is_due_at_once=False)
-        self._is_written = True
+    def __init__(self, folder: Folder) -> None:
+        content = folder.read(JOURNAL_NAME) or b""
+        complete = content[: content.rfind(b"\n") + 1]  # a sweep may be writing its last line
+        self._lines = [line.decode() for line in complete.splitlines()]
 
     def read_logs(self, log_number_from: int) -> Generator[dict[str, Any], None, None]:
         """The entries, starting at a number."""
@@ -86,6 +81,24 @@ class ObjectJournal(BaseJournalBackend):
     def append_logs(self, logs: list[dict[str, Any]]) -> None:
         """Add entries."""
         self._lines += [json.dumps(log, separators=(",", ":")) for log in logs]
+
+
+class ObjectJournal(MemoryJournal):
+    """A journal at a URL: kept in memory, and written as a whole, seldom enough that it costs little.
+
+    An object store cannot append. The sweep calls `flush` before its event log names a new trial there, and
+    at its end; in between the journal is written at most every `seconds_between_writes`.
+    """
+
+    def __init__(self, folder: Folder, seconds_between_writes: float = 30.0) -> None:
+        super().__init__(folder)
+        self._folder = folder
+        self._throttle = Throttle(seconds_between_writes, _SHARE_OF_TIME, is_due_at_once=False)
+        self._is_written = True
+
+    def append_logs(self, logs: list[dict[str, Any]]) -> None:
+        """Add entries, and write them when that is due."""
+        super().append_logs(logs)
         self._is_written = False
         if self._throttle.is_due():
             self.flush()
@@ -101,16 +114,21 @@ class ObjectJournal(BaseJournalBackend):
 class StudyStorage:
     """Storage of a study: the journal in the sweep's folder, or any storage URL of Optuna.
 
+    Args:
+        is_copy: read the journal into memory and write nothing to it.
+
     Raises: ConfigError in one line when the storage URL cannot be opened; WriteError for the folder.
     """
 
-    def __init__(self, location: str | Path, url: str | None = None) -> None:
+    def __init__(self, location: str | Path, url: str | None = None, *, is_copy: bool = False) -> None:
         self._object_journal: ObjectJournal | None = None
         if url is not None:
             self.storage = _open_url(url)
             return
         folder = Folder(str(location))
-        if folder.is_local:
+        if is_copy:
+            self.storage = optuna.storages.JournalStorage(MemoryJournal(folder))
+        elif folder.is_local:
             self.storage = optuna.storages.JournalStorage(FileJournal(Path(folder.path(JOURNAL_NAME))))
         else:
             self._object_journal = ObjectJournal(folder)

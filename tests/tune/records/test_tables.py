@@ -69,7 +69,7 @@ def test_the_table_has_one_row_for_every_trial_also_failed_and_never_reported_on
     assert set(SPACE) < set(table.columns)
     best = table.set_index("number").loc[0]
     assert (best["best"], best["last"], best["images_at_best"], best["images_seen"]) == (3.0, 4.0, 20, 30)
-    assert (best["ticks"], best["seconds"]) == (3, 7.5)
+    assert (best["ticks"], best["duration"].total_seconds()) == (3, 7.5)
     assert (best["checkpoint"], best["best_checkpoint"], best["best_checkpoint_images"]) == (
         "c0-30",
         "c0-20",
@@ -136,7 +136,7 @@ def test_columns_keep_their_types_when_they_are_empty() -> None:
     for events in ([], EVENTS[:2], EVENTS):
         table = trials_table(collect(events), SPACE, "swd")
         assert table["best"].dtype == "float64" and table[LIMIT].dtype == "float64"
-        assert table["images_at_best"].dtype == "Int64" and table[POLICY].dtype == "string"
+        assert table["images_at_best"].dtype == "Int64" and table[POLICY].dtype == "category"
         history = history_table(collect(events), SPACE)
         assert history["images_seen"].dtype == "int64"
     mixed = Space(
@@ -160,7 +160,7 @@ def test_where_attempts_overlap_the_last_one_counts_and_the_history_keeps_both()
     ]
     row = trials_table(collect(events), SPACE, "swd").iloc[0]
     assert (row["best"], row["images_at_best"], row["ticks"], row["attempt"]) == (4.0, 20, 3, 1)
-    assert (row["seconds"], row["trial_id"], row[RATE]) == (10.0, "again", 1e-4)
+    assert (row["duration"], row["trial_id"], row[RATE]) == (pd.Timedelta(seconds=10), "again", 1e-4)
     assert row["started"].timestamp() == 100.0
     history = history_table(collect(events), SPACE)
     assert history[["attempt", "images_seen", "swd"]].values.tolist() == [
@@ -207,7 +207,7 @@ def test_the_ranking_puts_the_best_first_and_the_valueless_last_without_a_rank()
 def test_tables_are_read_back_as_they_were_written(tmp_path: Path) -> None:
     trials, history = trials_table(collect(EVENTS), SPACE, "swd"), history_table(collect(EVENTS), SPACE)
     for _ in range(2):
-        write_tables(tmp_path / "sweep", trials, history)
+        write_tables(tmp_path / "sweep", trials, history, SPACE)
     assert sorted(path.name for path in (tmp_path / "sweep").iterdir()) == [
         "history.parquet",
         "trials.csv",
@@ -217,9 +217,11 @@ def test_tables_are_read_back_as_they_were_written(tmp_path: Path) -> None:
     pd.testing.assert_frame_equal(pd.read_parquet(tmp_path / "sweep" / "history.parquet"), history)
     csv = pd.read_csv(tmp_path / "sweep" / "trials.csv")
     assert csv["best"].fillna(-1).tolist() == trials["best"].fillna(-1).tolist()
-    assert list(csv.columns) == list(trials.columns)
+    assert list(csv.columns) == [{"duration": "duration_s"}.get(name, name) for name in trials.columns]
+    assert csv["duration_s"].tolist() == trials["duration"].dt.total_seconds().tolist()
+    nothing = collect([])
     write_tables(
-        tmp_path / "empty", trials_table(collect([]), SPACE, "swd"), history_table(collect([]), SPACE)
+        tmp_path / "empty", trials_table(nothing, SPACE, "swd"), history_table(nothing, SPACE), SPACE
     )
     assert len(pd.read_parquet(tmp_path / "empty" / "history.parquet")) == 0
 
@@ -230,6 +232,7 @@ def test_tables_are_written_to_a_url() -> None:
             "memory://bucket/tables",
             trials_table(collect(EVENTS), SPACE, "swd"),
             history_table(collect(EVENTS), SPACE),
+            SPACE,
         )
         stored = fsspec.filesystem("memory").cat_file("/bucket/tables/trials.parquet")
         assert len(pd.read_parquet(io.BytesIO(stored))) == 5
@@ -240,9 +243,7 @@ def test_tables_are_written_to_a_url() -> None:
 def test_a_folder_that_cannot_be_written_is_one_clear_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(WriteError, match="cannot be written"):
-        write_tables(
-            tmp_path / "file", trials_table(collect([]), SPACE, "swd"), history_table(collect([]), SPACE)
-        )
+        write_tables(tmp_path / "file", trials_table({}, SPACE, "swd"), history_table({}, SPACE), SPACE)
 
 
 def printed(table: pd.DataFrame, space: Space, **options: int) -> str:
