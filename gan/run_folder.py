@@ -19,13 +19,13 @@ from common.storage.folder import Folder, parse_json
 from gan import checkpoint
 from gan.checkpoint import RunState
 from gan.config import GanConfig
-from gan.config_file import CONFIG_FILE
+from gan.config_file import CONFIG_FILE, DETAILS_FILE
 from gan.generator_file import GENERATOR as GENERATOR
 from gan.image_grid import png_bytes
 from gan.training.health import Verdict
 from gan.training.health.signals import smoothed
 
-DETAILS, HISTORY = "run.json", "history.csv"
+HISTORY = "history.csv"
 LAST, BEST = "last.safetensors", "best.safetensors"
 
 Row = dict[str, float]
@@ -48,7 +48,7 @@ class RunFolder:
 
         Raises: WriteError when the folder cannot be written.
         """
-        self.folder.write(DETAILS, _to_json(details))
+        self.folder.write(DETAILS_FILE, _to_json(details))
         self.folder.write(CONFIG_FILE, _to_json(config.to_dict()))
 
     def config(self) -> GanConfig:
@@ -63,7 +63,7 @@ class RunFolder:
 
         Raises: ConfigError when the folder has no run.
         """
-        return self._read_json(DETAILS)
+        return self._read_json(DETAILS_FILE)
 
     def last_state(self) -> RunState | None:
         """The state after the last finished tick, None before the first.
@@ -111,7 +111,7 @@ class RunFolder:
         Raises: WriteError when the disk is full or the like; earlier files are intact.
         """
         data = checkpoint.to_bytes(state)
-        self.folder.write(f"samples/{int(history[-1]['images_seen']):09d}.png", png_bytes(grid))
+        self.folder.write(samples_file(int(history[-1]["images_seen"])), png_bytes(grid))
         if is_best:
             generator = checkpoint.generator_of(state)
             self.folder.write(GENERATOR, checkpoint.generator_to_bytes(generator))
@@ -126,6 +126,11 @@ class RunFolder:
                 f"{self.folder.location} holds no run: {name} is missing; give the folder of a run"
             )
         return parse_json(data, self.folder.path(name))
+
+
+def samples_file(images_seen: int) -> str:
+    """Name of the grid of samples of the tick that ended after so many images."""
+    return f"samples/{images_seen:09d}.png"
 
 
 def best_row(history: list[Row], metric: str) -> Row:

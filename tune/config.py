@@ -11,6 +11,7 @@ from common.cli.parsing import cluster_of_this_job
 from common.errors import require, require_no_password
 from common.settings import Settings
 from gan.config import GanConfig
+from gan.tracking.config import TrackingConfig
 from tune.search.samplers import SAMPLERS
 
 # mypy cannot read a Literal that is computed
@@ -70,6 +71,9 @@ class SweepConfig(Settings):
     """How many times in a row a trial restarts from the same checkpoint after it lost its workers."""
     ticks_per_save: int = 1
     """Ticks between two checkpoints of a trial."""
+    tracking: Annotated[TrackingConfig, tyro.conf.OmitArgPrefixes] = dataclasses.field(
+        default_factory=TrackingConfig
+    )
 
     def __post_init__(self) -> None:
         require(

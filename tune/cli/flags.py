@@ -15,6 +15,7 @@ from common.cli.parsing import cluster_of_this_job, parse, with_home
 from common.errors import require
 from gan.config import GanConfig
 from gan.config_file import read_config, with_absolute_paths
+from gan.tracking.config import TrackingChanges
 from tune.config import SweepConfig
 from tune.search.study_url import absolute_study_url
 
@@ -63,6 +64,9 @@ class Resume:
     """Storage URL of the Optuna study, if its database has moved."""
     changed_data: tyro.conf.FlagCreatePairsOff[bool] = False
     """Go on although the pictures are no longer those that the sweep began with."""
+    tracking: Annotated[TrackingChanges, tyro.conf.OmitArgPrefixes] = dataclasses.field(
+        default_factory=TrackingChanges
+    )
 
     def __post_init__(self) -> None:
         require(
@@ -86,6 +90,7 @@ class Resume:
             address=self.address,
             concurrent=self.concurrent or config.concurrent,
             time_budget=self.time_budget,
+            tracking=self.tracking.changed(config.tracking),
         )
 
 

@@ -119,13 +119,14 @@ class EventCallback(Callback):  # type: ignore[misc]  # ray is untyped here
         self._write(dataclasses.replace(event, trial_id=trial.trial_id))
         _free_memory(trial)
 
-    def _write(self, event: SweepEvent) -> None:
+    def _write(self, event: SweepEvent, grid: bytes | None = None) -> None:
         try:
             self._sweep.log.record(event)
         except WriteError as error:
             self.broken = error
             raise
         apply(self._sweep.trials, event)
+        self._sweep.tracking.note(event, grid)
         self._has_changed = True
 
     def _number(self, trial: Any) -> int:

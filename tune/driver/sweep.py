@@ -29,6 +29,7 @@ from tune.driver.health_watch import HealthWatch
 from tune.driver.plan import SweepPlan
 from tune.driver.running import RunningSweep
 from tune.driver.stopping import Scaling, StopConditions, SweepError, TakenOverError, TimeBudgetReached
+from tune.driver.tracking import SweepTracking
 from tune.driver.tuner import build_scheduler, build_tuner, prepare_environment
 from tune.records.events import EventLog, SweepStarted, read_events
 from tune.records.trial_records import Trial, collect
@@ -129,33 +130,35 @@ def _tune(
     scheduler = build_scheduler(plan, trials)
     watch = HealthWatch(config, trials, searcher.number_of)
     artifacts = ArtifactStore(plan, log, trials, study, scheduler)
-    callback = EventCallback(
-        RunningSweep(
-            plan=plan,
-            log=log,
-            trials=trials,
-            searcher=searcher,
-            artifacts=artifacts,
-            stop_conditions=StopConditions(searcher, groups, config.time_budget_s(), check),
-            scaling=Scaling(plan, groups),
-            view=view,
+    with contextlib.closing(SweepTracking(plan, trials, view.say)) as tracking:
+        callback = EventCallback(
+            RunningSweep(
+                plan=plan,
+                log=log,
+                trials=trials,
+                searcher=searcher,
+                artifacts=artifacts,
+                stop_conditions=StopConditions(searcher, groups, config.time_budget_s(), check),
+                scaling=Scaling(plan, groups),
+                view=view,
+                tracking=tracking,
+            )
         )
-    )
-    try:
-        with view.live(), contextlib.suppress(TimeBudgetReached):
-            build_tuner(plan, groups.pool, searcher, scheduler, watch, callback).fit()
-    except TakenOverError:
-        log.abandon()
-        raise
-    except BaseException as error:
-        with contextlib.suppress(WriteError):  # on a full disk, the error that ended the sweep says more
-            callback.interrupt_the_running()
-            artifacts.close()
-        if callback.broken is not None:
-            raise callback.broken from error
-        raise
-    callback.interrupt_the_running()
-    artifacts.close()  # first: what follows may be interrupted
+        try:
+            with view.live(), contextlib.suppress(TimeBudgetReached):
+                build_tuner(plan, groups.pool, searcher, scheduler, watch, callback).fit()
+        except TakenOverError:
+            log.abandon()
+            raise
+        except BaseException as error:
+            with contextlib.suppress(WriteError):  # on a full disk, the error that ended the sweep says more
+                callback.interrupt_the_running()
+                artifacts.close()
+            if callback.broken is not None:
+                raise callback.broken from error
+            raise
+        callback.interrupt_the_running()
+        artifacts.close()  # first: what follows may be interrupted
     confirm_best(plan, groups, log, trials, view, check)
     artifacts.close()
 
