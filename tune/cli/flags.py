@@ -107,7 +107,27 @@ class Best:
     seed."""
 
 
-TuneCommand = Sweep | Resume | Best
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Dashboard:
+    """Show a sweep's study in the browser with optuna-dashboard, while it runs or later, until Ctrl-C.
+
+    It reads the sweep's files and changes nothing: a running sweep goes on as without it.
+    """
+
+    directory: Directory
+    """Folder of the sweep, a path or a URL."""
+    port: int = 8080
+    """Port to listen on; 0: any that is free."""
+    host: str = "127.0.0.1"
+    """Address to listen on: this machine alone; 0.0.0.0: everyone who can reach it, without a password."""
+    study: str | None = None
+    """Storage URL of the Optuna study, if its database has moved."""
+
+    def __post_init__(self) -> None:
+        require(0 <= self.port <= 65535, f"--port must lie between 0 and 65535, not {self.port}; try 8080")
+
+
+TuneCommand = Sweep | Resume | Best | Dashboard
 
 
 def parse_command(args: Sequence[str]) -> TuneCommand:
@@ -119,8 +139,12 @@ def parse_command(args: Sequence[str]) -> TuneCommand:
     sweep = tyro.conf.subcommand("sweep", default=base, description="Search the settings of a GAN.")
     resume = tyro.conf.subcommand("resume", description="Resume a sweep, or add trials to it.")
     best = tyro.conf.subcommand("best", description="Export the settings of the best trial.")
+    dashboard = tyro.conf.subcommand("dashboard", description="Show a sweep's study in the browser.")
     command: TuneCommand = parse(
-        Annotated[Sweep, sweep] | Annotated[Resume, resume] | Annotated[Best, best],
+        Annotated[Sweep, sweep]
+        | Annotated[Resume, resume]
+        | Annotated[Best, best]
+        | Annotated[Dashboard, dashboard],
         args,
         prog=PROG,
         description="Tune GANs: many trials on one machine or a cluster.",
