@@ -1,6 +1,5 @@
 """Which of a run's events reach its trackers, and which trackers a run has."""
 
-import contextlib
 import json
 from pathlib import Path
 from typing import Any
@@ -131,11 +130,3 @@ def test_a_resumed_sweep_has_the_trackers_that_it_had_unless_told_otherwise() ->
     assert changes.changed(before).names() == ("mlflow", "tensorboard")
     with pytest.raises(ConfigError, match="--mlflow and --no-mlflow exclude each other"):
         TrackingChanges(mlflow=True, no_mlflow=True)
-
-
-def test_an_error_within_the_training_is_not_hidden(tmp_path: Path) -> None:
-    results = RunFolder(Folder(str(tmp_path / "run")))
-    with contextlib.suppress(ConfigError), pytest.raises(KeyError, match="of the training"):
-        tracking = tracked({"one": Tracker(begin=Recorder().begin)}, results, CONFIG, Console(quiet=True))
-        with tracking:
-            raise KeyError("of the training")

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from gan.tracking import named
-from gan.tracking.named import RunInfo, Tracker
+from gan.tracking.config import TrackingConfig
+from gan.tracking.named import RunInfo, Tracker, tensorboard
 from tests.tune.sweeps import RATE, rates, tiny_gan
 from tune.config import SweepConfig
 from tune.driver.plan import SweepPlan
@@ -41,7 +41,7 @@ class Recorder:
 def recorder(monkeypatch: pytest.MonkeyPatch) -> Recorder:
     """Takes the place of TensorBoard."""
     recorder = Recorder()
-    monkeypatch.setattr(named.Registry, "__getitem__", lambda registry, name: Tracker(begin=recorder.begin))
+    monkeypatch.setattr(tensorboard, "TRACKER", Tracker(begin=recorder.begin))
     return recorder
 
 
@@ -50,7 +50,7 @@ def track(folder: Path, *events: SweepEvent, grid: bytes | None = None, **settin
         gan=tiny_gan(),
         name="sweep",
         storage=str(folder),
-        tracking=named_config("tensorboard"),
+        tracking=TrackingConfig.of(["tensorboard"]),
         **settings,
     )
     plan = SweepPlan(config=config, space=rates(), folder=SweepFolder(config.storage, "sweep"))
@@ -60,12 +60,6 @@ def track(folder: Path, *events: SweepEvent, grid: bytes | None = None, **settin
         apply(trials, event)
         tracking.note(event, grid if isinstance(event, Tick) else None)
     tracking.close()
-
-
-def named_config(*names: str) -> Any:
-    from gan.tracking.config import TrackingConfig
-
-    return TrackingConfig.of(names)
 
 
 def started(**values: Any) -> TrialStarted:
