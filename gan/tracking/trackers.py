@@ -2,7 +2,6 @@
 
 import queue
 import threading
-import time
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
@@ -17,7 +16,8 @@ if TYPE_CHECKING:
 
 MOST_WAITING = 1000
 """Events that wait for a tracker; one that is further behind is switched off."""
-CLOSING_TIMEOUT_S = 30.0
+SILENCE_S = 30.0
+"""How long the end of a run waits for a tracker that has received nothing more."""
 
 Grid = Callable[[], "np.ndarray | None"]
 """Loads a tick's samples, uint8 (H, W, C); None where there are none."""
@@ -60,13 +60,12 @@ class Trackers:
         """A run has ended; see `TrackedRun.end`."""
         self._put(lambda lane: lane.end(run, state, reason, best))
 
-    def close(self, timeout_s: float = CLOSING_TIMEOUT_S) -> None:
-        """Wait until the trackers have received everything, at most for `timeout_s` seconds in all."""
+    def close(self, silence_s: float = SILENCE_S) -> None:
+        """Wait until the trackers have received everything, or one has received nothing for `silence_s`."""
         for lane in self._lanes:
-            lane.close()
-        until = time.monotonic() + timeout_s
+            lane.put(None)
         for lane in self._lanes:
-            lane.wait(max(0.0, until - time.monotonic()))
+            lane.wait(silence_s)
         self._report()
 
     def _put(self, event: "Callable[[_Lane], None]") -> None:
@@ -91,13 +90,14 @@ class _Lane:
         self.problem: str | None = None
         """Why it was switched off, as one line; None while it works."""
         self.is_reported = False
+        self._received = 0
         self._thread = threading.Thread(target=self._work, name=f"track-{name}", daemon=True)
         self._thread.start()
 
     # --- called by the thread of the run
 
     def put(self, event: "Callable[[_Lane], None] | None") -> None:
-        """Let the tracker's thread do it later."""
+        """Let the tracker's thread do it later; after None it ends."""
         if self.problem is not None:
             return
         try:
@@ -105,15 +105,13 @@ class _Lane:
         except queue.Full:
             self._switch_off(f"it is {MOST_WAITING} events behind")
 
-    def close(self) -> None:
-        """Let the thread end when it has done everything."""
-        self.put(None)
-
-    def wait(self, timeout_s: float) -> None:
-        """Wait for the thread's end."""
-        self._thread.join(timeout_s)
-        if self._thread.is_alive() and self.problem is None:
-            self.problem = f"--{self._name} has not received everything in time; the rest is lost"
+    def wait(self, silence_s: float) -> None:
+        """Wait for the thread's end, as long as it gets on."""
+        while self._thread.is_alive() and self.problem is None:
+            before = self._received
+            self._thread.join(silence_s)
+            if self._thread.is_alive() and self._received == before:
+                self.problem = f"--{self._name} has not received everything in time; the rest is lost"
 
     # --- called by its own thread
 
@@ -135,6 +133,7 @@ class _Lane:
         try:
             while self.problem is None and (event := self._events.get()) is not None:
                 event(self)
+                self._received += 1
         except BaseException as error:  # also what a library raises to end the process
             told = one_line(error) if isinstance(error, ConfigError) else type_and_last_line(error)
             self._switch_off(told)

@@ -19,7 +19,7 @@ _ATTRIBUTE = "artifacts:"  # under which Optuna keeps what it knows of an artifa
 
 
 class GridArtifacts:
-    """An artifact store of Optuna with the grids in a sweep's folder; of a trial the newest first."""
+    """An artifact store of Optuna with the grids in a sweep's folder."""
 
     def __init__(self, folder: Folder) -> None:
         self._folder = folder
@@ -64,10 +64,12 @@ class GridArtifacts:
 
     def _list(self) -> None:
         for number, places in grid_places(self._folder).items():
-            ids = {images: _id(grid_name(number, images)) for images in reversed(places)}
-            self._names |= {each: grid_name(number, images) for images, each in ids.items()}
+            names = {images: grid_name(number, images) for images in places}
+            self._names |= {_id(name): name for name in names.values()}
+            digits = len(str(max(places)))  # the dashboard sorts by name
             self._attributes[number] = {
-                f"{_ATTRIBUTE}{each}": _described(each, images) for images, each in ids.items()
+                f"{_ATTRIBUTE}{_id(name)}": _described(_id(name), f"{images:0{digits}d} images.webp")
+                for images, name in names.items()
             }
 
 
@@ -76,12 +78,7 @@ def _id(name: str) -> str:
     return str(uuid.uuid5(uuid.NAMESPACE_URL, name))
 
 
-def _described(artifact_id: str, images_seen: int) -> str:
+def _described(artifact_id: str, filename: str) -> str:
     return json.dumps(
-        {
-            "artifact_id": artifact_id,
-            "filename": f"{images_seen:,} images.webp",
-            "mimetype": "image/webp",
-            "encoding": None,
-        }
+        {"artifact_id": artifact_id, "filename": filename, "mimetype": "image/webp", "encoding": None}
     )

@@ -50,7 +50,7 @@ def study_view(folder: SweepFolder, config: SweepConfig, artifacts: GridArtifact
             f"{folder.location} has no study named {candidates[0]} in {config.study or 'its journal'}; wait "
             "until the sweep has started, or name its database with --study"
         )
-    return StudyView(storage, name, artifacts.attributes)
+    return StudyView(storage, name, metric=config.gan.evaluation.key(), further=artifacts.attributes)
 
 
 def read_only(app: App) -> App:

@@ -17,17 +17,22 @@ Attributes = Callable[[int], dict[str, str]]
 class StudyView(BaseStorage):
     """Reads from `storage`, and shows of its studies only one.
 
-    further: what the trials have besides the attributes in the storage.
+    metric: name of its objective, which a sweep's study does not have. further: what the trials have besides
+    the attributes in the storage.
     """
 
-    def __init__(self, storage: BaseStorage, name: str, further: Attributes) -> None:
+    def __init__(self, storage: BaseStorage, name: str, *, metric: str, further: Attributes) -> None:
         self._storage, self._name, self._further = storage, name, further
+        self._named = {"study:metric_names": [metric]}
         self.study_id = int(storage.get_study_id_from_name(name))
 
     # --- the study
 
     def get_all_studies(self) -> list[Any]:
-        return [study for study in self._storage.get_all_studies() if study.study_name == self._name]
+        shown = [study for study in self._storage.get_all_studies() if study.study_name == self._name]
+        for study in shown:
+            study.system_attrs = study.system_attrs | self._named
+        return shown
 
     def get_study_id_from_name(self, study_name: str) -> int:
         return int(self._storage.get_study_id_from_name(study_name))
@@ -42,7 +47,7 @@ class StudyView(BaseStorage):
         return dict(self._storage.get_study_user_attrs(study_id))
 
     def get_study_system_attrs(self, study_id: int) -> dict[str, Any]:
-        return dict(self._storage.get_study_system_attrs(study_id))
+        return dict(self._storage.get_study_system_attrs(study_id)) | self._named
 
     # --- its trials
 

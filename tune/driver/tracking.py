@@ -51,7 +51,7 @@ class SweepTracking:
             )
 
     def close(self) -> None:
-        """Wait for the trackers, for half a minute at most."""
+        """Wait for the trackers."""
         self._trackers.close()
 
     def _tick(self, tick: Tick, grid: bytes | None) -> None:

@@ -25,18 +25,14 @@ class _Run:
         from torch.utils.tensorboard import SummaryWriter
 
         top = Path(info.folder.location) / FOLDER
-        folder = top / info.name if info.sweep is not None else top
+        folder, shown = (top, info.settings) if info.sweep is None else (top / info.name, info.searched)
         goes_on = folder.is_dir() and any(folder.iterdir())
         # what was written of later ticks before a stop is hidden: they are repeated
         purge_step = info.images_seen + 1 if goes_on else None
         self._writer: Any = SummaryWriter(str(folder), purge_step=purge_step)
         self._images_seen, self._verdict = info.images_seen, ""
-        if info.sweep is None:
-            self._add(_experiment(info, dict.fromkeys(info.settings)))
-        elif not any(top.glob("events.*")):
-            with SummaryWriter(str(top)) as writer:
-                writer.file_writer.add_summary(_experiment(info, info.searched))
-        self._add(_session_start(info))
+        self._add(_experiment(info, shown))
+        self._add(_session_start(shown))
         self._writer.flush()
 
     def tick(
@@ -71,7 +67,10 @@ class _Run:
 
 
 def _experiment(info: RunInfo, shown: Mapping[str, Any]) -> Any:
-    """The columns of the HPARAMS tab: settings by dotted path, the best and the latest objective."""
+    """The columns of the HPARAMS tab: settings by dotted path, the best and the latest objective.
+
+    Each trial has them, and TensorBoard takes any: it would list a folder of their own as a run.
+    """
     from tensorboard.plugins.hparams import api_pb2, metadata
 
     settings = [
@@ -88,11 +87,10 @@ def _experiment(info: RunInfo, shown: Mapping[str, Any]) -> Any:
     return _summary(metadata.EXPERIMENT_TAG, experiment=experiment)
 
 
-def _session_start(info: RunInfo) -> Any:
+def _session_start(shown: Mapping[str, Any]) -> Any:
     from tensorboard.plugins.hparams import metadata, plugin_data_pb2
 
     start = plugin_data_pb2.SessionStartInfo(start_time_secs=time.time())
-    shown = info.searched if info.sweep is not None else info.settings
     for path, value in shown.items():
         if isinstance(value, bool):  # before int, of which it is one
             start.hparams[path].bool_value = value

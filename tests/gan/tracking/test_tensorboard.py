@@ -64,7 +64,7 @@ def test_hparams_have_what_is_searched_and_the_objective_of_all_trials(tmp_path:
         run.tick(1000, row(3.0), grid=None, verdict=None)
         run.end("completed" if number else "diverged", "", 3.0)
     top = tmp_path / "tensorboard"
-    experiment = hparams(top, metadata.EXPERIMENT_TAG)
+    experiment = hparams(top / "trial_0001", metadata.EXPERIMENT_TAG)
     types = {info.name: info.type for info in experiment.hparam_infos}
     assert types == {"optimizer.generator_lr": 3, "loss.name": 1, "balance.loss_threshold": 3}
     assert [info.name.tag for info in experiment.metric_infos] == ["objective/best", "objective/fd"]

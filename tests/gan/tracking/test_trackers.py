@@ -91,11 +91,11 @@ def test_a_tracker_that_hangs_delays_neither_the_training_nor_its_end(
     lagging.begin(run_info(tmp_path))
     for images_seen in range(10):
         lagging.tick("trial_0000", images_seen, row(1.0))
-    lagging.close(timeout_s=0.1)
+    lagging.close(silence_s=0.1)
     hanging = trackers(said, slow=Hanging().tracker())
     hanging.begin(run_info(tmp_path))
     hanging.tick("trial_0000", 1, row(1.0))
-    hanging.close(timeout_s=0.1)
+    hanging.close(silence_s=0.1)
     let_go.set()
     assert said == [
         "--slow is switched off, training goes on without it: it is 3 events behind",

@@ -66,12 +66,12 @@ def detail(view: StudyView, app: App) -> dict[str, Any]:
 def test_it_shows_the_study_with_the_grids_and_then_what_came_since(written: WrittenSweep) -> None:
     view, app = view_of(written)
     shown = detail(view, app)
-    assert shown["name"] == "sweep"
+    assert shown["name"] == "sweep" and shown["objective_names"] == ["fd_lite0_1k"]
     (trial,) = shown["trials"]
     assert trial["values"] == [3.0]
     assert [step["value"] for step in trial["intermediate_values"]] == [4.0]
-    assert [each["filename"] for each in trial["artifacts"]] == ["2,000 images.webp", "1,000 images.webp"]
-    place = f"/artifacts/{view.study_id}/{trial['trial_id']}/{trial['artifacts'][0]['artifact_id']}"
+    assert [each["filename"] for each in trial["artifacts"]] == ["1000 images.webp", "2000 images.webp"]
+    place = f"/artifacts/{view.study_id}/{trial['trial_id']}/{trial['artifacts'][1]['artifact_id']}"
     status, headers, data = ask(app, place)
     assert (status, headers["Content-Type"]) == ("200", "image/webp")
     with Image.open(io.BytesIO(data)) as picture:
