@@ -99,7 +99,7 @@ def tick_is_repeated_once(setting: Setting, figures: Figures) -> None:
         return row
 
     with mock.patch.object(GanRun, "tick", short_of_memory):
-        found = session.execute(WorkerCommand("tick"))
+        found = session.execute(WorkerCommand("tick")).metrics
     assert next(times) == 2 and found["images_seen"] == expected["images_seen"]
     error = abs(found["generator_loss"] - expected["generator_loss"])
     check(figures, "generator_loss", error, TOLERANCES["fp32"]["loss"])

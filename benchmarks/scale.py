@@ -36,7 +36,7 @@ from tune.records.sweep_folder import SweepFolder
 from tune.records.trial_records import Trial
 from tune.space.space import default_space
 from tune.worker_groups.launcher import WorkerGroupConfig, WorkerGroups, group_name
-from tune.worker_groups.messages import CommandResult, StoredState, WorkerCommand
+from tune.worker_groups.messages import CommandResult, StoredState, TickAnswer, WorkerCommand
 from tune.worker_groups.pool import Pool
 
 TICKS, TICK_IMAGES = 4, 64
@@ -74,7 +74,9 @@ class EmptyWorkers:
                 images = _images_of(command.state)
             elif command.kind == "tick":
                 images += TICK_IMAGES
-                value = {"images_seen": float(images), self._metric: 1000.0 / images, "tick_s": 0.001}
+                value = TickAnswer(
+                    {"images_seen": float(images), self._metric: 1000.0 / images, "tick_s": 0.001}
+                )
             elif command.kind == "confirm":
                 value = (self._metric, 1000.0 / images, 0.0)
             elif command.kind == "save" and command.target is not None:

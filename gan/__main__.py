@@ -1,4 +1,4 @@
-"""`python -m gan`: train one GAN, sample images from it, measure it. Only this file exits."""
+"""`python -m gan`: train one GAN, sample images from it, measure it, look at it. Only this file exits."""
 
 import sys
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ def _run(words: Sequence[str]) -> int:
     # imported here, where a signal is caught
     from common.cli.terminal import Terminal
     from gan.cli.early import check_early
-    from gan.cli.flags import Sample, Train, parse_command
+    from gan.cli.flags import Gallery, Report, Sample, Train, parse_command
 
     command, console = parse_command(words), Terminal()
     check_early(command)
@@ -28,6 +28,10 @@ def _run(words: Sequence[str]) -> int:
         from gan.cli.train import run_train
 
         return run_train(command, console)
+    if isinstance(command, Report | Gallery):
+        from gan.cli.report import run_gallery, run_report
+
+        return run_report(command, console) if isinstance(command, Report) else run_gallery(command, console)
     from gan.cli.inspect import run_evaluate, run_sample
 
     return run_sample(command, console) if isinstance(command, Sample) else run_evaluate(command, console)

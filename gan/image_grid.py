@@ -1,4 +1,4 @@
-"""Images as one picture, side by side, and written as PNG or GIF."""
+"""Images as one picture, side by side, and written as PNG, WebP or GIF."""
 
 import io
 import math
@@ -13,17 +13,23 @@ from common.errors import require
 from common.storage.atomic import replace_file
 
 GAP_PX = 2
+SMALL_COLUMNS = 4
+SMALL_IMAGES = SMALL_COLUMNS**2
+"""Images of a small grid, of which a sweep keeps one a tick."""
+_SMALL_WIDEST_PX = 520
+_SMALL_QUALITY = 90  # below, colours of neighbouring pixels run into each other at 32 pixels a side
 _WIDEST_PX = 1000
 _LARGEST_FACTOR = 8
 _BACKGROUND = 255
 
 
-def grid(images: np.ndarray, *, columns: int | None = None) -> np.ndarray:
+def grid(images: np.ndarray, *, columns: int | None = None, is_enlarged: bool = True) -> np.ndarray:
     """Place images row by row in one picture that is comfortable to look at.
 
     images: uint8 (N, H, W, C), C 1 or 3; returns uint8 (height, width, C). The layout is nearly square
     unless `columns` says otherwise. Small images are enlarged by a whole factor, at most 8, every pixel a
-    square, as far as the picture stays within 1000 pixels of images; between them are gaps of 2 pixels.
+    square, as far as the picture stays within 1000 pixels of images, unless `is_enlarged` is False; between
+    them are gaps of 2 pixels.
 
     Raises: ConfigError for no images or another shape.
     """
@@ -33,6 +39,7 @@ def grid(images: np.ndarray, *, columns: int | None = None) -> np.ndarray:
     columns = min(columns or math.ceil(math.sqrt(count)), count)
     rows = math.ceil(count / columns)
     factor = max(1, min(_LARGEST_FACTOR, _WIDEST_PX // (max(columns * width, rows * height))))
+    factor = factor if is_enlarged else 1
     large = images.repeat(factor, axis=1).repeat(factor, axis=2)
     height, width = height * factor, width * factor
     shape = (rows * (height + GAP_PX) - GAP_PX, columns * (width + GAP_PX) - GAP_PX, channels)
@@ -43,10 +50,26 @@ def grid(images: np.ndarray, *, columns: int | None = None) -> np.ndarray:
     return picture
 
 
+def small_grid(images: np.ndarray) -> bytes:
+    """Images in rows of 4, pixel for pixel, as a WebP file's content: of 16 at 32 pixels a side 4 to 11 kB.
+
+    images: uint8 (N, H, W, C), C 1 or 3. A picture wider than 520 pixels is shrunk by a whole factor.
+    """
+    picture = picture_of(grid(images, columns=SMALL_COLUMNS, is_enlarged=False))
+    return webp_bytes(picture.reduce(math.ceil(picture.width / _SMALL_WIDEST_PX)))
+
+
+def webp_bytes(picture: Image.Image) -> bytes:
+    """A picture as a WebP file's content, with small losses."""
+    buffer = io.BytesIO()
+    picture.save(buffer, format="WEBP", quality=_SMALL_QUALITY, method=2)
+    return buffer.getvalue()
+
+
 def png_bytes(image: np.ndarray) -> bytes:
     """One image, uint8 (H, W, C) with C 1 or 3, as a PNG file's content."""
     buffer = io.BytesIO()
-    _pillow(image).save(buffer, format="PNG")
+    picture_of(image).save(buffer, format="PNG")
     return buffer.getvalue()
 
 
@@ -66,14 +89,15 @@ def write_gif(path: Path, frames: Sequence[np.ndarray], *, frame_ms: int = 60) -
     Raises: ConfigError for no frames; WriteError when it cannot be written.
     """
     require(len(frames) >= 1, "a GIF needs at least 1 frame, not 0")
-    first, *rest = (_pillow(frame) for frame in frames)
+    first, *rest = (picture_of(frame) for frame in frames)
     buffer = io.BytesIO()
     options: dict[str, Any] = {"save_all": True, "append_images": rest, "duration": frame_ms, "loop": 0}
     first.save(buffer, format="GIF", **options)
     replace_file(path, buffer.getvalue())
 
 
-def _pillow(image: np.ndarray) -> Image.Image:
+def picture_of(image: np.ndarray) -> Image.Image:
+    """One image, uint8 (H, W, C) with C 1 or 3, as Pillow's."""
     _check(image[None])
     return Image.fromarray(image[:, :, 0] if image.shape[2] == 1 else image)
 

@@ -19,7 +19,8 @@ from common.storage.folder import Folder, parse_json
 from gan import checkpoint
 from gan.checkpoint import RunState
 from gan.config import GanConfig
-from gan.config_file import CONFIG_FILE, DETAILS_FILE
+from gan.config_file import CONFIG_FILE
+from gan.config_file import DETAILS as DETAILS
 from gan.generator_file import GENERATOR as GENERATOR
 from gan.image_grid import png_bytes
 from gan.training.health import Verdict
@@ -48,7 +49,7 @@ class RunFolder:
 
         Raises: WriteError when the folder cannot be written.
         """
-        self.folder.write(DETAILS_FILE, _to_json(details))
+        self.folder.write(DETAILS, _to_json(details))
         self.folder.write(CONFIG_FILE, _to_json(config.to_dict()))
 
     def config(self) -> GanConfig:
@@ -63,7 +64,15 @@ class RunFolder:
 
         Raises: ConfigError when the folder has no run.
         """
-        return self._read_json(DETAILS_FILE)
+        return self._read_json(DETAILS)
+
+    def note_end(self, outcome: str, reason: str) -> None:
+        """Keep in the details how training ended, until the run is resumed.
+
+        Raises: WriteError when the folder cannot be written.
+        """
+        ended = {"outcome": outcome, "reason": reason}
+        self.folder.write(DETAILS, _to_json({**self.details(), "ended": ended}))
 
     def last_state(self) -> RunState | None:
         """The state after the last finished tick, None before the first.

@@ -71,6 +71,9 @@ class SweepConfig(Settings):
     """How many times in a row a trial restarts from the same checkpoint after it lost its workers."""
     ticks_per_save: int = 1
     """Ticks between two checkpoints of a trial."""
+    grid_trials: int = 8
+    """Best trials of which a small grid of samples is kept for each tick, beside those of the first trial; 0
+    for none."""
     tracking: Annotated[TrackingConfig, tyro.conf.OmitArgPrefixes] = dataclasses.field(
         default_factory=TrackingConfig
     )
@@ -92,6 +95,7 @@ class SweepConfig(Settings):
         for flag, value in at_least_one.items():
             require(value is None or value >= 1, f"--{flag} must be at least 1, not {value}; try 1")
         require(self.reduction >= 2, f"--reduction must be at least 2, not {self.reduction}; try 3")
+        require(self.grid_trials >= 0, f"--grid-trials must be at least 0, not {self.grid_trials}; try 8")
         require(self.max_failures >= 0, f"--max-failures must be at least 0, not {self.max_failures}; try 3")
         require(
             self.gpus_per_worker is None or self.gpus_per_worker >= 0,

@@ -4,7 +4,7 @@ from common.cluster.address import check_address
 from common.errors import require
 from common.storage.folder import Folder
 from common.storage.reach import check_reachable
-from gan.cli.flags import GanCommand, Train
+from gan.cli.flags import GanCommand, Report, Train
 from gan.config_file import CONFIG_FILE, with_absolute_paths
 from gan.data.sources import check_there
 from gan.generator_file import find_generator
@@ -12,6 +12,9 @@ from gan.generator_file import find_generator
 
 def check_early(command: GanCommand) -> None:
     """Raise `ConfigError` where the command names what does not exist, or what may not be overwritten."""
+    if isinstance(command, Report):
+        check_reachable(command.directory, flag="the run's folder")
+        return
     if not isinstance(command, Train):
         find_generator(command.checkpoint)
         return

@@ -15,7 +15,7 @@ from common.cli.parsing import cluster_of_this_job, parse, with_home
 from common.errors import require
 from common.storage.folder import Folder, parse_json
 from gan.config import GanConfig
-from gan.config_file import CONFIG_FILE, DETAILS_FILE, read_config
+from gan.config_file import CONFIG_FILE, DETAILS, read_config
 from gan.tracking.config import TrackingConfig
 
 PROG = "python -m gan"
@@ -28,7 +28,8 @@ class Train:
     """Train one GAN with Ray Train, on this machine or on a cluster.
 
     The results are in <storage>/<name>: config.json, history.csv (a row a tick), samples/ (a grid a tick),
-    last.safetensors and best.safetensors (complete states), generator.safetensors (only the best generator).
+    last.safetensors and best.safetensors (complete states), generator.safetensors (only the best generator),
+    report.html (a page about the run).
     """
 
     gan: Annotated[GanConfig, tyro.conf.OmitArgPrefixes] = dataclasses.field(default_factory=GanConfig)
@@ -162,7 +163,26 @@ class Evaluate:
         return config.with_values({path: value for path, value in values.items() if value is not None})
 
 
-GanCommand = Train | Sample | Evaluate
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Report:
+    """Write a run's page anew, report.html in its folder; also while the run trains."""
+
+    directory: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="DIR")]
+    """Folder of the run, a path or a URL."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Gallery:
+    """Make a generator's gallery: samples, a walk between latents, training pictures nearest to samples.
+
+    The files are in the folder gallery/ beside the generator; the pages of runs and sweeps show them.
+    """
+
+    checkpoint: CheckpointArgument
+    """Folder of a run or a sweep, or a .safetensors file."""
+
+
+GanCommand = Train | Sample | Evaluate | Report | Gallery
 
 
 def parse_command(args: Sequence[str]) -> GanCommand:
@@ -174,11 +194,17 @@ def parse_command(args: Sequence[str]) -> GanCommand:
     train = tyro.conf.subcommand("train", default=base, description="Train one GAN with Ray Train.")
     sample = tyro.conf.subcommand("sample", description="Sample images from a trained generator.")
     evaluate = tyro.conf.subcommand("evaluate", description="Measure a trained generator.")
+    report = tyro.conf.subcommand("report", description="Write a run's page anew.")
+    gallery = tyro.conf.subcommand("gallery", description="Show what a trained generator makes.")
     command: GanCommand = parse(
-        Annotated[Train, train] | Annotated[Sample, sample] | Annotated[Evaluate, evaluate],
+        Annotated[Train, train]
+        | Annotated[Sample, sample]
+        | Annotated[Evaluate, evaluate]
+        | Annotated[Report, report]
+        | Annotated[Gallery, gallery],
         args,
         prog=PROG,
-        description="Train one GAN, sample images from it, measure it.",
+        description="Train one GAN, sample images from it, measure it, look at it.",
     )
     return command
 
@@ -196,8 +222,8 @@ def _base_config(args: Sequence[str]) -> GanConfig:
 def _base_tracking(args: Sequence[str]) -> TrackingConfig:
     """The trackers of --resume's run, else none."""
     resume = _last_value("--resume", args)
-    data = Folder(resume).read(DETAILS_FILE) if resume else None
-    names = parse_json(data, f"{resume}/{DETAILS_FILE}").get("trackers") if data is not None else None
+    data = Folder(resume).read(DETAILS) if resume else None
+    names = parse_json(data, f"{resume}/{DETAILS}").get("trackers") if data is not None else None
     return TrackingConfig.of(names if isinstance(names, list) else ())
 
 

@@ -36,7 +36,7 @@ from gan.networks import describe
 from gan.raytrain import worker
 from gan.raytrain.broadcast import broadcast_images
 from gan.raytrain.events import Begun, Ended
-from gan.run_folder import BEST, LAST, RunFolder, best_row
+from gan.run_folder import BEST, HISTORY, LAST, RunFolder, best_row
 from gan.tracking.named import Tracker
 from gan.training.health import verdicts
 from gan.training.regularizing import critic_norm
@@ -150,7 +150,10 @@ def run_train(command: Train, console: Console) -> int:
     remedy = "wait until it ends, or stop it first"
     try:
         with claimed(results.folder, who="training", remedy=remedy, has_begun=has_begun):
-            _train(plan, command, console, progress)
+            try:
+                _train(plan, command, console, progress)
+            finally:
+                _leave_page(results, progress, console)
     except Interrupted as interrupted:
         if progress.ended is None:
             if not results.exists():
@@ -164,6 +167,17 @@ def run_train(command: Train, console: Console) -> int:
         return 1
     assert progress.ended is not None
     return _conclude(progress.ended, plan, command, console)
+
+
+def _leave_page(results: RunFolder, progress: Progress, console: Console) -> None:
+    """Write the run's page, if it has trained anything."""
+    if not progress.has_begun or results.folder.status(HISTORY) is None:
+        return
+    from gan.cli.report import leave_page  # plotly and jinja2, which no training needs
+
+    ended = progress.ended
+    outcome, reason = ("interrupted", "") if ended is None else (ended.outcome, ended.reason)
+    leave_page(results, outcome, reason, console)
 
 
 def _train(plan: PlannedRun, command: Train, console: Console, progress: Progress) -> None:

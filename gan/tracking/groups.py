@@ -12,7 +12,7 @@ def in_groups(row: Mapping[str, float], objective: str) -> dict[str, float]:
     """The numbers of a tick under the names `<group>/<name>`; what has a group already keeps it.
 
     Groups: `objective` (with its noise floor), `players`, `health` (variety and copies, traces of broken
-    images, and what else verdicts are read from), `speed`.
+    images, and what else verdicts are read from), `noise` (noise floors of what is in `health`), `speed`.
     """
     return {named(name, objective): value for name, value in row.items() if name != "images_seen"}
 
@@ -31,4 +31,4 @@ def _group(name: str, objective: str) -> str:
         return "speed"
     if name.startswith(_PLAYERS) and name not in _HEALTH:
         return "players"
-    return "health"
+    return "noise" if name.endswith("_noise") else "health"

@@ -140,9 +140,9 @@ class GanRun:
         """Samples of the averaged generator from latents fixed by the seed, as uint8 (H, W, C)."""
         return grid(self._sample("grid", GRID_ROWS * GRID_COLUMNS).cpu().numpy(), columns=GRID_COLUMNS)
 
-    def samples(self, count: int) -> npt.NDArray[np.uint8]:
-        """Samples of the averaged generator as a tick measures them, uint8 (count, H, W, C)."""
-        return self._sample("evaluation", count).cpu().numpy()
+    def samples(self, count: int, purpose: FixedPurpose = "evaluation") -> npt.NDArray[np.uint8]:
+        """Samples of the averaged generator, uint8 (count, H, W, C), by default as a tick measures them."""
+        return self._sample(purpose, count).cpu().numpy()
 
     def confirm(self) -> list[MeasuredAgain]:
         """Measure the averaged generator where the search has not chosen it by luck; see `measured_again`.

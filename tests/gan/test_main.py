@@ -352,6 +352,8 @@ def test_a_stopped_driver_says_how_to_resume_and_leaves_nothing_running(
         f"stopped by {name}; every finished tick is saved; resume with "
         f"python -m gan train --resume {tmp_path / 'run'}"
     )
+    assert out.splitlines()[-2] == f"report: {tmp_path / 'run' / 'report.html'}"
+    assert "Interrupted after" in (tmp_path / "run" / "report.html").read_text()
     wait_for(lambda: not processes_of(driver.pid), timeout_s=30)
 
 
@@ -384,6 +386,8 @@ def test_a_killed_driver_loses_at_most_a_tick_and_changes_no_number(
     resumed = start_train(long_config, tmp_path, "--resume", str(tmp_path / "run"))
     out, err = resumed.communicate(timeout=200)
     assert resumed.returncode == 0, err
+    assert "Finished after 20,480 images." in (tmp_path / "run" / "report.html").read_text()
+    assert (tmp_path / "run" / "gallery" / "nearest_8.webp").exists()
     [begun] = re.findall(r"resuming from ([\d,]+) images", out)
     assert int(begun.replace(",", "")) >= done * 512
     rows = results.history()

@@ -1,4 +1,4 @@
-"""RAY: the files of a running sweep: writes log and tables, removes surplus states, exports the best."""
+"""RAY: the files of a running sweep: writes log, tables, grids, removes surplus states, exports the best."""
 
 from collections.abc import Mapping, Sequence, Set
 from pathlib import PurePosixPath
@@ -7,6 +7,7 @@ from typing import Any
 from ray.tune.schedulers import TrialScheduler
 
 from common.throttle import Throttle
+from tune.driver.grids import GridStore
 from tune.driver.plan import SweepPlan
 from tune.records.events import EventLog
 from tune.records.export_best import export_best
@@ -21,7 +22,7 @@ _SHARE_OF_TIME = 0.002  # every write rewrites all tables: in a large sweep they
 
 
 class ArtifactStore:
-    """The files of a running sweep: event log, tables, saved states, and `best/` at its end."""
+    """The files of a running sweep: event log, tables, saved states, grids, and `best/` at its end."""
 
     def __init__(
         self,
@@ -33,6 +34,10 @@ class ArtifactStore:
     ) -> None:
         self._plan, self._log, self._trials, self._study = plan, log, trials, study
         self._scheduler = scheduler
+        config = plan.config
+        self.grids = GridStore(
+            plan.folder.files, trials, metric=config.gan.evaluation.key(), most=config.grid_trials
+        )
         self._have_saved = set(trials)
         """Trials that may have saved a state since the last clean-up; at first all of earlier sessions."""
         self._throttle = Throttle(SECONDS_BETWEEN_TABLES, _SHARE_OF_TIME)
@@ -58,6 +63,7 @@ class ArtifactStore:
             self._remove_surplus(self._trials, needed=set(map(self._plan.folder.relative, needed)))
         else:
             self._remove_surplus(self._that_have_saved())
+        self.grids.write()
         self._write_tables()
 
     def tidy(self) -> None:
@@ -92,3 +98,4 @@ class ArtifactStore:
         self.write()
         self._write_tables(at_once=True)
         export_best(self._plan.folder, self._trials)
+        self.grids.finish()

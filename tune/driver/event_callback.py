@@ -13,7 +13,7 @@ from tune.driver.running import RunningSweep
 from tune.records.events import CheckpointSaved, SweepEvent, Tick, TrialEnded, TrialStarted
 from tune.records.trial_records import apply, end_of
 from tune.search.study import SEED
-from tune.trial_keys import FAILURE_KEY, METRICS_KEY, VERDICT_KEY
+from tune.trial_keys import FAILURE_KEY, GRID_KEY, GROUP_KEY, METRICS_KEY, NODE_KEY, VERDICT_KEY
 from tune.worker_groups.messages import WorkerGroupLostError
 
 SECONDS_BETWEEN_CHANGES = 5.0
@@ -49,6 +49,7 @@ class EventCallback(Callback):  # type: ignore[misc]  # ray is untyped here
     def on_trial_result(
         self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any
     ) -> None:
+        grid = result.pop(GRID_KEY, None)  # before Tune keeps the result
         if FAILURE_KEY in result:
             return
         found = result.get(VERDICT_KEY)
@@ -61,8 +62,13 @@ class EventCallback(Callback):  # type: ignore[misc]  # ray is untyped here
                 values=self._values(trial.config),
                 verdict=found.name if found is not None else None,
                 verdict_evidence=found.evidence if found is not None else None,
-            )
+                worker_group=result.get(GROUP_KEY),
+                node=result.get(NODE_KEY),
+            ),
+            grid,
         )
+        if grid is not None:
+            self._sweep.artifacts.grids.add(self._number(trial), int(result["images_seen"]), grid)
 
     def on_checkpoint(
         self, iteration: int, trials: list[Any], trial: Any, checkpoint: Any, **info: Any

@@ -89,8 +89,9 @@ def run_sweep(plan: SweepPlan, view: SweepView) -> dict[int, Trial]:
                     network=network,
                 )
                 trials = _begin_log(plan, log, study)
-                with _worker_groups(plan, images, view, check, ends_ray=is_ours) as groups:
-                    _tune(plan, groups, log, trials, study, view, check)
+                tracking = contextlib.closing(SweepTracking(plan, trials, view.say))
+                with tracking as told, _worker_groups(plan, images, view, check, ends_ray=is_ours) as groups:
+                    _tune(plan, groups, log, trials, study, view, told, check)
         return dict(sorted(trials.items()))
 
 
@@ -117,6 +118,7 @@ def _tune(
     trials: dict[int, Trial],
     study: SweepStudy,
     view: SweepView,
+    tracking: SweepTracking,
     check: Callable[[], None],
 ) -> None:
     """Run Tune to the end, or until something ends it; then everything is written."""
@@ -130,35 +132,35 @@ def _tune(
     scheduler = build_scheduler(plan, trials)
     watch = HealthWatch(config, trials, searcher.number_of)
     artifacts = ArtifactStore(plan, log, trials, study, scheduler)
-    with contextlib.closing(SweepTracking(plan, trials, view.say)) as tracking:
-        callback = EventCallback(
-            RunningSweep(
-                plan=plan,
-                log=log,
-                trials=trials,
-                searcher=searcher,
-                artifacts=artifacts,
-                stop_conditions=StopConditions(searcher, groups, config.time_budget_s(), check),
-                scaling=Scaling(plan, groups),
-                view=view,
-                tracking=tracking,
-            )
+    callback = EventCallback(
+        RunningSweep(
+            plan=plan,
+            log=log,
+            trials=trials,
+            searcher=searcher,
+            artifacts=artifacts,
+            stop_conditions=StopConditions(searcher, groups, config.time_budget_s(), check),
+            scaling=Scaling(plan, groups),
+            view=view,
+            tracking=tracking,
         )
-        try:
-            with view.live(), contextlib.suppress(TimeBudgetReached):
-                build_tuner(plan, groups.pool, searcher, scheduler, watch, callback).fit()
-        except TakenOverError:
-            log.abandon()
-            raise
-        except BaseException as error:
-            with contextlib.suppress(WriteError):  # on a full disk, the error that ended the sweep says more
-                callback.interrupt_the_running()
-                artifacts.close()
-            if callback.broken is not None:
-                raise callback.broken from error
-            raise
-        callback.interrupt_the_running()
-        artifacts.close()  # first: what follows may be interrupted
+    )
+    try:
+        with view.live(), contextlib.suppress(TimeBudgetReached):
+            build_tuner(plan, groups.pool, searcher, scheduler, watch, callback).fit()
+    except TakenOverError:
+        log.abandon()
+        artifacts.grids.abandon()
+        raise
+    except BaseException as error:
+        with contextlib.suppress(WriteError):  # on a full disk, the error that ended the sweep says more
+            callback.interrupt_the_running()
+            artifacts.close()
+        if callback.broken is not None:
+            raise callback.broken from error
+        raise
+    callback.interrupt_the_running()
+    artifacts.close()  # first: what follows may be interrupted
     confirm_best(plan, groups, log, trials, view, check)
     artifacts.close()
 
@@ -217,6 +219,7 @@ def _worker_groups(
             images=broadcast,
             storage_path=plan.folder.storage_path,
             name=plan.folder.name,
+            makes_grids=plan.config.grid_trials > 0 or bool(plan.config.tracking.names()),
         )
     )
     try:

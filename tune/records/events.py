@@ -56,6 +56,10 @@ class Tick:
     verdict: str | None = None
     """What is the matter with the trial (`gan.training.health`); None in the logs of earlier sweeps."""
     verdict_evidence: str | None = None
+    worker_group: int | None = None
+    """Index of the worker group that trained it; None in the logs of earlier sweeps."""
+    node: str | None = None
+    """Name of that group's machine."""
     time: float = dataclasses.field(default_factory=time.time)
 
 

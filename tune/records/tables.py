@@ -66,11 +66,13 @@ def history_table(trials: Mapping[int, Trial], space: Space) -> pd.DataFrame:
     """One row per tick, of every attempt, by number and time.
 
     Columns: number, trial_id, attempt, time (UTC), images_seen, every metric and statistic that a tick
-    reported, verdict, verdict_evidence, every searched setting by dotted path with its value at that tick.
+    reported, verdict, verdict_evidence, worker_group and node (which trained it; missing in earlier sweeps),
+    every searched setting by dotted path with its value at that tick.
     """
     rows = [row for _, trial in sorted(trials.items()) for row in _history_rows(trial)]
     texts = ("verdict", "verdict_evidence")
-    reserved = {"number", "trial_id", "attempt", "seed", "time", "images_seen", *texts, *space}
+    reserved = {"number", "trial_id", "attempt", "seed", "time", "images_seen", "worker_group", "node"}
+    reserved |= {*texts, *space}
     metrics = dict.fromkeys(name for row in rows for name in row if name not in reserved)
     dtypes: dict[str, str] = {
         "number": "int64",
@@ -80,6 +82,8 @@ def history_table(trials: Mapping[int, Trial], space: Space) -> pd.DataFrame:
         "images_seen": "int64",
         **dict.fromkeys(metrics, "float64"),
         **dict.fromkeys(texts, "string"),
+        "worker_group": "Int64",
+        "node": "string",
         **{path: _dtype(domain) for path, domain in space.items()},
     }
     return _table(rows, dtypes)
@@ -160,6 +164,8 @@ def _history_rows(trial: Trial) -> list[dict[str, Any]]:
             "images_seen": tick.images_seen,
             "verdict": tick.verdict,
             "verdict_evidence": tick.verdict_evidence,
+            "worker_group": tick.worker_group,
+            "node": tick.node,
         }
         for attempt, tick in trial.ticks
     ]

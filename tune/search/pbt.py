@@ -9,7 +9,7 @@ from ray.train._internal.session import _FutureTrainingResult  # 2.60 has no pub
 from ray.tune.schedulers import PopulationBasedTraining
 
 from tune.space.space import Space, clip, to_mutations
-from tune.trial_keys import NOMINAL_KEY, NUMBER_KEY
+from tune.trial_keys import GRID_KEY, NOMINAL_KEY, NUMBER_KEY
 
 
 class Population(PopulationBasedTraining):  # type: ignore[misc]  # ray is untyped here
@@ -36,6 +36,7 @@ class Population(PopulationBasedTraining):  # type: ignore[misc]  # ray is untyp
         )
 
     def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
+        result.pop(GRID_KEY, None)  # the base class keeps the result, and Tune writes that of a copied trial
         # Tune pauses a trial as long as another waits, and stops its actor, so that all get a turn. Here all
         # trials have an actor, and wait for a worker group in the pool, which takes them in turn.
         decision = super().on_trial_result(tune_controller, trial, result)

@@ -9,6 +9,7 @@ import collections
 import contextlib
 import dataclasses
 import functools
+import platform
 import threading
 import time
 import uuid
@@ -33,6 +34,7 @@ from gan.config import GanConfig
 from gan.distributed import is_loss_of_a_peer
 from gan.raytrain.broadcast import ImageBroadcast
 from gan.training.run import Diverged
+from tune.trial_keys import GROUP_KEY, NODE_KEY
 from tune.worker_groups.capacity import Capacity
 from tune.worker_groups.death_callback import DeathCallback
 from tune.worker_groups.messages import CommandResult, WorkerCommand
@@ -55,6 +57,8 @@ class WorkerGroupConfig:
     images: ImageBroadcast
     storage_path: str
     name: str
+    makes_grids: bool = False
+    """Whether workers answer each tick with a small grid of samples."""
 
 
 def group_name(index: int) -> str:
@@ -167,11 +171,13 @@ def build_trainer(config: WorkerGroupConfig, index: int, pool: Any) -> WorkersTr
         work,
         settings={
             "group": group_name(index),
+            "index": index,
             "pool": pool,
             "data": config.base.data,
             "images": config.images,
             "threads": config.capacity.cpus,
             "gpus": config.capacity.gpus,
+            "makes_grids": config.makes_grids,
         },
         scaling_config=ScalingConfig(
             # a range: Ray Train restarts a group with what there is, and lets it grow again a minute later
@@ -199,7 +205,8 @@ def work(setup: dict[str, Any]) -> None:
     torch.set_num_threads(setup["threads"])
     limit_to_share(setup["gpus"], get_device())
     images = setup["images"].load(setup["data"])
-    session = WorkerSession(images, get_device(), rank, world_size)
+    place = {GROUP_KEY: setup["index"], NODE_KEY: platform.node()}
+    session = WorkerSession(images, get_device(), rank, world_size, place, makes_grids=setup["makes_grids"])
 
     report_and_wait = functools.partial(
         setup["pool"].report_and_wait.remote, setup["group"], incarnation, rank, world_size

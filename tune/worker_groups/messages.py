@@ -1,6 +1,7 @@
 """Messages between the pool, the worker groups and the trials: commands, results, and errors."""
 
 import dataclasses
+from collections.abc import Mapping
 from typing import Any, Literal
 
 
@@ -30,6 +31,18 @@ class StoredState:
 
     folder: str
     name: str
+
+
+@dataclasses.dataclass(frozen=True)
+class TickAnswer:
+    """What a worker answers to the command `tick`."""
+
+    metrics: dict[str, float]
+    """The numbers of the tick."""
+    place: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    """Where it was trained: `GROUP_KEY` and `NODE_KEY` of `tune.trial_keys`."""
+    grid: bytes | None = None
+    """A small grid of samples after it, a WebP file's content; None where none was asked for."""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -107,7 +107,7 @@ class Pool:
         return run_id
 
     async def tick(self, run_id: str) -> Any:
-        """Train the run for one tick in whichever group is best and return its metrics.
+        """Train the run for one tick in whichever group is best and return its `TickAnswer`.
 
         Raises: WorkerGroupLostError when its state was lost, TrialFailedError for the trial's own fault,
         NoWorkerGroupLeftError when no group will ever answer.

@@ -1,7 +1,9 @@
 """The session of one worker: what stays warm from trial to trial, and how it executes a command."""
 
+import contextlib
 import functools
 import time
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -14,16 +16,31 @@ from gan import checkpoint
 from gan.checkpoint import RunState
 from gan.config import GanConfig
 from gan.data.images import Images
-from gan.training.run import GanRun
-from tune.worker_groups.messages import StoredState, WorkerCommand
+from gan.image_grid import SMALL_IMAGES, small_grid
+from gan.training.run import Diverged, GanRun
+from tune.worker_groups.messages import StoredState, TickAnswer, WorkerCommand
 
 
 class WorkerSession:
-    """Keeps images and device of a worker from trial to trial, and the one run that it trains now."""
+    """Keeps images and device of a worker from trial to trial, and the one run that it trains now.
 
-    def __init__(self, images: Images, device: torch.device, rank: int, world_size: int) -> None:
-        self._images = images
+    place: what a tick's answer says of where it was trained. makes_grids: whether each tick is answered with
+    a small grid of samples.
+    """
+
+    def __init__(
+        self,
+        images: Images,
+        device: torch.device,
+        rank: int,
+        world_size: int,
+        place: Mapping[str, Any] | None = None,
+        *,
+        makes_grids: bool = False,
+    ) -> None:
+        self._images, self._place = images, dict(place or {})
         self._device, self._rank, self._world_size = device, rank, world_size
+        self._makes_grids = makes_grids
         # a copy on the host takes milliseconds; where memory is short on a CPU, it would not help
         self.keeps_state = device.type == "cuda" and world_size == 1
         self._run: GanRun | None = None
@@ -72,8 +89,8 @@ class WorkerSession:
             run.load_state_dict(state)
         self._run = run
 
-    def _trained(self) -> dict[str, float]:
-        """The numbers of a tick. After a lack of memory it is repeated once, from the state before it.
+    def _trained(self) -> TickAnswer:
+        """A tick's numbers and grid. After a lack of memory it is repeated once, from the state before it.
 
         A neighbour on the same GPU may have taken the memory for a moment, and the failed attempt gives back
         what its own allocator had scattered.
@@ -82,26 +99,36 @@ class WorkerSession:
         before = self._run.state_dict() if self.keeps_state else None
         config = self._run.config
         try:
-            return self._run.tick()
+            return self._tick_of(self._run)
         except Exception as error:
             if before is None or not self._is_worth_a_retry(error):
                 raise
             self.clear(error)
         self._open(config, before)
-        return self._run.tick()
+        return self._tick_of(self._run)
+
+    def _tick_of(self, run: GanRun) -> TickAnswer:
+        metrics, grid = run.tick(), None
+        if self._makes_grids:
+            # The tick has said that the run goes on: its grid does not say otherwise. All ranks sample, since
+            # they agree on whether the images are finite.
+            with contextlib.suppress(Diverged):
+                samples = run.samples(SMALL_IMAGES, "grid")
+                grid = small_grid(samples) if self._rank == 0 else None
+        return TickAnswer(metrics, self._place, grid)
 
     def _is_worth_a_retry(self, error: BaseException) -> bool:
         """Whether memory was short, and no other rank waits for this one in a collective."""
         return self._world_size == 1 and is_out_of_memory(error)
 
-    def _tick(self) -> dict[str, float]:
+    def _tick(self) -> TickAnswer:
         assert self._run is not None
-        metrics = self._trained()
+        answer = self._trained()
         self._last_tick_end = time.monotonic()
         if self._turnover_s is not None:
             # from the last trial's last tick in this worker group to this trial's first step
-            metrics["turnover_s"], self._turnover_s = self._turnover_s, None
-        return metrics
+            answer.metrics["turnover_s"], self._turnover_s = self._turnover_s, None
+        return answer
 
     def _save(self, target: StoredState | None) -> None:
         assert self._run is not None and target is not None

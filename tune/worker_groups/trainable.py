@@ -15,6 +15,7 @@ from gan.training.health import of_divergence
 from tune.trial_keys import (
     COMPLETE_KEY,
     FAILURE_KEY,
+    GRID_KEY,
     METRICS_KEY,
     NOMINAL_KEY,
     NUMBER_KEY,
@@ -22,7 +23,7 @@ from tune.trial_keys import (
     STATE_FILE,
     VERDICT_KEY,
 )
-from tune.worker_groups.messages import StoredState, TrialDivergedError, TrialFailedError
+from tune.worker_groups.messages import StoredState, TickAnswer, TrialDivergedError, TrialFailedError
 
 
 class GanTrial(Trainable):  # type: ignore[misc]  # ray is untyped here
@@ -51,6 +52,7 @@ class GanTrial(Trainable):  # type: ignore[misc]  # ray is untyped here
         self._pool, self._base, self._objective, self._location = pool, base, objective, location
         self._folder = Folder(location) if location else None
         self._ticks_per_save = ticks_per_save
+        self._grid: bytes | None = None
         self._run_id: str | None = None
         self._begin(config)
 
@@ -81,11 +83,12 @@ class GanTrial(Trainable):  # type: ignore[misc]  # ray is untyped here
     def step(self) -> dict[str, Any]:
         """Train one tick. A trial that fails by its own fault is done, with its reason under `failure`."""
         try:
-            metrics = ray.get(self._pool.tick.remote(self._open_run()))
+            answer: TickAnswer = ray.get(self._pool.tick.remote(self._open_run()))
         except TrialFailedError as error:  # Ray raises the actor's exception as a subclass of its own type
             reason = _reason(error)
             diverged = {VERDICT_KEY: of_divergence(reason)} if isinstance(error, TrialDivergedError) else {}
             return {"done": True, FAILURE_KEY: reason, **diverged}
+        metrics, self._grid = answer.metrics, answer.grid
         config, images_seen = self._gan_config, round(metrics["images_seen"])
         ticks = images_seen // config.images_per_tick
         # not total_images(): it depends on the batch, which population based training may change
@@ -94,11 +97,18 @@ class GanTrial(Trainable):  # type: ignore[misc]  # ray is untyped here
             METRICS_KEY: tuple(metrics.items()),  # Tune keeps statistics of every number that it can see
             self._objective: metrics[self._objective],
             "images_seen": images_seen,
+            **answer.place,
             NOMINAL_KEY: config.nominal_images(images_seen),
             COMPLETE_KEY: is_complete,
             "done": is_complete,
             "should_checkpoint": is_complete or ticks % self._ticks_per_save == 0,
         }
+
+    def train(self) -> dict[str, Any]:
+        """Train one tick; the grid is added last, since Tune writes `step`'s result into each checkpoint."""
+        result, grid = super().train(), self._grid
+        self._grid = None
+        return result if grid is None else {**result, GRID_KEY: grid}
 
     def save_checkpoint(self, checkpoint_dir: str) -> None:
         """Have the state written as one safetensors file where Tune is going to persist this folder.

@@ -45,7 +45,14 @@ class Recorder:
 
 
 def row(images_seen: int, value: float) -> dict[str, float]:
-    return {"images_seen": images_seen, METRIC: value, "generator_loss": 2.0, "train_s": 1.0, "burnt": 0.1}
+    return {
+        "images_seen": images_seen,
+        METRIC: value,
+        "generator_loss": 2.0,
+        "train_s": 1.0,
+        "burnt": 0.1,
+        "burnt_noise": 0.2,
+    }
 
 
 def write_history(results: RunFolder, *rows: dict[str, float]) -> None:
@@ -85,6 +92,7 @@ def test_a_tick_has_its_numbers_in_groups_its_grid_and_its_verdict(tmp_path: Pat
         "players/generator_loss": 2.0,
         "speed/train_s": 1.0,
         "health/burnt": 0.1,
+        "noise/burnt_noise": 0.2,
     }
     assert np.array_equal(first[2], GRID) and second[2] is None
     assert end[0] == "completed"

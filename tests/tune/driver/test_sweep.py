@@ -11,9 +11,11 @@ import pytest
 import ray._private.state
 import torch
 
+from common.storage.folder import Folder
 from gan.data.loading import load_images
 from gan.training.run import GanRun
 from tests.tune.sweeps import CRASH, POISON, RATE, rates, sabotaged_work, sweep, tiny_gan
+from tune.records.grids import read_grids
 from tune.records.trial_records import Trial
 from tune.space.space import Choice, Float, Space
 from tune.worker_groups import launcher
@@ -41,6 +43,21 @@ def alone(**settings: float) -> list[tuple[int, float]]:
         rows.append((int(row["images_seen"]), row["swd"]))
     torch.set_num_threads(threads)
     return rows
+
+
+def check_grids(folder: Path, trials: dict[int, Trial], most: int) -> None:
+    """Each tick of the best trials has left its grid, and no other file has any of them in it."""
+    best = sorted(trials, key=lambda number: min(value for _, value in swd_by_images(trials[number])))
+    grids = read_grids(Folder(str(folder)), trials)
+    assert set(grids) == {*best[:most], 0}
+    for number, by_images in grids.items():
+        assert list(by_images) == sorted({tick.images_seen for _, tick in trials[number].ticks})
+        assert all(grid[8:12] == b"WEBP" for grid in by_images.values())
+    elsewhere = [path for path in folder.rglob("*") if path.is_file() and "grids" not in path.parts]
+    assert any(path.name.startswith("experiment_state") for path in elsewhere)
+    for path in elsewhere:  # Tune pickles results, and writes some of that as hexadecimal numbers
+        content = path.read_bytes()
+        assert b"WEBPVP8" not in content and b"WEBPVP8".hex().encode() not in content, path
 
 
 @pytest.fixture(scope="module")
@@ -109,7 +126,14 @@ def test_asha_stops_the_worse_and_the_best_of_those_measured_again_is_exported(
     tmp_path: Path,
 ) -> None:
     trials = sweep(
-        tmp_path, rates(), trials=9, grace_ticks=1, reduction=3, gan=tiny_gan(images=576), search="random"
+        tmp_path,
+        rates(),
+        trials=9,
+        grace_ticks=1,
+        reduction=3,
+        gan=tiny_gan(images=576),
+        search="random",
+        grid_trials=3,
     )
     states = [trial.state for trial in trials.values()]
     assert set(states) == {"completed", "pruned"}
@@ -146,6 +170,7 @@ def test_asha_stops_the_worse_and_the_best_of_those_measured_again_is_exported(
     for trial in trials.values():
         for saved in (trial.last_checkpoint(), trial.best_checkpoint()):
             assert saved is not None and (folder / saved.path / "state.safetensors").exists()
+    check_grids(folder, trials, most=3)
 
 
 def trial_actors() -> int:
@@ -165,6 +190,7 @@ def test_a_population_larger_than_its_worker_groups_trains_on_and_exploits(tmp_p
         scheduler="pbt",
         perturb_ticks=1,
         gan=tiny_gan(images=512),
+        grid_trials=2,
     )
     assert [trial.state for trial in trials.values()] == ["completed"] * 4
     assert all(512 <= trial.valid_ticks()[-1].images_seen < 512 + 40 for trial in trials.values())
@@ -174,6 +200,7 @@ def test_a_population_larger_than_its_worker_groups_trains_on_and_exploits(tmp_p
     assert changed.max() > 1, "some trial took over another's settings"
     assert trial_actors() - before == 4, "in the process that it had"
     assert history[RATE].between(1e-5, 1e-2).all()
+    check_grids(tmp_path / "sweep", trials, most=2)
 
 
 def test_of_trials_that_wait_for_two_workers_only_the_one_that_diverges_fails(
@@ -198,3 +225,4 @@ def test_two_workers_share_a_trial_and_agree_with_two_ranks_elsewhere(tmp_path: 
     first, second = (np.array([swd for _, swd in swd_by_images(trial)]) for trial in trials.values())
     assert np.array_equal(first, second)
     assert len(first) == 4
+    check_grids(tmp_path / "sweep", trials, most=8)

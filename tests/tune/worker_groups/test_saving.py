@@ -108,7 +108,7 @@ def test_a_state_that_a_worker_wrote_continues_as_if_it_had_never_been_written(
         return WorkerSession(images, torch.device("cpu"), rank=0, world_size=1)
 
     def swd(worker: WorkerSession) -> float:
-        return float(worker.execute(WorkerCommand("tick"))["swd"])
+        return float(worker.execute(WorkerCommand("tick")).metrics["swd"])
 
     stored = StoredState(str(tmp_path), "x/state.safetensors")
     first = session()

@@ -1,14 +1,16 @@
-"""A worker's session when memory is short, without Ray."""
+"""A worker's session, without Ray: the grids of its ticks, and what it does when memory is short."""
 
+import io
 import itertools
 import weakref
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from gan.data.images import Images
-from gan.training.run import GanRun
+from gan.training.run import Diverged, GanRun
 from tests.tune.sweeps import tiny_gan
 from tune.worker_groups.messages import WorkerCommand
 from tune.worker_groups.session import WorkerSession
@@ -17,7 +19,7 @@ TIMINGS = {"train_s", "evaluate_s", "images_per_s", "turnover_s"}
 BEGIN, TICK = WorkerCommand("begin", config=tiny_gan()), WorkerCommand("tick")
 
 
-def session_of(world_size: int = 1) -> WorkerSession:
+def session_of(world_size: int = 1, *, makes_grids: bool = False) -> WorkerSession:
     """A session that treats its CPU like a GPU."""
     pixels = np.random.default_rng(0).integers(0, 256, (100, 16, 16, 3), dtype=np.uint8)
     images = Images(
@@ -29,14 +31,14 @@ def session_of(world_size: int = 1) -> WorkerSession:
         skipped=(),
         fingerprint="session",
     )
-    session = WorkerSession(images, torch.device("cpu"), 0, world_size)
+    session = WorkerSession(images, torch.device("cpu"), 0, world_size, makes_grids=makes_grids)
     session.keeps_state = world_size == 1
     return session
 
 
 def numbers(session: WorkerSession) -> dict[str, float]:
     """A tick's numbers without its times."""
-    row: dict[str, float] = session.execute(TICK)
+    row: dict[str, float] = session.execute(TICK).metrics
     return {name: value for name, value in row.items() if name not in TIMINGS}
 
 
@@ -115,3 +117,33 @@ def test_a_cleared_session_keeps_nothing_of_a_trial_whose_error_is_still_at_hand
     except torch.OutOfMemoryError as error:
         session.clear(error)
         assert [tensor() for tensor in short.held] == [None, None]
+
+
+def test_a_tick_is_answered_with_a_small_grid_that_changes_none_of_its_numbers() -> None:
+    without, session = session_of(), session_of(makes_grids=True)
+    without.execute(BEGIN)
+    session.execute(BEGIN)
+    assert without.execute(TICK).grid is None
+    first, second = session.execute(TICK), session.execute(TICK)
+    assert {k: v for k, v in second.metrics.items() if k not in TIMINGS} == numbers(without)
+    run = session._run
+    assert run is not None and first.grid != second.grid
+    with Image.open(io.BytesIO(second.grid)) as grid:
+        shown = np.asarray(grid)
+    assert shown.shape == (4 * 18 - 2, 4 * 18 - 2, 3)
+    # the first of those that `gan train` shows; WebP loses a little
+    samples = run.samples(64, "grid")
+    assert np.array_equal(run.samples(16, "grid"), samples[:16])
+    assert np.abs(shown[54:70, 54:70].astype(int) - samples[15]).mean() < 3
+
+
+def test_a_generator_whose_grid_is_not_finite_goes_on_without_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    session = session_of(makes_grids=True)
+    session.execute(BEGIN)
+
+    def broken(run: GanRun, count: int, purpose: str) -> None:
+        raise Diverged("not finite")
+
+    monkeypatch.setattr(GanRun, "samples", broken)
+    answer = session.execute(TICK)
+    assert answer.grid is None and answer.metrics["images_seen"] == 64

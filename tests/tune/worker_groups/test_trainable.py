@@ -24,10 +24,11 @@ from types import SimpleNamespace
 import ray
 from ray.tune.result import TRIAL_INFO
 from gan.config import GanConfig
+from tune.worker_groups.messages import TickAnswer
 from tune.worker_groups.trainable import GanTrial
 
 ray.get = lambda value: value
-measured = {"images_seen": 8000.0, "swd": 2.5}
+measured = TickAnswer({"images_seen": 8000.0, "swd": 2.5})
 pool = SimpleNamespace(
     open=SimpleNamespace(remote=lambda trial, config: "run"),
     tick=SimpleNamespace(remote=lambda run: measured),
