@@ -1,6 +1,7 @@
 """Runs `python -m tune dashboard`: shows a sweep's study in the browser until it is stopped."""
 
 import dataclasses
+import warnings
 
 from rich.console import Console
 
@@ -29,7 +30,10 @@ def run_dashboard(command: Dashboard, console: Console) -> int:
     with serve(view, artifacts, host=command.host, port=command.port) as server:
         address = f"http://{_in_url(command.host)}:{server.server_port}/dashboard/studies/{view.study_id}"
         say(console, f"{folder.location}: {address} (changes nothing; Ctrl-C ends it)")
-        server.serve_forever()
+        with warnings.catch_warnings():
+            # what Optuna says of its plots would scroll the address away
+            warnings.filterwarnings("ignore", module="optuna")
+            server.serve_forever()
     return 0
 
 
