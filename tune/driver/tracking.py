@@ -31,11 +31,14 @@ class SweepTracking:
         self._metric = plan.config.gan.evaluation.key()
         self._varies = plan.config.scheduler == "pbt"
         found = plan.config.tracking.trackers(plan.folder.files)
+        self._is_tracked = bool(found)
         self._identity = identity_of(plan.folder.files) if found else ""
         self._trackers = Trackers(found, say)
 
     def note(self, event: SweepEvent, grid: bytes | None = None) -> None:
         """Pass an event on. grid: content of a picture file, the samples of a tick."""
+        if not self._is_tracked:
+            return
         if isinstance(event, TrialStarted):
             self._trackers.begin(self._info(self._trials[event.number]))
         elif isinstance(event, Tick):
