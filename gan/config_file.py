@@ -8,6 +8,7 @@ from common.storage.folder import Folder, parse_json
 from gan.config import NAMED_SOURCES, GanConfig
 
 CONFIG_FILE = "config.json"
+DETAILS = "run.json"
 
 
 def with_absolute_paths(config: GanConfig) -> GanConfig:

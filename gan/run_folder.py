@@ -20,12 +20,13 @@ from gan import checkpoint
 from gan.checkpoint import RunState
 from gan.config import GanConfig
 from gan.config_file import CONFIG_FILE
+from gan.config_file import DETAILS as DETAILS
 from gan.generator_file import GENERATOR as GENERATOR
 from gan.image_grid import png_bytes
 from gan.training.health import Verdict
 from gan.training.health.signals import smoothed
 
-DETAILS, HISTORY = "run.json", "history.csv"
+HISTORY = "history.csv"
 LAST, BEST = "last.safetensors", "best.safetensors"
 
 Row = dict[str, float]
@@ -119,7 +120,7 @@ class RunFolder:
         Raises: WriteError when the disk is full or the like; earlier files are intact.
         """
         data = checkpoint.to_bytes(state)
-        self.folder.write(f"samples/{int(history[-1]['images_seen']):09d}.png", png_bytes(grid))
+        self.folder.write(samples_file(int(history[-1]["images_seen"])), png_bytes(grid))
         if is_best:
             generator = checkpoint.generator_of(state)
             self.folder.write(GENERATOR, checkpoint.generator_to_bytes(generator))
@@ -134,6 +135,11 @@ class RunFolder:
                 f"{self.folder.location} holds no run: {name} is missing; give the folder of a run"
             )
         return parse_json(data, self.folder.path(name))
+
+
+def samples_file(images_seen: int) -> str:
+    """Name of the grid of samples of the tick that ended after so many images."""
+    return f"samples/{images_seen:09d}.png"
 
 
 def best_row(history: list[Row], metric: str) -> Row:

@@ -67,6 +67,20 @@ painting = np.full((48, 48, 3), (200, 40, 40), dtype=np.uint8)
 settings = {"size": 48, "iterations": 20, "scales": 1, "content_weight": 0.0}
 pixels = stylize(picture, painting, statistics="mean", **settings).pixels
 found["colour_before"], found["colour_after"] = picture.mean((0, 1)).tolist(), pixels.mean((0, 1)).tolist()
+from common.storage.folder import Folder
+from gan.tracking.config import TrackingConfig
+from gan.tracking.named import RunInfo
+from gan.tracking.trackers import Trackers
+
+folder = Folder(".")
+trackers = Trackers(TrackingConfig.of(["json-lines"]).trackers(folder), print)
+info = RunInfo(folder=folder, name="trial_0003", identity="a-3", settings={}, objective="objective/fd")
+trackers.begin(info)
+trackers.tick("trial_0003", 400, {"objective/fd": 3.0})
+trackers.end("trial_0003", "completed", best=3.0)
+trackers.close()
+with open("ticks.jsonl") as lines:
+    found["tracked"] = [json.loads(line) for line in lines]
 print(json.dumps(found))
 """
 
@@ -114,6 +128,7 @@ def test_there_is_an_example_of_every_kind() -> None:
         "gan/training/augmentations",
         "gan/networks/families",
         "gan/metrics/named",
+        "gan/tracking/named",
         "tune/search/samplers",
         "styletransfer/transfer/statistics",
     }
@@ -129,6 +144,7 @@ def test_help_lists_the_new_entries_with_their_first_lines_and_loads_no_torch(fo
     ):
         assert f"{name}: {beginning}" in found["help"]
     assert "--logit-decay" in found["help"]
+    assert "--json-lines, --no-json-lines" in found["help"]
     assert "--accuracy-gap" in found["help"] and "--hidden-factor" in found["help"]
     assert not found["torch_imported_by_help"]
 
@@ -159,6 +175,12 @@ def test_the_new_sampler_fills_the_range_evenly(found: dict[str, Any]) -> None:
 def test_the_new_statistic_moves_the_colours_to_the_paintings(found: dict[str, Any]) -> None:
     before, after = found["colour_before"], found["colour_after"]
     assert after[0] > before[0] + 10 and after[1] < before[1] - 10
+
+
+def test_the_new_tracker_is_told_of_ticks_and_ends(found: dict[str, Any]) -> None:
+    tick, end = found["tracked"]
+    assert tick == {"run": "trial_0003", "images_seen": 400, "objective/fd": 3.0, "verdict": None}
+    assert end == {"run": "trial_0003", "state": "completed", "reason": "", "best": 3.0}
 
 
 def test_no_test_of_the_registries_has_to_change(extended: Path) -> None:

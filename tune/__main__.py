@@ -1,9 +1,14 @@
 """`python -m tune`: runs its commands. Only this file exits."""
 
+import importlib
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 from common.cli.command import leave, run_command
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 
 def main(args: Sequence[str] | None = None) -> int:
@@ -18,26 +23,20 @@ def main(args: Sequence[str] | None = None) -> int:
 def _run(words: Sequence[str]) -> int:
     # imported here, where a signal is caught
     from common.cli.terminal import Terminal
-    from tune.cli.flags import Best, Resume, parse_command
-    from tune.cli.report_flags import Compare, Report
+    from tune.cli import flags, looking
 
-    command, console = parse_command(words), Terminal()
-    # each command imports what it needs: Ray and torch take seconds
-    if isinstance(command, Best):
-        from tune.cli.best import run_best
-
-        return run_best(command, console)
-    if isinstance(command, Report):
-        from tune.cli.report import run_report
-
-        return run_report(command, console)
-    if isinstance(command, Compare):
-        from tune.cli.report import run_compare
-
-        return run_compare(command, console)
-    from tune.cli.sweeping import run_new_sweep, run_resume
-
-    return run_resume(command, console) if isinstance(command, Resume) else run_new_sweep(command, console)
+    command, console = flags.parse_command(words), Terminal()
+    # each command's module imports what it needs: Ray and torch take seconds
+    module, function = {
+        flags.Sweep: ("tune.cli.sweeping", "run_new_sweep"),
+        flags.Resume: ("tune.cli.sweeping", "run_resume"),
+        flags.Best: ("tune.cli.best", "run_best"),
+        looking.Report: ("tune.cli.report", "run_report"),
+        looking.Compare: ("tune.cli.report", "run_compare"),
+        looking.Dashboard: ("tune.cli.dashboard", "run_dashboard"),
+    }[type(command)]
+    run: Callable[[object, Console], int] = getattr(importlib.import_module(module), function)
+    return run(command, console)
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ from common.cli.parsing import cluster_of_this_job
 from common.errors import require, require_no_password
 from common.settings import Settings
 from gan.config import GanConfig
+from gan.tracking.config import TrackingConfig
 from tune.search.samplers import SAMPLERS
 
 # mypy cannot read a Literal that is computed
@@ -73,6 +74,9 @@ class SweepConfig(Settings):
     grid_trials: int = 8
     """Best trials of which a small grid of samples is kept for each tick, beside those of the first trial; 0
     for none."""
+    tracking: Annotated[TrackingConfig, tyro.conf.OmitArgPrefixes] = dataclasses.field(
+        default_factory=TrackingConfig
+    )
 
     def __post_init__(self) -> None:
         require(

@@ -13,8 +13,10 @@ import tyro
 
 from common.cli.parsing import cluster_of_this_job, parse, with_home
 from common.errors import require
+from common.storage.folder import Folder, parse_json
 from gan.config import GanConfig
-from gan.config_file import CONFIG_FILE, read_config
+from gan.config_file import CONFIG_FILE, DETAILS, read_config
+from gan.tracking.config import TrackingConfig
 
 PROG = "python -m gan"
 MOST_IMAGES = 100_000
@@ -50,6 +52,9 @@ class Train:
     """Folder of a run to resume from its last tick; --images may be raised."""
     changed_data: tyro.conf.FlagCreatePairsOff[bool] = False
     """With --resume: go on although its pictures are no longer those that it began with."""
+    tracking: Annotated[TrackingConfig, tyro.conf.OmitArgPrefixes] = dataclasses.field(
+        default_factory=TrackingConfig
+    )
 
     def __post_init__(self) -> None:
         require(not (self.gpu and self.no_gpu), "--gpu and --no-gpu exclude each other; give one of them")
@@ -187,7 +192,7 @@ def parse_command(args: Sequence[str], config: GanConfig | None = None) -> GanCo
 
     Raises: ConfigError, one line, for a wrong command line.
     """
-    base = Train(gan=config or _base_config(args))
+    base = Train(gan=config or _base_config(args), tracking=_base_tracking(args))
     train = tyro.conf.subcommand("train", default=base, description="Train one GAN with Ray Train.")
     sample = tyro.conf.subcommand("sample", description="Sample images from a trained generator.")
     evaluate = tyro.conf.subcommand("evaluate", description="Measure a trained generator.")
@@ -208,12 +213,25 @@ def parse_command(args: Sequence[str], config: GanConfig | None = None) -> GanCo
 
 def _base_config(args: Sequence[str]) -> GanConfig:
     """The settings that flags override: those of --resume's run or of --config's file, else the defaults."""
-    reader = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    for flag in ("--resume", "--config"):
-        reader.add_argument(flag, nargs="?")  # a missing value is reported with the other flags' errors
-    known, _ = reader.parse_known_args(with_home(args))
-    if known.resume:
-        return read_config(f"{known.resume.rstrip('/')}/{CONFIG_FILE}", "--resume")
-    if known.config:
-        return read_config(known.config, "--config")
+    resume, config = _last_value("--resume", args), _last_value("--config", args)
+    if resume:
+        return read_config(f"{resume.rstrip('/')}/{CONFIG_FILE}", "--resume")
+    if config:
+        return read_config(config, "--config")
     return GanConfig()
+
+
+def _base_tracking(args: Sequence[str]) -> TrackingConfig:
+    """The trackers of --resume's run, else none."""
+    resume = _last_value("--resume", args)
+    data = Folder(resume).read(DETAILS) if resume else None
+    names = parse_json(data, f"{resume}/{DETAILS}").get("trackers") if data is not None else None
+    return TrackingConfig.of(names if isinstance(names, list) else ())
+
+
+def _last_value(flag: str, args: Sequence[str]) -> str | None:
+    """The text that a command line gives to a flag, None without; parsing reports a missing text."""
+    reader = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    reader.add_argument(flag, nargs="?", dest="value")
+    value: str | None = reader.parse_known_args(with_home(args))[0].value
+    return value

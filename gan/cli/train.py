@@ -25,6 +25,7 @@ from gan.cli.display import RunDisplay, objective, say_skipped
 from gan.cli.early import refuse_existing
 from gan.cli.flags import Train
 from gan.cli.resuming import check_goes_on, check_resumable
+from gan.cli.tracking import tracked
 from gan.config import GanConfig
 from gan.config_file import CONFIG_FILE, with_absolute_paths
 from gan.data.images import Images, check_same, remember
@@ -36,6 +37,7 @@ from gan.raytrain import worker
 from gan.raytrain.broadcast import broadcast_images
 from gan.raytrain.events import Begun, Ended
 from gan.run_folder import BEST, HISTORY, LAST, RunFolder, best_row
+from gan.tracking.named import Tracker
 from gan.training.regularizing import critic_norm
 
 
@@ -47,6 +49,8 @@ class PlannedRun:
     results: RunFolder
     workers: int
     details: dict[str, Any]
+    trackers: dict[str, Tracker] = dataclasses.field(default_factory=dict)
+    """What shows the run besides its folder, by name."""
     earlier_images: dict[str, Any] = dataclasses.field(default_factory=dict)
     """What the run that is resumed remembers of its images; {} for a new one."""
     channels: int | None = None
@@ -83,8 +87,9 @@ def plan_run(command: Train) -> PlannedRun:
     config.check_workers(workers)
     packages = ("artsweep", "ray", "torch", "numpy")
     versions = {package: importlib.metadata.version(package) for package in packages}
-    details = {"workers": workers, "versions": versions}
-    return PlannedRun(config, results, workers, details, earlier_images, channels, earlier_network)
+    trackers = command.tracking.trackers(results.folder)
+    details = {"workers": workers, "versions": versions, "trackers": list(trackers)}
+    return PlannedRun(config, results, workers, details, trackers, earlier_images, channels, earlier_network)
 
 
 class RunError(Exception):
@@ -194,10 +199,13 @@ def _train(plan: PlannedRun, command: Train, console: Console, progress: Progres
         say(console, f"{results.folder.location}: {plan.workers} x {device}")
         training = worker.train(config, results.folder, resources, broadcast, check)
         display = RunDisplay(console, config.total_images(), config.evaluation.key())
-        with display, contextlib.closing(training) as events:
+        tracking = tracked(plan.trackers, results, config, console)
+        with tracking as tracked_run, display, contextlib.closing(training) as events:
             for event in events:
                 progress.has_begun |= isinstance(event, Begun)
                 display.show(event)
+                if tracked_run is not None:
+                    tracked_run.note(event)
                 if isinstance(event, Ended):
                     progress.ended = event
     if progress.ended is not None and progress.ended.outcome == "failed" and not progress.has_begun:

@@ -2,6 +2,7 @@
 
 import json
 import re
+import sys
 from pathlib import Path
 
 import pytest
@@ -29,7 +30,7 @@ def no_ray(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("common.cluster.session.start_ray", refuse)
 
 
-@pytest.mark.parametrize("command", [[], ["sweep"], ["resume"], ["best"]])
+@pytest.mark.parametrize("command", [[], ["sweep"], ["resume"], ["best"], ["dashboard"]])
 def test_every_command_explains_itself(command: list[str], capsys: Capture) -> None:
     with pytest.raises(SystemExit) as stopped:
         main([*command, "--help"])
@@ -97,6 +98,26 @@ def test_a_wrong_flag_is_answered_in_one_line_before_ray_starts(
     [line] = shown.err.splitlines()
     assert line.startswith("python -m tune: ") and says in line
     assert not (tmp_path / "runs").exists()
+
+
+def test_a_tracker_that_is_not_installed_is_answered_in_one_line(
+    tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "wandb", None)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    assert main(["sweep", "--wandb", "--storage", str(tmp_path / "runs")]) == 2
+    [line] = capsys.readouterr().err.splitlines()
+    assert line.endswith("wandb, which is not installed; run pip install 'artsweep[wandb]'")
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_sweep_of_an_earlier_version_has_no_trackers() -> None:
+    values = SweepConfig().to_dict()
+    del values["tracking"]
+    assert SweepConfig.from_dict(values).tracking.names() == ()
+    command = parse_command(["resume", "runs/x", "--tensorboard"])
+    assert isinstance(command, Resume)
+    assert command.changed(SweepConfig.from_dict(values)).tracking.names() == ("tensorboard",)
 
 
 @pytest.mark.parametrize(

@@ -15,13 +15,12 @@ from common.cli.parsing import cluster_of_this_job, parse, with_home
 from common.errors import require
 from gan.config import GanConfig
 from gan.config_file import read_config, with_absolute_paths
-from tune.cli.report_flags import Compare, Report
+from gan.tracking.config import TrackingChanges
+from tune.cli.looking import Compare, Dashboard, Directory, Report
 from tune.config import SweepConfig
 from tune.search.study_url import absolute_study_url
 
 PROG = "python -m tune"
-
-Directory = Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="DIR")]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -65,6 +64,9 @@ class Resume:
     """Storage URL of the Optuna study, if its database has moved."""
     changed_data: tyro.conf.FlagCreatePairsOff[bool] = False
     """Go on although the pictures are no longer those that the sweep began with."""
+    tracking: Annotated[TrackingChanges, tyro.conf.OmitArgPrefixes] = dataclasses.field(
+        default_factory=TrackingChanges
+    )
 
     def __post_init__(self) -> None:
         require(
@@ -88,6 +90,7 @@ class Resume:
             address=self.address,
             concurrent=self.concurrent or config.concurrent,
             time_budget=self.time_budget,
+            tracking=self.tracking.changed(config.tracking),
         )
 
 
@@ -104,7 +107,7 @@ class Best:
     seed."""
 
 
-TuneCommand = Sweep | Resume | Best | Report | Compare
+TuneCommand = Sweep | Resume | Best | Report | Compare | Dashboard
 
 
 def parse_command(args: Sequence[str], config: SweepConfig | None = None) -> TuneCommand:
@@ -120,12 +123,14 @@ def parse_command(args: Sequence[str], config: SweepConfig | None = None) -> Tun
     best = tyro.conf.subcommand("best", description="Export the settings of the best trial.")
     report = tyro.conf.subcommand("report", description="Write a page about a sweep, or several.")
     compare = tyro.conf.subcommand("compare", description="Compare sweeps on an equal budget.")
+    dashboard = tyro.conf.subcommand("dashboard", description="Show a sweep's study in the browser.")
     command: TuneCommand = parse(
         Annotated[Sweep, sweep]
         | Annotated[Resume, resume]
         | Annotated[Best, best]
         | Annotated[Report, report]
-        | Annotated[Compare, compare],
+        | Annotated[Compare, compare]
+        | Annotated[Dashboard, dashboard],
         args,
         prog=PROG,
         description="Tune GANs: many trials on one machine or a cluster.",

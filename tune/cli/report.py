@@ -9,7 +9,7 @@ from rich.console import Console
 from common.cli.progress import say
 from common.storage.reach import check_reachable
 from common.text import one_line
-from tune.cli.report_flags import Compare, Report
+from tune.cli.looking import Compare, Report
 from tune.report import write_report
 
 if TYPE_CHECKING:

@@ -64,7 +64,8 @@ class EventCallback(Callback):  # type: ignore[misc]  # ray is untyped here
                 verdict_evidence=found.evidence if found is not None else None,
                 worker_group=result.get(GROUP_KEY),
                 node=result.get(NODE_KEY),
-            )
+            ),
+            grid,
         )
         if grid is not None:
             self._sweep.artifacts.grids.add(self._number(trial), int(result["images_seen"]), grid)
@@ -124,13 +125,14 @@ class EventCallback(Callback):  # type: ignore[misc]  # ray is untyped here
         self._write(dataclasses.replace(event, trial_id=trial.trial_id))
         _free_memory(trial)
 
-    def _write(self, event: SweepEvent) -> None:
+    def _write(self, event: SweepEvent, grid: bytes | None = None) -> None:
         try:
             self._sweep.log.record(event)
         except WriteError as error:
             self.broken = error
             raise
         apply(self._sweep.trials, event)
+        self._sweep.tracking.note(event, grid)
         self._has_changed = True
 
     def _number(self, trial: Any) -> int:

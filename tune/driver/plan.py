@@ -24,10 +24,11 @@ class SweepPlan:
     cluster_capacity: Capacity | None = None
 
     def check(self) -> None:
-        """Check what needs neither the data nor Ray: the population's space, and the study's database.
+        """Check what needs neither the data nor Ray: population's space, trackers, the study's database.
 
         Raises: ConfigError when the sweep cannot run.
         """
+        self.config.tracking.trackers(self.folder.files)
         if self.config.scheduler == "pbt":
             to_mutations(self.space)
         url = self.config.study

@@ -6,6 +6,7 @@ from tune.display.view import SweepView
 from tune.driver.artifacts import ArtifactStore
 from tune.driver.plan import SweepPlan
 from tune.driver.stopping import Scaling, StopConditions
+from tune.driver.tracking import SweepTracking
 from tune.records.events import EventLog
 from tune.records.trial_records import Trial
 from tune.search.searcher import OptunaSearcher
@@ -23,6 +24,7 @@ class RunningSweep:
     stop_conditions: StopConditions
     scaling: Scaling
     view: SweepView
+    tracking: SweepTracking
 
     def between_steps(self) -> None:
         """Check the stop conditions, scale, and update files and terminal; several times a second.

@@ -29,6 +29,7 @@ from tune.driver.health_watch import HealthWatch
 from tune.driver.plan import SweepPlan
 from tune.driver.running import RunningSweep
 from tune.driver.stopping import Scaling, StopConditions, SweepError, TakenOverError, TimeBudgetReached
+from tune.driver.tracking import SweepTracking
 from tune.driver.tuner import build_scheduler, build_tuner, prepare_environment
 from tune.records.events import EventLog, SweepStarted, read_events
 from tune.records.trial_records import Trial, collect
@@ -88,8 +89,9 @@ def run_sweep(plan: SweepPlan, view: SweepView) -> dict[int, Trial]:
                     network=network,
                 )
                 trials = _begin_log(plan, log, study)
-                with _worker_groups(plan, images, view, check, ends_ray=is_ours) as groups:
-                    _tune(plan, groups, log, trials, study, view, check)
+                tracking = contextlib.closing(SweepTracking(plan, trials, view.say))
+                with tracking as told, _worker_groups(plan, images, view, check, ends_ray=is_ours) as groups:
+                    _tune(plan, groups, log, trials, study, view, told, check)
         return dict(sorted(trials.items()))
 
 
@@ -116,6 +118,7 @@ def _tune(
     trials: dict[int, Trial],
     study: SweepStudy,
     view: SweepView,
+    tracking: SweepTracking,
     check: Callable[[], None],
 ) -> None:
     """Run Tune to the end, or until something ends it; then everything is written."""
@@ -139,6 +142,7 @@ def _tune(
             stop_conditions=StopConditions(searcher, groups, config.time_budget_s(), check),
             scaling=Scaling(plan, groups),
             view=view,
+            tracking=tracking,
         )
     )
     try:
@@ -215,7 +219,7 @@ def _worker_groups(
             images=broadcast,
             storage_path=plan.folder.storage_path,
             name=plan.folder.name,
-            makes_grids=plan.config.grid_trials > 0,
+            makes_grids=plan.config.grid_trials > 0 or bool(plan.config.tracking.names()),
         )
     )
     try:

@@ -10,8 +10,8 @@ from common.errors import ConfigError
 from tests.tune.made_up import made_up
 from tune.__main__ import main
 from tune.cli.flags import parse_command
+from tune.cli.looking import Compare, Report
 from tune.cli.report import report_of
-from tune.cli.report_flags import Compare, Report
 
 
 def test_folders_and_the_file_are_taken() -> None:

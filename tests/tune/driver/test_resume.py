@@ -9,6 +9,7 @@ from pathlib import Path
 
 import optuna
 import pytest
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from tests.tune.driver.test_trouble import ONE_GROUP, TICK, start, sweep_command, trials_of, wait_for
 from tests.tune.sweeps import RATE
@@ -35,7 +36,7 @@ def finished(shared_ray: None, tmp_path_factory: pytest.TempPathFactory) -> Fini
     """Read-only."""
     root = tmp_path_factory.mktemp("finished")
     folder = root / "here" / "sweep"
-    command = [*sweep_command(root / "here", trials=2, images=4 * TICK), *ONE_GROUP]
+    command = [*sweep_command(root / "here", trials=2, images=4 * TICK), *ONE_GROUP, "--tensorboard"]
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CACHE_HOME", str(root / "cache"))
         driver = start(command)
@@ -98,6 +99,20 @@ def test_a_finished_sweep_takes_more_trials_and_keeps_the_earlier_ones(
     assert len({trial.values[RATE] for trial in after.values()}) == 3
     sessions = json.loads((resumed / "sweep.json").read_text())["sessions"]
     assert len(sessions) == 2
+
+
+def test_tensorboard_has_the_ticks_of_all_trials_also_of_the_new_one(resumed: Path) -> None:
+    trials = trials_of(resumed)
+    assert {each.name for each in (resumed / "tensorboard").iterdir() if each.is_dir()} == {
+        f"trial_{number:04d}" for number in trials
+    }
+    for number, trial in trials.items():
+        events = EventAccumulator(str(resumed / "tensorboard" / f"trial_{number:04d}"))
+        events.Reload()
+        shown = [(each.step, each.value) for each in events.Scalars("objective/swd")]
+        assert [step for step, _ in shown] == [images for images, _ in swd_by_images(trial)]
+        assert [value for _, value in shown] == pytest.approx([swd for _, swd in swd_by_images(trial)])
+        assert len(events.Scalars("objective/best")) == 1
 
 
 def test_a_study_at_a_relative_path_is_found_from_another_folder(

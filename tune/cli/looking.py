@@ -1,4 +1,4 @@
-"""Flags of `python -m tune report` and `python -m tune compare`."""
+"""Flags of the commands of `python -m tune` that look at sweeps and change nothing."""
 
 import dataclasses
 from typing import Annotated, Literal
@@ -7,6 +7,7 @@ import tyro
 
 from common.errors import require
 
+Directory = Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="DIR")]
 Directories = Annotated[tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="DIR [DIR ...]")]
 
 
@@ -39,3 +40,23 @@ class Compare:
             f"compare needs the folders of two sweeps or more, not {len(self.directories)}; for a single one "
             "try report DIR",
         )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Dashboard:
+    """Show a sweep's study in the browser with optuna-dashboard, while it runs or later, until Ctrl-C.
+
+    It reads the sweep's files and changes nothing: a running sweep goes on as without it.
+    """
+
+    directory: Directory
+    """Folder of the sweep, a path or a URL."""
+    port: int = 8080
+    """Port to listen on; 0: any that is free."""
+    host: str = "127.0.0.1"
+    """Address to listen on: this machine alone; 0.0.0.0: everyone who can reach it, without a password."""
+    study: str | None = None
+    """Storage URL of the Optuna study, if its database has moved."""
+
+    def __post_init__(self) -> None:
+        require(0 <= self.port <= 65535, f"--port must lie between 0 and 65535, not {self.port}; try 8080")

@@ -1,0 +1,1 @@
+"""A sweep's study in optuna-dashboard, as a view that writes nothing."""
