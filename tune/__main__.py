@@ -18,7 +18,7 @@ def main(args: Sequence[str] | None = None) -> int:
 def _run(words: Sequence[str]) -> int:
     # imported here, where a signal is caught
     from common.cli.terminal import Terminal
-    from tune.cli.flags import Best, Resume, parse_command
+    from tune.cli.flags import Best, Resume, Status, parse_command
 
     command, console = parse_command(words), Terminal()
     # each command imports what it needs: Ray and torch take seconds
@@ -26,6 +26,10 @@ def _run(words: Sequence[str]) -> int:
         from tune.cli.best import run_best
 
         return run_best(command, console)
+    if isinstance(command, Status):
+        from tune.cli.status import run_status
+
+        return run_status(command, console)
     from tune.cli.sweeping import run_new_sweep, run_resume
 
     return run_resume(command, console) if isinstance(command, Resume) else run_new_sweep(command, console)

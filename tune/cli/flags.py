@@ -5,6 +5,7 @@ Imports neither torch nor Ray, so that a wrong flag is reported at once.
 
 import argparse
 import dataclasses
+import itertools
 import re
 from collections.abc import Sequence
 from typing import Annotated
@@ -12,13 +13,15 @@ from typing import Annotated
 import tyro
 
 from common.cli.parsing import cluster_of_this_job, parse, with_home
-from common.errors import require
+from common.errors import require, require_between
 from gan.config import GanConfig
 from gan.config_file import read_config, with_absolute_paths
 from tune.config import SweepConfig
 from tune.search.study_url import absolute_study_url
 
 PROG = "python -m tune"
+
+WATCH_SECONDS = 5
 
 Directory = Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="DIR")]
 
@@ -102,7 +105,26 @@ class Best:
     seed."""
 
 
-TuneCommand = Sweep | Resume | Best
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Status:
+    """Show how a sweep stands, from its folder alone: its trials, when it ends, and whether its driver runs.
+
+    Works from another terminal or machine, while the sweep runs and later; changes nothing.
+    """
+
+    directory: Directory
+    """Folder of the sweep, a path or a URL."""
+    watch: Annotated[float | None, tyro.conf.arg(metavar="[SECONDS]")] = None
+    """Show it again after so many seconds (5 without a number), until the sweep no longer runs."""
+    json: tyro.conf.FlagCreatePairsOff[bool] = False
+    """Print one JSON object a line instead; docs/clusters.md explains its keys."""
+
+    def __post_init__(self) -> None:
+        if self.watch is not None:
+            require_between("--watch", self.watch, 0.5, 86400)
+
+
+TuneCommand = Sweep | Resume | Best | Status
 
 
 def parse_command(args: Sequence[str]) -> TuneCommand:
@@ -114,15 +136,29 @@ def parse_command(args: Sequence[str]) -> TuneCommand:
     sweep = tyro.conf.subcommand("sweep", default=base, description="Search the settings of a GAN.")
     resume = tyro.conf.subcommand("resume", description="Resume a sweep, or add trials to it.")
     best = tyro.conf.subcommand("best", description="Export the settings of the best trial.")
+    status = tyro.conf.subcommand("status", description="Show how a sweep stands, also while it runs.")
     command: TuneCommand = parse(
-        Annotated[Sweep, sweep] | Annotated[Resume, resume] | Annotated[Best, best],
-        args,
+        Annotated[Sweep, sweep]
+        | Annotated[Resume, resume]
+        | Annotated[Best, best]
+        | Annotated[Status, status],
+        with_watch_seconds(args) if args[:1] == ["status"] else args,
         prog=PROG,
         description="Tune GANs: many trials on one machine or a cluster.",
     )
     if isinstance(command, Sweep):
         _refuse_what_has_no_effect(command.sweep, args)
     return command
+
+
+def with_watch_seconds(args: Sequence[str]) -> list[str]:
+    """The words with a number after each `--watch` that has none."""
+    words = []
+    for word, following in itertools.pairwise([*args, ""]):
+        words.append(word)
+        if word == "--watch" and re.fullmatch(r"-?\d+(\.\d*)?", following) is None:
+            words.append(str(WATCH_SECONDS))
+    return words
 
 
 def _refuse_what_has_no_effect(config: SweepConfig, args: Sequence[str]) -> None:

@@ -109,12 +109,14 @@ def run_resume(command: Resume, console: Console) -> int:
 def _run(plan: "SweepPlan", console: Console) -> int:
     plan.check()  # before the imports: Ray takes seconds
 
+    from tune.display.estimate import Schedule
     from tune.display.view import SweepView
     from tune.driver.stopping import SweepError
     from tune.driver.sweep import run_sweep
 
     metric = plan.config.gan.evaluation.key()
-    view = SweepView(console, plan.space, metric, plan.config.trials)
+    schedule = Schedule.of(plan.config)
+    view = SweepView(console, plan.space, metric, plan.config.trials, schedule=schedule)
     resume = resume_command(plan.folder, plan.config)
     try:
         trials = run_sweep(plan, view)

@@ -1,0 +1,203 @@
+"""Estimates how long a sweep still trains, also before its first trial has ended; pure."""
+
+import dataclasses
+import itertools
+import math
+from collections.abc import Mapping, Sequence
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tune.config import SweepConfig
+from tune.records.trial_records import BASELINE_NUMBER, Trial
+
+SIMULATED = 64
+"""Simulated rests of the sweep, whose mean is the estimate."""
+KNOWN_AFTER = 3
+"""Ended trials from which it is known how early trials end where the settings do not tell."""
+_RUNG_WEIGHT = 6.0  # how many ended trials the rule of a rung counts as
+_TICK_WEIGHT = 2.0  # as many trials count as not having ended at any other tick
+
+Floats = NDArray[np.float64]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Schedule:
+    """How long the trials of a sweep train, as far as its settings tell."""
+
+    num_trials: int
+    images_per_tick: int
+    total_ticks: int
+    rungs: tuple[int, ...] = ()
+    """Ticks after which one of `reduction` trials continues, the best ones."""
+    reduction: int = 3
+    may_end_early: bool = False
+    """Whether trials may end early by something else, of which the settings do not tell how often."""
+    budget_s: float | None = None
+
+    @classmethod
+    def of(cls, config: SweepConfig) -> Self:
+        """The schedule of a sweep with these settings."""
+        gan, rungs = config.gan, list[int]()
+        rung = config.grace_ticks
+        while config.scheduler == "asha" and rung < gan.total_ticks():
+            rungs.append(rung)
+            rung *= config.reduction
+        stops = config.scheduler != "pbt" and bool(gan.stopping.words())
+        return cls(
+            num_trials=config.trials,
+            images_per_tick=gan.images_per_tick,
+            total_ticks=gan.total_ticks(),
+            rungs=tuple(rungs),
+            reduction=config.reduction,
+            may_end_early=config.scheduler == "median" or (config.scheduler == "none" and stops),
+            budget_s=config.time_budget_s(),
+        )
+
+    def ticks(self, trial: Trial) -> int:
+        """Whole ticks that a trial has trained."""
+        return min(trial.images_seen // self.images_per_tick, self.total_ticks)
+
+
+@dataclasses.dataclass(frozen=True)
+class Estimate:
+    """Seconds that the trials of a sweep still train; `is_bound`: at most."""
+
+    seconds: float
+    is_bound: bool = False
+
+    def __str__(self) -> str:
+        return f"{'at most' if self.is_bound else 'about'} {_rounded(self.seconds)} left"
+
+
+def estimate(
+    schedule: Schedule, trials: Mapping[int, Trial], *, session_started: float, now: float
+) -> Estimate | None:
+    """When the running sweep ends; None before the first tick of its session, and where nothing is left.
+
+    A tick takes as long as the ticks of this session took, measuring and saving included. How many ticks
+    are left is simulated: a rung lets through what its rule lets through of values in random order, and
+    where trials have ended, also in earlier sessions, they count more and more. Where nothing tells how
+    early trials end, all of them train to their end, and the estimate is a bound.
+
+    session_started, now: seconds since 1970.
+    """
+    running = [
+        trial
+        for trial in trials.values()
+        if trial.state == "running" and trial.attempt_started >= session_started
+    ]
+    paces = {number: _pace(trial, session_started) for number, trial in trials.items()}
+    known = [pace for pace in paces.values() if pace]
+    if not running or not known:
+        return None
+    # a first tick also loads and compiles: where there are later ones, it does not count
+    steady = [pace[1:] for pace in known if len(pace) > 1] or known
+    tick_s = float(np.mean([seconds for pace in steady for seconds in pace]))
+    ended = [trial for trial in trials.values() if not trial.is_unfinished()]
+    is_bound = schedule.may_end_early and len(ended) < KNOWN_AFTER
+    lengths = _Lengths(schedule, {} if is_bound else trials)
+
+    free_at: Floats = np.zeros((SIMULATED, len(running)))
+    for place, trial in enumerate(running):
+        pace = paces[trial.number]
+        own_s = float(np.mean(pace[1:])) if len(pace) > 2 else tick_s
+        left = lengths.drawn(trial.number, schedule.ticks(trial)) * own_s
+        begun_s = now - (trial.ticks[-1][1].time if pace else trial.attempt_started)
+        free_at[:, place] = np.maximum(left - min(max(begun_s, 0.0), own_s), 0.0)
+    waiting = [trial for trial in trials.values() if trial.is_unfinished() and trial not in running]
+    begin_at = [(trial.number, schedule.ticks(trial)) for trial in waiting]
+    begin_at += [(number, 0) for number in range(len(trials), schedule.num_trials)]
+    every = np.arange(SIMULATED)
+    for number, ticks in begin_at:  # each in the worker group that is free first
+        free_at[every, free_at.argmin(axis=1)] += lengths.drawn(number, ticks) * tick_s
+    seconds = float(free_at.max(axis=1).mean())
+
+    if schedule.budget_s is not None:
+        began = min(trial.attempt_started for trial in running if trial.attempt_started >= session_started)
+        budget_left = max(0.0, schedule.budget_s - (now - began))
+        if budget_left < seconds:
+            return Estimate(budget_left, is_bound=True)
+    return Estimate(seconds, is_bound)
+
+
+class _Lengths:
+    """Draws how many ticks trials still train, for each of the simulated rests."""
+
+    def __init__(self, schedule: Schedule, trials: Mapping[int, Trial]) -> None:
+        self._schedule = schedule
+        searched = [trial for trial in trials.values() if trial.number != BASELINE_NUMBER]
+        early = [trial for trial in searched if trial.state in ("pruned", "failed")]
+        self._ends = _counted([schedule.ticks(trial) for trial in early], schedule.total_ticks)
+        reached = _counted([schedule.ticks(trial) for trial in searched], schedule.total_ticks)
+        self._reached = reached[::-1].cumsum()[::-1]  # trials that have come to each tick
+        recorded = {
+            rung: sum(schedule.ticks(trial) >= rung for trial in trials.values()) for rung in schedule.rungs
+        }
+        self._arrived = {rung: np.full(SIMULATED, float(count)) for rung, count in recorded.items()}
+        self._ticks = sorted({*schedule.rungs, *(int(tick) for tick in self._ends.nonzero()[0])})
+
+    def drawn(self, number: int, ticks: int) -> NDArray[np.int64]:
+        """(SIMULATED,): ticks that the trial still trains, which has trained `ticks` so far."""
+        schedule = self._schedule
+        end = np.full(SIMULATED, schedule.total_ticks)
+        if number == BASELINE_NUMBER:
+            return end - ticks
+        # the same numbers at every call: the estimate changes by what has happened alone
+        luck = np.random.default_rng(number)
+        for tick in self._ticks:
+            draw = luck.random(SIMULATED)
+            if tick < ticks or (tick == ticks and ticks > 0) or tick >= schedule.total_ticks:
+                continue
+            is_there = end > tick
+            end = np.where(is_there & (draw < self._chance_to_end(tick)), tick, end)
+            if tick in self._arrived:
+                self._arrived[tick] += is_there
+        left: NDArray[np.int64] = np.maximum(end - ticks, 0)
+        return left
+
+    def _chance_to_end(self, tick: int) -> Floats | float:
+        """Of a trial that comes to a tick; a rung's rule counts as some trials that have ended so."""
+        ended, reached = float(self._ends[tick]), float(self._reached[tick])
+        if tick not in self._arrived:
+            return ended / (reached + _TICK_WEIGHT)
+        by_rule = 1.0 - let_through(self._arrived[tick], self._schedule.reduction)
+        return (ended + _RUNG_WEIGHT * by_rule) / (reached + _RUNG_WEIGHT)
+
+
+def let_through(recorded: Floats, reduction: int) -> Floats:
+    """Chance that a rung lets a trial through with as many values recorded, all in random order.
+
+    `SuccessiveHalving` compares with an interpolated percentile: the first trial always passes, of the second
+    ones half, and later ones more and more rarely, down to one of `reduction`.
+    """
+    share = 1.0 / reduction
+    chance: Floats = np.where(recorded < 1, 1.0, (recorded * share + 1.0 - share) / (recorded + 1.0))
+    return chance
+
+
+def _pace(trial: Trial, session_started: float) -> Sequence[float]:
+    """Seconds that each of its last attempt's ticks took, as far as that began in this session."""
+    if not trial.attempt_started >= session_started:
+        return []
+    times = [trial.attempt_started]
+    times += [tick.time for attempt, tick in trial.ticks if attempt == trial.attempt]
+    return [max(0.0, later - earlier) for earlier, later in itertools.pairwise(times)]
+
+
+def _counted(values: Sequence[int], top: int) -> Floats:
+    return np.bincount(values, minlength=top + 1).astype(np.float64) if values else np.zeros(top + 1)
+
+
+def _rounded(seconds: float) -> str:
+    """A time no more exact than an estimate is: `40 s`, `12 min`, `2 h 10 min`, `3 d 4 h`."""
+    if seconds < 90:
+        return f"{max(10, math.ceil(seconds / 10) * 10)} s"
+    minutes = round(seconds / 60)
+    if minutes < 60:
+        return f"{minutes} min"
+    hours, minutes = divmod(round(minutes / 10) * 10, 60)
+    if hours < 24:
+        return f"{hours} h {minutes} min" if minutes else f"{hours} h"
+    return f"{hours // 24} d {hours % 24} h" if hours % 24 else f"{hours // 24} d"
