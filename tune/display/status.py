@@ -12,7 +12,7 @@ from common.text import counted, duration
 from tune.config import SweepConfig
 from tune.display.estimate import Estimate, Schedule, estimate
 from tune.display.summary import images_of, noise_floor, share_measuring, summary
-from tune.records.standing import Standing
+from tune.records.standing import Standing, objective_name
 from tune.records.trial_records import Trial, best_of, states_best_first
 
 _COMMAND = "python -m tune"
@@ -31,7 +31,7 @@ class Status:
         now: float | None = None,
     ) -> None:
         self.location, self.config, self.trials, self.standing = location, config, trials, standing
-        self.metric = config.gan.evaluation.key()
+        self.metric = objective_name(config.gan.evaluation, trials)
         self._now = time.time() if now is None else now
 
     def left(self) -> Estimate | None:

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 from typing import Literal
 
 from common.storage.lock_state import LockState
+from gan.metrics.config import EvaluationConfig, count_name
 from tune.records.events import SweepEvent, SweepStarted
 from tune.records.trial_records import Trial, states_best_first
 
@@ -53,6 +54,19 @@ def standing(
         images_before=_images_before(trials, started),
         has_state=bool(states_best_first(trials)),
     )
+
+
+def objective_name(evaluation: EvaluationConfig, trials: Mapping[int, Trial]) -> str:
+    """The metric's name as in the ticks, such as fd_lite0_1k; before the first tick without its protocol.
+
+    From the ticks, since `EvaluationConfig.key` asks the metric, which imports PyTorch.
+    """
+    plain = evaluation.metric
+    names = {plain, f"{plain}_{count_name(evaluation.metric_images)}"}
+    found = (
+        name for trial in trials.values() for _, tick in trial.ticks for name in names & set(tick.metrics)
+    )
+    return next(found, plain)
 
 
 def _state(lock: LockState, trials: Mapping[int, Trial], *, is_finished: bool) -> State:
