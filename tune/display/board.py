@@ -23,29 +23,28 @@ def whole_board(
 ) -> Group:
     """The ranking with all that is to be said of each trial, as many lines as that takes."""
     room = Room(width=console.width, rows=rows, encoding=console.encoding)
-    table = trials_table(trials, space, metric)
-    drawn = curves(trials, metric)
-    return Group(leaderboard(table, space, metric, curves=drawn, room=room), *_failed(table, room))
+    order, drawn = ranked(trials_table(trials, space, metric)), curves(trials, metric)
+    return Group(leaderboard(order, space, metric, curves=drawn, room=room), *_failed(order, room))
 
 
 def board_and_line(
     console: Console, trials: Mapping[int, Trial], space: Space, metric: str, line: str
 ) -> Group:
     """The ranking, why trials failed that are not in it, and a line: at most as high as the terminal."""
-    table, drawn = trials_table(trials, space, metric), curves(trials, metric)
+    order, drawn = ranked(trials_table(trials, space, metric)), curves(trials, metric)
     shapes = [(LIVE_ROWS, 3), (LIVE_ROWS, 2), *((rows, 1) for rows in range(LIVE_ROWS, 0, -1))]
     for rows, lines_below in shapes:
         room = Room(width=console.width, rows=rows, lines_below=lines_below, encoding=console.encoding)
-        board = leaderboard(table, space, metric, curves=drawn, room=room)
-        shown = Group(board, *_failed(table, room), *(Text(printable(each)) for each in line.split("\n")))
+        board = leaderboard(order, space, metric, curves=drawn, room=room)
+        shown = Group(board, *_failed(order, room), *(Text(printable(each)) for each in line.split("\n")))
         if len(console.render_lines(shown)) < console.height:  # the cursor's line stays free
             break
     return shown
 
 
-def _failed(table: pd.DataFrame, room: Room) -> list[Text]:
+def _failed(order: pd.DataFrame, room: Room) -> list[Text]:
     """A line for each of the last failed trials below the ranking's end, where all without a value are."""
-    rest = ranked(table).iloc[room.rows :]
+    rest = order.iloc[room.rows :]
     failed = rest[rest["state"] == "failed"].sort_values("ended").tail(FAILED_ROWS)
     return [
         Text(

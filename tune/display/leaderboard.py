@@ -13,7 +13,6 @@ from rich.text import Text
 from common.cli.sparkline import can_show, sparkline
 from common.text import printable
 from gan.training.health import HEALTHY
-from tune.records.tables import ranked
 from tune.space.space import Space
 
 CURVE_TICKS = 10
@@ -59,7 +58,7 @@ class Room:
 
 
 def leaderboard(
-    trials: pd.DataFrame,
+    order: pd.DataFrame,
     space: Space,
     metric: str,
     *,
@@ -72,10 +71,11 @@ def leaderboard(
     Each setting that a shown trial has gets a column if all fit beside the others; otherwise a trial's
     settings are below its line. A reason is at the end of the line, or below it where it does not fit.
 
+    order: the trials as `tune.records.tables.ranked` returns them.
     curves: the objective after each tick, by number of the trial.
     """
     room = room or Room()
-    board: list[dict[Any, Any]] = ranked(trials).head(room.rows).to_dict("records")
+    board: list[dict[Any, Any]] = order.head(room.rows).to_dict("records")
     columns = _fixed_columns(board, metric, curves or {}, room.encoding)
     for header in _DISPENSABLE:
         if _width(columns) > room.width:

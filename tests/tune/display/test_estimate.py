@@ -92,13 +92,13 @@ def test_the_rungs_are_those_of_the_rule() -> None:
 
 @pytest.mark.parametrize("reduction", [2, 3, 4])
 def test_a_rung_lets_through_as_many_random_trials_as_the_rule(reduction: int) -> None:
-    random, trials, sweeps = np.random.default_rng(0), 12, 3000
+    random, trials, sweeps = np.random.default_rng(0), 12, 1000
     passed = np.zeros(trials)
     for _ in range(sweeps):
         rule = SuccessiveHalving(first=1, end=2, reduction=reduction)
         passed += [not rule.stops(number, 1, value) for number, value in enumerate(random.random(trials))]
     expected = let_through(np.arange(trials, dtype=np.float64), reduction)
-    np.testing.assert_allclose(passed / sweeps, expected, atol=0.035)
+    np.testing.assert_allclose(passed / sweeps, expected, atol=0.05)
 
 
 def started(number: int, time: float, attempt: int = 0) -> TrialStarted:

@@ -247,7 +247,7 @@ def test_a_folder_that_cannot_be_written_is_one_clear_error(tmp_path: Path) -> N
 
 def printed(table: pd.DataFrame, space: Space, rows: int = 10) -> str:
     console = rich.console.Console(file=io.StringIO(), width=100, color_system=None)
-    console.print(leaderboard(table, space, "swd", room=Room(width=100, rows=rows)))
+    console.print(leaderboard(ranked(table), space, "swd", room=Room(width=100, rows=rows)))
     text = console.file.getvalue()  # type: ignore[attr-defined]
     assert all(len(line) <= 100 for line in text.splitlines())
     assert "…" not in text
