@@ -4,11 +4,12 @@ import contextlib
 import socket
 import subprocess
 import sys
-import time
 import urllib.request
 from collections.abc import Iterator
 
 import pytest
+
+from tests.waiting import wait_for
 
 
 @contextlib.contextmanager
@@ -22,16 +23,16 @@ def s3_bucket(monkeypatch: pytest.MonkeyPatch, name: str) -> Iterator[str]:
     settings = {"AWS_ENDPOINT_URL": address, "AWS_ACCESS_KEY_ID": "key", "AWS_SECRET_ACCESS_KEY": "secret"}
     for variable, value in {**settings, "AWS_DEFAULT_REGION": "us-east-1"}.items():
         monkeypatch.setenv(variable, value)
+
+    def answers() -> bool:
+        with contextlib.suppress(OSError), urllib.request.urlopen(f"{address}/moto-api/"):
+            return True
+        return False
+
     command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as server:
         try:
-            deadline = time.monotonic() + 60
-            while True:
-                with contextlib.suppress(OSError):
-                    urllib.request.urlopen(f"{address}/moto-api/").close()
-                    break
-                assert time.monotonic() < deadline, "moto's server does not answer"
-                time.sleep(0.1)
+            wait_for(answers, timeout_s=60)
             urllib.request.urlopen(urllib.request.Request(f"{address}/{name}", method="PUT")).close()
             yield f"s3://{name}"
         finally:

@@ -8,7 +8,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -27,6 +26,7 @@ from gan.data.loading import load_images
 from gan.data.shapes import render_shapes
 from gan.run_folder import Row, RunFolder, best_row
 from gan.training.health import verdict
+from tests.waiting import wait_for
 
 Drive = Callable[[GanConfig, Folder, int], list[Row]]
 Capture = pytest.CaptureFixture[str]
@@ -305,13 +305,6 @@ def start_train(config: GanConfig, folder: Path, *args: str) -> "subprocess.Pope
         start_new_session=True,
         env=os.environ | {"PYTHONUNBUFFERED": "1"},
     )
-
-
-def wait_for(is_so: Callable[[], bool], timeout_s: float = 120) -> None:
-    deadline = time.monotonic() + timeout_s
-    while not is_so():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
 
 
 def processes_of(session: int) -> dict[int, str]:

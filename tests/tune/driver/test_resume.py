@@ -10,8 +10,9 @@ from pathlib import Path
 import optuna
 import pytest
 
-from tests.tune.driver.test_trouble import ONE_GROUP, TICK, start, sweep_command, trials_of, wait_for
+from tests.tune.driver.test_trouble import ONE_GROUP, TICK, start, sweep_command, trials_of
 from tests.tune.sweeps import RATE
+from tests.waiting import wait_for
 from tune.__main__ import main
 from tune.records.trial_records import Trial
 
