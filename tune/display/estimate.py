@@ -17,6 +17,10 @@ SIMULATED = 64
 KNOWN_AFTER = 3
 """Ended trials from which it is known how early trials end where the settings do not tell."""
 _RUNG_WEIGHT = 6.0  # how many ended trials the rule of a rung counts as
+_STATES, _NETWORKS = (
+    6,
+    2,
+)  # at the end five states and the base settings' are measured, mostly by two networks
 _TICK_WEIGHT = 2.0  # as many trials count as not having ended at any other tick
 
 Floats = NDArray[np.float64]
@@ -35,11 +39,14 @@ class Schedule:
     may_end_early: bool = False
     """Whether trials may end early by something else, of which the settings do not tell how often."""
     budget_s: float | None = None
+    final_measures: float = 0.0
+    """How long the best states are measured again at the end, in times that a tick is measured."""
 
     @classmethod
     def of(cls, config: SweepConfig) -> Self:
         """The schedule of a sweep with these settings."""
         gan, rungs = config.gan, list[int]()
+        again = gan.evaluation.for_confirmation().metric_images
         rung = config.grace_ticks
         while config.scheduler == "asha" and rung < gan.total_ticks():
             rungs.append(rung)
@@ -53,6 +60,7 @@ class Schedule:
             reduction=config.reduction,
             may_end_early=config.scheduler == "median" or (config.scheduler == "none" and stops),
             budget_s=config.time_budget_s(),
+            final_measures=_NETWORKS * again / gan.evaluation.metric_images * min(_STATES, config.trials),
         )
 
     def ticks(self, trial: Trial) -> int:
@@ -62,7 +70,7 @@ class Schedule:
 
 @dataclasses.dataclass(frozen=True)
 class Estimate:
-    """Seconds that the trials of a sweep still train; `is_bound`: at most."""
+    """Seconds until a sweep has trained and measured all; `is_bound`: at most."""
 
     seconds: float
     is_bound: bool = False
@@ -113,13 +121,15 @@ def estimate(
     for number, ticks in begin_at:  # each in the worker group that is free first
         free_at[every, free_at.argmin(axis=1)] += lengths.drawn(number, ticks) * tick_s
     seconds = float(free_at.max(axis=1).mean())
+    measured = [tick.metrics.get("evaluate_s") or 0.0 for trial in running for _, tick in trial.ticks]
+    final_s = schedule.final_measures * float(np.mean(measured or [0.0])) / len(running)
 
     if schedule.budget_s is not None:
         began = min(trial.attempt_started for trial in running if trial.attempt_started >= session_started)
         budget_left = max(0.0, schedule.budget_s - (now - began))
         if budget_left < seconds:
-            return Estimate(budget_left, is_bound=True)
-    return Estimate(seconds, is_bound)
+            return Estimate(budget_left + final_s, is_bound=True)
+    return Estimate(seconds + final_s, is_bound)
 
 
 class _Lengths:
@@ -178,12 +188,16 @@ def let_through(recorded: Floats, reduction: int) -> Floats:
 
 
 def _pace(trial: Trial, session_started: float) -> Sequence[float]:
-    """Seconds that each of its last attempt's ticks took, as far as that began in this session."""
+    """Seconds that each tick of its last attempt took, empty where that did not begin in this session."""
     if not trial.attempt_started >= session_started:
         return []
-    times = [trial.attempt_started]
-    times += [tick.time for attempt, tick in trial.ticks if attempt == trial.attempt]
-    return [max(0.0, later - earlier) for earlier, later in itertools.pairwise(times)]
+    ticks = [tick for attempt, tick in trial.ticks if attempt == trial.attempt]
+    times = [trial.attempt_started, *(tick.time for tick in ticks)]
+    pace = [max(0.0, later - earlier) for earlier, later in itertools.pairwise(times)]
+    if ticks:  # the first one waited for its actor, and perhaps for other workers
+        reported = sum(ticks[0].metrics.get(name) or 0.0 for name in ("train_s", "evaluate_s"))
+        pace[0] = min(pace[0], reported or pace[0])
+    return pace
 
 
 def _counted(values: Sequence[int], top: int) -> Floats:

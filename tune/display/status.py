@@ -43,9 +43,12 @@ class Status:
 
     def headline(self) -> str:
         """Whether a driver runs it, and since when not."""
-        holder, state = self.standing.lock.holder, self.standing.state
+        standing = self.standing
+        holder, state = standing.lock.holder, standing.state
         if state == "running":
             what = f"running: {holder}"
+            if standing.num_finished >= standing.num_trials:
+                what += "; all trials have ended, the best states are measured again"
         elif state == "finished":
             what = "finished"
         elif state == "died":
@@ -131,12 +134,12 @@ class Status:
         }
 
     def _seconds(self) -> float:
-        """How long the last session has lasted, up to its last event if it does not run."""
+        """How long the last session has trained, up to its last event if it does not run."""
         standing = self.standing
-        if standing.session_started is None or standing.last_event is None:
+        if standing.trained_since is None or standing.last_event is None:
             return 0.0
         end = self._now if standing.state == "running" else standing.last_event
-        return max(0.0, end - standing.session_started)
+        return max(0.0, end - standing.trained_since)
 
     def _age(self) -> str:
         last = self.standing.last_event

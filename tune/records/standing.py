@@ -6,7 +6,7 @@ from typing import Literal
 
 from common.storage.lock_state import LockState
 from gan.metrics.config import EvaluationConfig, count_name
-from tune.records.events import SweepEvent, SweepStarted
+from tune.records.events import SweepEvent, SweepStarted, TrialStarted
 from tune.records.trial_records import Trial, states_best_first
 
 State = Literal["running", "finished", "stopped", "died", "unknown"]
@@ -26,6 +26,8 @@ class Standing:
     """How often it was started and resumed."""
     session_started: float | None
     """Seconds since 1970; None before the first event."""
+    trained_since: float | None
+    """Seconds since 1970 at which the last session's first trial began; None before."""
     last_event: float | None
     images_before: int
     """Images that its trials had seen when the last session began."""
@@ -42,6 +44,7 @@ def standing(
     started = starts[-1].time if starts else None
     if starts and starts[-1].trials is not None:
         num_trials = starts[-1].trials
+    later = [] if started is None else [event for event in events if event.time >= started]
     finished = sum(not trial.is_unfinished() for trial in trials.values())
     return Standing(
         state=_state(lock, trials, is_finished=finished >= num_trials),
@@ -50,6 +53,7 @@ def standing(
         num_finished=finished,
         sessions=len(starts),
         session_started=started,
+        trained_since=next((event.time for event in later if isinstance(event, TrialStarted)), None),
         last_event=max((event.time for event in events), default=None),
         images_before=_images_before(trials, started),
         has_state=bool(states_best_first(trials)),

@@ -64,6 +64,23 @@ def test_a_first_tick_that_compiles_for_long_is_not_taken_for_all() -> None:
     assert found is not None and found.seconds == pytest.approx(truth, rel=0.05)
 
 
+def test_a_first_tick_that_waited_for_its_actor_counts_as_what_it_took() -> None:
+    events: list[SweepEvent] = [started(0, 0.0)]
+    events.append(dataclasses.replace(ticked(0, 1, 60.0), metrics={"train_s": 8.0, "evaluate_s": 2.0}))
+    schedule = dataclasses.replace(PLAIN, num_trials=1)
+    found = estimate(schedule, collect(events), session_started=0.0, now=60.0)
+    assert found is not None and found.seconds == pytest.approx(9 * 10)
+    schedule = dataclasses.replace(schedule, final_measures=30.0)
+    found = estimate(schedule, collect(events), session_started=0.0, now=60.0)
+    assert found is not None and found.seconds == pytest.approx(9 * 10 + 30 * 2)
+
+
+def test_five_states_and_the_base_are_measured_again_with_more_images_by_two_networks() -> None:
+    gan = tiny_gan()
+    assert Schedule.of(SweepConfig(gan=gan, trials=20)).final_measures == 6 * 2 * 5000 / 1000
+    assert Schedule.of(SweepConfig(gan=gan, trials=2)).final_measures == 2 * 2 * 5000 / 1000
+
+
 def test_with_the_median_rule_it_is_a_bound_until_some_trials_have_ended() -> None:
     median = Simulation(scheduler="median")
     found, truth = at(0.05, median)
