@@ -2,10 +2,10 @@
 
 import json
 import time
+from collections.abc import Sequence
 
 from rich.console import Console, Group
 from rich.live import Live
-from rich.text import Text
 
 from common.cli.progress import say
 from common.storage.folder import FileStatus
@@ -61,15 +61,21 @@ class _Reader:
         stands = standing(self._events, self.trials, config.trials, lock)
         return Status(folder.location, config, self.trials, stands)
 
-    def board(self, console: Console, status: Status, line: str | None = None) -> Group | Text:
-        """The table; with a line below it, as high as the terminal at most, else in full."""
-        from tune.display.board import FINAL_ROWS, LIVE_ROWS, board_and_line, whole_board  # pandas takes long
+    def board(self, console: Console, status: Status, below: Sequence[str] | None = None) -> Group:
+        """The table; with lines below it, as high as the terminal at most, else in full."""
+        from tune.display.board import (  # pandas takes long
+            FINAL_ROWS,
+            LIVE_ROWS,
+            live_board,
+            plain,
+            whole_board,
+        )
 
         if not self.trials:
-            return Text(NOTHING_YET)
+            return Group(*plain([NOTHING_YET, *(below or [])]))
         space = self._folder.space(status.config)
-        if line is not None:
-            return board_and_line(console, self.trials, space, status.metric, line)
+        if below is not None:
+            return live_board(console, self.trials, space, status.metric, below)
         rows = FINAL_ROWS if status.standing.state == "finished" else LIVE_ROWS
         return whole_board(console, self.trials, space, status.metric, rows)
 
@@ -93,7 +99,7 @@ def _watch_live(seconds: float, console: Console, reader: _Reader) -> None:
             status = reader.status()
             if not _goes_on(status):
                 break
-            below = f"{status.summary()}\n{status.headline()}; Ctrl-C ends this view, not the sweep"
+            below = [status.summary(), f"{status.headline()}; Ctrl-C ends this view, not the sweep"]
             live.update(reader.board(console, status, below), refresh=True)
             time.sleep(seconds)
     _show_once(console, reader)

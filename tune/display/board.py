@@ -1,6 +1,6 @@
 """Fits the ranking of trials into a terminal: fewer lines for each trial, then fewer trials."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import pandas as pd
 from rich.console import Console, Group
@@ -27,19 +27,24 @@ def whole_board(
     return Group(leaderboard(order, space, metric, curves=drawn, room=room), *_failed(order, room))
 
 
-def board_and_line(
-    console: Console, trials: Mapping[int, Trial], space: Space, metric: str, line: str
+def live_board(
+    console: Console, trials: Mapping[int, Trial], space: Space, metric: str, below: Sequence[str]
 ) -> Group:
-    """The ranking, why trials failed that are not in it, and a line: at most as high as the terminal."""
+    """The ranking, why trials failed that are not in it, and lines below: as high as the terminal at most."""
     order, drawn = ranked(trials_table(trials, space, metric)), curves(trials, metric)
     shapes = [(LIVE_ROWS, 3), (LIVE_ROWS, 2), *((rows, 1) for rows in range(LIVE_ROWS, 0, -1))]
     for rows, lines_below in shapes:
         room = Room(width=console.width, rows=rows, lines_below=lines_below, encoding=console.encoding)
         board = leaderboard(order, space, metric, curves=drawn, room=room)
-        shown = Group(board, *_failed(order, room), *(Text(printable(each)) for each in line.split("\n")))
+        shown = Group(board, *_failed(order, room), *plain(below))
         if len(console.render_lines(shown)) < console.height:  # the cursor's line stays free
             break
     return shown
+
+
+def plain(lines: Sequence[str]) -> list[Text]:
+    """Lines as they are, with control characters escaped."""
+    return [Text(printable(line)) for line in lines]
 
 
 def _failed(order: pd.DataFrame, room: Room) -> list[Text]:

@@ -13,7 +13,7 @@ from common.cli.progress import counted, say
 from common.throttle import Throttle
 from gan.cli.display import say_skipped
 from gan.data.images import Images
-from tune.display.board import board_and_line, whole_board
+from tune.display.board import live_board, whole_board
 from tune.display.endings import end_lines
 from tune.display.estimate import Schedule, estimate
 from tune.display.summary import counts, images_of, summary
@@ -102,9 +102,9 @@ class SweepView:
             if self._images_before is None:
                 self._images_before = self._images_in_last_line = images_of(trials)
             if self._live is not None:
-                line = self._summary(trials)
+                below = [self._summary(trials)]
                 self._live.update(
-                    board_and_line(self._console, trials, self._space, self._metric, line), refresh=True
+                    live_board(self._console, trials, self._space, self._metric, below), refresh=True
                 )
             else:
                 self._print_ends(trials)

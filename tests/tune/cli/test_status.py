@@ -270,3 +270,10 @@ def test_a_sweep_in_s3_is_shown_from_another_machine(bucket: str, capsys: Captur
     assert any(re.match(r"1 +0 +running +7 +█▁ +128", line) for line in lines)
     Folder(folder.location).remove_file(HOLDER_NAME)
     assert told(folder, capsys)["state"] == "died"
+
+
+def test_while_the_best_states_are_measured_again_it_is_said(tmp_path: Path, capsys: Capture) -> None:
+    folder = sweep(tmp_path, *RUNNING, ended(0, "completed"), ended(1, "pruned"), trials=2)
+    hold(folder)
+    line = said(folder, capsys)[0]
+    assert "running: process" in line and "all trials have ended, the best states are measured again" in line

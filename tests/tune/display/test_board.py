@@ -10,7 +10,7 @@ from rich.console import Console
 
 from gan.config import GanConfig
 from tests.tune.display.simulated import Simulation
-from tune.display.board import board_and_line, whole_board
+from tune.display.board import live_board, whole_board
 from tune.records.events import SweepEvent, Tick, TrialEnded, TrialStarted
 from tune.records.trial_records import Trial, collect
 from tune.space.space import Choice, Float, Space, suggest
@@ -60,7 +60,7 @@ def shown(
     if height is None:
         console.print(whole_board(console, trials, space, METRIC))
     else:
-        console.print(board_and_line(console, trials, space, METRIC, SUMMARY))
+        console.print(live_board(console, trials, space, METRIC, [SUMMARY]))
     file.flush()
     return raw.getvalue().decode(encoding).splitlines()
 
