@@ -17,10 +17,9 @@ SIMULATED = 64
 KNOWN_AFTER = 3
 """Ended trials from which it is known how early trials end where the settings do not tell."""
 _RUNG_WEIGHT = 6.0  # how many ended trials the rule of a rung counts as
-_STATES, _NETWORKS = (
-    6,
-    2,
-)  # at the end five states and the base settings' are measured, mostly by two networks
+# at the end the best states and the base settings' are measured again, mostly by two networks
+_STATES, _NETWORKS = 6, 2
+_PACE_SPREAD = 0.5  # how much longer than a tick of one trial those of others take, at most
 _TICK_WEIGHT = 2.0  # as many trials count as not having ended at any other tick
 
 Floats = NDArray[np.float64]
@@ -91,45 +90,60 @@ def estimate(
 
     session_started, now: seconds since 1970.
     """
-    running = [
-        trial
-        for trial in trials.values()
-        if trial.state == "running" and trial.attempt_started >= session_started
-    ]
-    paces = {number: _pace(trial, session_started) for number, trial in trials.items()}
-    known = [pace for pace in paces.values() if pace]
-    if not running or not known:
+    begun = {number: trial for number, trial in trials.items() if trial.attempt_started >= session_started}
+    running = {number: trial for number, trial in begun.items() if trial.state == "running"}
+    paces = {number: _pace(trial) for number, trial in begun.items()}
+    if not running or not any(paces.values()):
         return None
-    # a first tick also loads and compiles: where there are later ones, it does not count
-    steady = [pace[1:] for pace in known if len(pace) > 1] or known
-    tick_s = float(np.mean([seconds for pace in steady for seconds in pace]))
-    ended = [trial for trial in trials.values() if not trial.is_unfinished()]
-    is_bound = schedule.may_end_early and len(ended) < KNOWN_AFTER
+    ended = sum(not trial.is_unfinished() for trial in trials.values())
+    is_bound = schedule.may_end_early and ended < KNOWN_AFTER
     lengths = _Lengths(schedule, {} if is_bound else trials)
-
-    free_at: Floats = np.zeros((SIMULATED, len(running)))
-    for place, trial in enumerate(running):
-        pace = paces[trial.number]
-        own_s = float(np.mean(pace[1:])) if len(pace) > 2 else tick_s
-        left = lengths.drawn(trial.number, schedule.ticks(trial)) * own_s
-        begun_s = now - (trial.ticks[-1][1].time if pace else trial.attempt_started)
-        free_at[:, place] = np.maximum(left - min(max(begun_s, 0.0), own_s), 0.0)
-    waiting = [trial for trial in trials.values() if trial.is_unfinished() and trial not in running]
-    begin_at = [(trial.number, schedule.ticks(trial)) for trial in waiting]
-    begin_at += [(number, 0) for number in range(len(trials), schedule.num_trials)]
-    every = np.arange(SIMULATED)
-    for number, ticks in begin_at:  # each in the worker group that is free first
-        free_at[every, free_at.argmin(axis=1)] += lengths.drawn(number, ticks) * tick_s
-    seconds = float(free_at.max(axis=1).mean())
-    measured = [tick.metrics.get("evaluate_s") or 0.0 for trial in running for _, tick in trial.ticks]
-    final_s = schedule.final_measures * float(np.mean(measured or [0.0])) / len(running)
-
+    seconds = _training_s(schedule, lengths, trials, running, paces, now)
+    if is_bound:  # trials to come may be slower than the few that are known
+        seconds *= 1 + _PACE_SPREAD / math.sqrt(sum(bool(pace) for pace in paces.values()))
     if schedule.budget_s is not None:
-        began = min(trial.attempt_started for trial in running if trial.attempt_started >= session_started)
+        began = min(trial.attempt_started for trial in begun.values())
         budget_left = max(0.0, schedule.budget_s - (now - began))
-        if budget_left < seconds:
-            return Estimate(budget_left + final_s, is_bound=True)
+        seconds, is_bound = min(seconds, budget_left), is_bound or budget_left < seconds
+    measured = [
+        tick.metrics.get("evaluate_s") or 0.0 for trial in running.values() for _, tick in trial.ticks
+    ]
+    final_s = schedule.final_measures * float(np.mean(measured or [0.0])) / len(running)
     return Estimate(seconds + final_s, is_bound)
+
+
+def _training_s(
+    schedule: Schedule,
+    lengths: "_Lengths",
+    trials: Mapping[int, Trial],
+    running: Mapping[int, Trial],
+    paces: Mapping[int, Sequence[float]],
+    now: float,
+) -> float:
+    """Seconds until all trials have trained, with as many worker groups as trials are running."""
+    # a first tick also loads and compiles: where there are later ones, it does not count
+    steady = [pace[1:] for pace in paces.values() if len(pace) > 1] or [
+        pace for pace in paces.values() if pace
+    ]
+    # of trials, not of ticks: quick trials have more of them
+    tick_s = float(np.mean([np.mean(pace) for pace in steady]))
+    free_at: Floats = np.zeros((SIMULATED, len(running)))
+    for place, (number, trial) in enumerate(running.items()):
+        pace = paces[number]
+        own_s = float(np.mean(pace[1:])) if len(pace) > 2 else tick_s
+        left = lengths.drawn(number, schedule.ticks(trial)) * own_s
+        in_tick_s = now - (trial.ticks[-1][1].time if pace else trial.attempt_started)
+        free_at[:, place] = np.maximum(left - min(max(in_tick_s, 0.0), own_s), 0.0)
+    waiting = [
+        (number, schedule.ticks(trial))
+        for number, trial in trials.items()
+        if trial.is_unfinished() and number not in running
+    ]
+    waiting += [(number, 0) for number in range(len(trials), schedule.num_trials)]
+    every = np.arange(SIMULATED)
+    for number, ticks in waiting:  # each in the worker group that is free first
+        free_at[every, free_at.argmin(axis=1)] += lengths.drawn(number, ticks) * tick_s
+    return float(free_at.max(axis=1).mean())
 
 
 class _Lengths:
@@ -187,10 +201,8 @@ def let_through(recorded: Floats, reduction: int) -> Floats:
     return chance
 
 
-def _pace(trial: Trial, session_started: float) -> Sequence[float]:
-    """Seconds that each tick of its last attempt took, empty where that did not begin in this session."""
-    if not trial.attempt_started >= session_started:
-        return []
+def _pace(trial: Trial) -> Sequence[float]:
+    """Seconds that each tick of its last attempt took."""
     ticks = [tick for attempt, tick in trial.ticks if attempt == trial.attempt]
     times = [trial.attempt_started, *(tick.time for tick in ticks)]
     pace = [max(0.0, later - earlier) for earlier, later in itertools.pairwise(times)]

@@ -167,6 +167,16 @@ def test_a_time_budget_is_a_bound_where_it_ends_first() -> None:
         assert str(estimate(schedule, known, session_started=START, now=START + 50)) == said
 
 
+def test_a_time_budget_runs_from_the_first_trial_on() -> None:
+    events: list[SweepEvent] = [started(0, 100.0), started(1, 100.0)]
+    events += [ticked(0, 1, 110.0), ticked(1, 1, 110.0)]
+    events += [TrialEnded(number=number, state="pruned", time=110.0) for number in range(2)]
+    events += [started(2, 110.0), started(3, 110.0), ticked(2, 1, 120.0), ticked(3, 1, 120.0)]
+    schedule = dataclasses.replace(PLAIN, budget_s=60.0)
+    found = estimate(schedule, collect(events), session_started=90.0, now=120.0)
+    assert found == Estimate(40.0, is_bound=True)
+
+
 def test_a_population_ends_when_its_slowest_member_does() -> None:
     events: list[SweepEvent] = [started(number, 0.0) for number in range(4)]
     events += [ticked(number, count, (10.0 + number) * count) for count in (1, 2, 3) for number in range(4)]
