@@ -29,7 +29,7 @@ def no_ray(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("common.cluster.session.start_ray", refuse)
 
 
-@pytest.mark.parametrize("command", [[], ["sweep"], ["resume"], ["best"]])
+@pytest.mark.parametrize("command", [[], ["sweep"], ["resume"], ["best"], ["status"]])
 def test_every_command_explains_itself(command: list[str], capsys: Capture) -> None:
     with pytest.raises(SystemExit) as stopped:
         main([*command, "--help"])
