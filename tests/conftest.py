@@ -13,6 +13,7 @@ STARTS_RAY = (
     "cluster",
     "common/cluster",
     "gan/raytrain",
+    "gan/test_drivers.py",
     "gan/test_main.py",
     "styletransfer/execution/test_batch.py",
     "styletransfer/execution/test_trouble.py",

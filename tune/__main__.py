@@ -34,6 +34,7 @@ def _run(words: Sequence[str]) -> int:
         looking.Report: ("tune.cli.report", "run_report"),
         looking.Compare: ("tune.cli.report", "run_compare"),
         looking.Dashboard: ("tune.cli.dashboard", "run_dashboard"),
+        looking.Status: ("tune.cli.status", "run_status"),
     }[type(command)]
     run: Callable[[object, Console], int] = getattr(importlib.import_module(module), function)
     return run(command, console)

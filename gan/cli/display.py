@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 
 from common.cli.progress import progress_bar, say
+from common.cli.sparkline import sparkline
 from common.image_files import other_files
 from common.text import counted
 from gan.metrics.few import say_few
@@ -16,13 +17,14 @@ if TYPE_CHECKING:
 
 
 class RunDisplay:
-    """Shows one run: a bar that moves within a tick, and a line that stays for each tick."""
+    """Shows one run: a bar that moves within a tick, with the last ticks' curve, and a line for each tick."""
 
     def __init__(self, console: Console, total_images: int, metric: str) -> None:
         self._console, self._metric, self._total = console, metric, total_images
         self._bar = progress_bar(console)
         self._task = self._bar.add_task("starting workers", total=total_images, text="")
         self._begun = False
+        self._values: list[float] = []
         self._objective = self._verdict = ""
 
     def __enter__(self) -> "RunDisplay":
@@ -38,13 +40,15 @@ class RunDisplay:
             self._begin(event.images_seen)
         elif isinstance(event, Stepped):
             text = (
+                f"{sparkline(self._values, encoding=self._console.encoding)}  "
                 f"{event.images_per_s:.0f} images/s"
                 f"  G {event.generator_loss:.3f}  D {event.discriminator_loss:.3f}"
                 f"  D real {event.accuracy_real:.0%} fake {event.accuracy_fake:.0%}  {self._objective}"
             )
-            self._bar.update(self._task, completed=event.images_seen, text=text)
+            self._bar.update(self._task, completed=event.images_seen, text=text.lstrip())
         elif isinstance(event, Ticked):
             self._objective = objective(event.row, self._metric)
+            self._values.append(event.row[self._metric])
             self._bar.update(self._task, completed=event.row["images_seen"])
             best = "  best so far" if event.is_best else ""
             trouble = "" if event.verdict.is_healthy else f"  {event.verdict.name}"

@@ -1,7 +1,5 @@
 """Shared by tests of batches: small pictures in folders, quick settings, a plan made from flags."""
 
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -49,14 +47,6 @@ def quick(*flags: str) -> list[str]:
 def plan_of(*flags: str) -> BatchPlan:
     """The plan of a command with quick settings."""
     return make_plan(make_request(parse_command(quick(*flags))))
-
-
-def wait_for(is_so: Callable[[], bool], timeout_s: float = 120) -> None:
-    """Wait until a condition is true; fails after `timeout_s`."""
-    deadline = time.monotonic() + timeout_s
-    while not is_so():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
 
 
 def entries(root: Path) -> dict[Pair, Entry]:

@@ -30,7 +30,9 @@ def no_ray(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("common.cluster.session.start_ray", refuse)
 
 
-@pytest.mark.parametrize("command", [[], ["sweep"], ["resume"], ["best"], ["dashboard"]])
+@pytest.mark.parametrize(
+    "command", [[], ["sweep"], ["resume"], ["best"], ["dashboard"], ["report"], ["compare"], ["status"]]
+)
 def test_every_command_explains_itself(command: list[str], capsys: Capture) -> None:
     with pytest.raises(SystemExit) as stopped:
         main([*command, "--help"])

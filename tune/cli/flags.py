@@ -16,7 +16,7 @@ from common.errors import require
 from gan.config import GanConfig
 from gan.config_file import read_config, with_absolute_paths
 from gan.tracking.config import TrackingChanges
-from tune.cli.looking import Compare, Dashboard, Directory, Report
+from tune.cli.looking import Compare, Dashboard, Directory, Report, Status, with_watch_seconds
 from tune.config import SweepConfig
 from tune.search.study_url import absolute_study_url
 
@@ -107,7 +107,7 @@ class Best:
     seed."""
 
 
-TuneCommand = Sweep | Resume | Best | Report | Compare | Dashboard
+TuneCommand = Sweep | Resume | Best | Report | Compare | Dashboard | Status
 
 
 def parse_command(args: Sequence[str], config: SweepConfig | None = None) -> TuneCommand:
@@ -124,14 +124,16 @@ def parse_command(args: Sequence[str], config: SweepConfig | None = None) -> Tun
     report = tyro.conf.subcommand("report", description="Write a page about a sweep, or several.")
     compare = tyro.conf.subcommand("compare", description="Compare sweeps on an equal budget.")
     dashboard = tyro.conf.subcommand("dashboard", description="Show a sweep's study in the browser.")
+    status = tyro.conf.subcommand("status", description="Show how a sweep stands, also while it runs.")
     command: TuneCommand = parse(
         Annotated[Sweep, sweep]
         | Annotated[Resume, resume]
         | Annotated[Best, best]
         | Annotated[Report, report]
         | Annotated[Compare, compare]
-        | Annotated[Dashboard, dashboard],
-        args,
+        | Annotated[Dashboard, dashboard]
+        | Annotated[Status, status],
+        with_watch_seconds(args) if args[:1] == ["status"] else args,
         prog=PROG,
         description="Tune GANs: many trials on one machine or a cluster.",
     )

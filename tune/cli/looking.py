@@ -1,11 +1,16 @@
 """Flags of the commands of `python -m tune` that look at sweeps and change nothing."""
 
 import dataclasses
+import itertools
+import re
+from collections.abc import Sequence
 from typing import Annotated, Literal
 
 import tyro
 
-from common.errors import require
+from common.errors import require, require_between
+
+WATCH_SECONDS = 5
 
 Directory = Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="DIR")]
 Directories = Annotated[tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="DIR [DIR ...]")]
@@ -60,3 +65,32 @@ class Dashboard:
 
     def __post_init__(self) -> None:
         require(0 <= self.port <= 65535, f"--port must lie between 0 and 65535, not {self.port}; try 8080")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Status:
+    """Show how a sweep stands, from its folder alone: its trials, when it ends, and whether its driver runs.
+
+    Works from another terminal or machine, while the sweep runs and later; changes nothing.
+    """
+
+    directory: Directory
+    """Folder of the sweep, a path or a URL."""
+    watch: Annotated[float | None, tyro.conf.arg(metavar="[SECONDS]")] = None
+    """Show it again after so many seconds (5 without a number), until the sweep no longer runs."""
+    json: tyro.conf.FlagCreatePairsOff[bool] = False
+    """Print one JSON object a line instead; docs/clusters.md explains its keys."""
+
+    def __post_init__(self) -> None:
+        if self.watch is not None:
+            require_between("--watch", self.watch, 0.5, 86400)
+
+
+def with_watch_seconds(args: Sequence[str]) -> list[str]:
+    """The words with a number after each `--watch` that has none."""
+    words = []
+    for word, following in itertools.pairwise([*args, ""]):
+        words.append(word)
+        if word == "--watch" and re.fullmatch(r"-?\d+(\.\d*)?", following) is None:
+            words.append(str(WATCH_SECONDS))
+    return words

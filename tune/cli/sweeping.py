@@ -151,12 +151,14 @@ def run_plan(plan: "SweepPlan", console: Console) -> None:
     with the reason and the command that resumes it.
     """
     from tune.cli.report import report_of
+    from tune.display.estimate import Schedule
     from tune.display.view import SweepView
     from tune.driver.stopping import SweepError
     from tune.driver.sweep import run_sweep
 
     metric = plan.config.gan.evaluation.key()
-    view = SweepView(console, plan.space, metric, plan.config.trials)
+    schedule = Schedule.of(plan.config)
+    view = SweepView(console, plan.space, metric, plan.config.trials, schedule=schedule)
     resume = resume_command(plan.folder, plan.config)
     try:
         trials = run_sweep(plan, view)

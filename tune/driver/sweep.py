@@ -30,7 +30,7 @@ from tune.driver.plan import SweepPlan
 from tune.driver.running import RunningSweep
 from tune.driver.stopping import Scaling, StopConditions, SweepError, TakenOverError, TimeBudgetReached
 from tune.driver.tracking import SweepTracking
-from tune.driver.tuner import build_scheduler, build_tuner, prepare_environment
+from tune.driver.tuner import build_scheduler, build_tuner, prepare_environment, started_at_once
 from tune.records.events import EventLog, SweepStarted, read_events
 from tune.records.trial_records import Trial, collect
 from tune.search.journal import StudyStorage, name_of_study, remove_study
@@ -146,7 +146,7 @@ def _tune(
         )
     )
     try:
-        with view.live(), contextlib.suppress(TimeBudgetReached):
+        with view.live(), started_at_once(plan), contextlib.suppress(TimeBudgetReached):
             build_tuner(plan, groups.pool, searcher, scheduler, watch, callback).fit()
     except TakenOverError:
         log.abandon()

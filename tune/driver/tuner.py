@@ -1,8 +1,9 @@
 """RAY: builds Tune's Tuner and scheduler for a sweep, and sets the environment variables that Tune reads."""
 
+import contextlib
 import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import ray.tune
@@ -17,6 +18,8 @@ from tune.search.scheduler import EarlyStopping, replay
 from tune.search.searcher import OptunaSearcher
 from tune.worker_groups.trainable import GanTrial
 
+_PENDING = "TUNE_MAX_PENDING_TRIALS_PG"  # read by Tune 2.60 when a Tuner begins
+
 
 def build_tuner(
     plan: SweepPlan,
@@ -28,11 +31,6 @@ def build_tuner(
 ) -> Tuner:
     """The Tuner of a sweep whose trials ask `pool` for their ticks."""
     config, metric = plan.config, plan.config.gan.evaluation.key()
-    assert plan.cluster_capacity is not None
-    # How many trials' actors start at once. With Tune's default of 1 the second worker group waits for two
-    # starts; a trial that ends while another's actor starts passes its own on, and the new one is wasted.
-    at_once = config.trials if config.scheduler == "pbt" else plan.cluster_capacity.groups
-    os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(at_once)
     trainable = ray.tune.with_parameters(
         GanTrial,
         pool=pool,
@@ -70,6 +68,25 @@ def build_tuner(
             ),
         ),
     )
+
+
+@contextlib.contextmanager
+def started_at_once(plan: SweepPlan) -> Iterator[None]:
+    """Within the block a Tuner starts the actors of as many trials at once as there are worker groups.
+
+    With Tune's default of 1 the second worker group waits for two starts; a trial that ends while another's
+    actor starts passes its own on, and the new one is wasted. A number that the user has set stays.
+    """
+    assert plan.cluster_capacity is not None
+    if _PENDING in os.environ:
+        yield
+        return
+    groups = plan.config.trials if plan.config.scheduler == "pbt" else plan.cluster_capacity.groups
+    os.environ[_PENDING] = str(groups)
+    try:
+        yield
+    finally:  # the next sweep of this process may have other groups
+        del os.environ[_PENDING]
 
 
 def build_scheduler(plan: SweepPlan, trials: Mapping[int, Trial]) -> TrialScheduler:

@@ -67,6 +67,7 @@ class Trial:
     """The verdict for which it was stopped, or `diverged`; None where it ended for another reason."""
     attempt: int = 0
     started: float = math.nan
+    attempt_started: float = math.nan
     ended: float = math.nan
     values: dict[str, Any] = dataclasses.field(default_factory=dict)
     """The current values of the searched settings; under population based training they change."""
@@ -224,5 +225,6 @@ def _start(trial: Trial, event: TrialStarted) -> None:
     trial.state, trial.reason, trial.ended = "running", None, math.nan
     trial.own_fault, trial.ended_for = False, None
     trial.values |= event.values
+    trial.attempt_started = event.time
     if math.isnan(trial.started):
         trial.started = event.time

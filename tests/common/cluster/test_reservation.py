@@ -1,8 +1,7 @@
 """What a run of Ray Train has reserved is free again when its controller or a new worker has died."""
 
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ from ray.util.placement_group import placement_group_table
 from common.cluster.session import end_train_runs, kill_actors, own_actors, start_ray
 from common.cluster.trainer import WorkersTrainer
 from tests.common.cluster import until_killed
+from tests.waiting import wait_for
 
 pytestmark = pytest.mark.filterwarnings(r"ignore:`use_\w+` is deprecated:DeprecationWarning")
 
@@ -25,13 +25,6 @@ def on_ray() -> Iterator[None]:
     start_ray(None, num_cpus=2)
     yield
     ray.shutdown()
-
-
-def wait_for(is_so: Callable[[], Any]) -> None:
-    deadline = time.monotonic() + 60
-    while not is_so():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
 
 
 def start(folder: Path, *callbacks: Any) -> tuple[threading.Thread, list[BaseException]]:

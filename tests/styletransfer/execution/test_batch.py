@@ -20,9 +20,9 @@ from tests.styletransfer.folders import (
     quick,
     save,
     stylized_alone,
-    wait_for,
 )
 from tests.styletransfer.sabotage import Blind, Sabotaged
+from tests.waiting import wait_for
 
 pytestmark = [pytest.mark.usefixtures("cache", "shared_ray"), pytest.mark.timeout(300)]
 

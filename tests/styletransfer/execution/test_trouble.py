@@ -19,9 +19,9 @@ from tests.styletransfer.folders import (
     quick,
     save,
     stylized_alone,
-    wait_for,
 )
 from tests.styletransfer.sabotage import Sabotaged, Stillborn
+from tests.waiting import wait_for
 
 pytestmark = [pytest.mark.usefixtures("cache"), pytest.mark.timeout(300)]
 

@@ -1,10 +1,13 @@
 """What a sweep says in a terminal and elsewhere."""
 
+import dataclasses
 import io
+import time
 
 from rich.console import Console
 
 from tests.tune.sweeps import RATE, rates
+from tune.display.estimate import Schedule
 from tune.display.view import SweepView
 from tune.records.events import CheckpointSaved, StateConfirmed, SweepEvent, Tick, TrialEnded, TrialStarted
 from tune.records.trial_records import Trial, collect
@@ -48,7 +51,7 @@ def test_the_summary_counts_states_and_names_the_noise_floor() -> None:
     known = trials(tick(0, 64, 9.0), TrialEnded(number=0, state="pruned"), tick(1, 32, 8.0))
     last = shown(known).splitlines()[-1]
     assert last.startswith("3 of 4 trials: 1 pruned, 2 running; ")
-    assert "noise floor of swd (real against real) 5" in last and "left" in last
+    assert "noise floor of swd (real against real) 5" in last and "left" not in last
 
 
 def test_without_a_terminal_a_line_a_minute_reports_progress_if_something_was_trained() -> None:
@@ -102,3 +105,16 @@ def test_two_states_of_one_trial_are_told_apart_by_their_images() -> None:
     last = shown(known).splitlines()[-1]
     base = "of trial 0 (base settings) at"
     assert f"swd: 8.5 {base} 64 images, 8.75 {base} 1,264 images; " in last
+
+
+def test_a_running_sweep_says_when_it_ends_before_a_trial_has_ended() -> None:
+    out = io.StringIO()
+    schedule = Schedule(num_trials=4, images_per_tick=64, total_ticks=10)
+    console = Console(file=out, width=200, height=30, force_terminal=True, color_system=None)
+    view = SweepView(console, rates(), "swd", num_trials=4, schedule=schedule)
+    with view.live():
+        now = time.time()
+        starts = [TrialStarted(number=number, trial_id=f"t{number}", time=now) for number in range(2)]
+        ticks = [dataclasses.replace(tick(number, 64, 9.0), time=now + 60) for number in range(2)]
+        view.refresh(collect([*starts, *ticks]))
+    assert "about 19 min left" in out.getvalue(), "9 ticks of 2 trials, and 10 of 2 more, in two groups"

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.tune.driver.test_trouble import TICK, seen, start, sweep_command, ticks_of, trials_of, wait_for
+from tests.tune.driver.test_trouble import TICK, seen, start, sweep_command, ticks_of, trials_of
+from tests.waiting import wait_for
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("cache"), pytest.mark.timeout(300)]
 

@@ -9,13 +9,13 @@ import struct
 import subprocess
 import sys
 import time
-import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.conftest import Figure
+from tests.servers import s3_bucket
 from tests.tune.driver.test_trouble import (
     TICK,
     seen,
@@ -24,8 +24,8 @@ from tests.tune.driver.test_trouble import (
     sweep_command,
     ticks_of,
     trials_of,
-    wait_for,
 )
+from tests.waiting import wait_for
 from tune.records.trial_records import Trial
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("cache"), pytest.mark.timeout(400)]
@@ -89,24 +89,10 @@ def test_a_driver_killed_in_the_middle_of_a_checkpoint_loses_no_trial(tmp_path: 
 
 
 @pytest.fixture
-def bucket(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """URL of a bucket on a server of moto's."""
-    command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", "5055"]
-    address = "http://127.0.0.1:5055"
-    settings = {"AWS_ENDPOINT_URL": address, "AWS_ACCESS_KEY_ID": "key", "AWS_SECRET_ACCESS_KEY": "secret"}
-    for name, value in {**settings, "AWS_DEFAULT_REGION": "us-east-1"}.items():
-        monkeypatch.setenv(name, value)
-
-    def answers() -> bool:
-        with contextlib.suppress(OSError), urllib.request.urlopen(f"{address}/moto-api/"):
-            return True
-        return False
-
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as server:
-        wait_for(answers)
-        urllib.request.urlopen(urllib.request.Request(f"{address}/results", method="PUT")).close()
-        yield "s3://results"
-        server.kill()
+    with s3_bucket(monkeypatch, "results") as url:
+        yield url
 
 
 def test_a_driver_killed_while_it_writes_to_s3_loses_no_trial(bucket: str, figure: Figure) -> None:

@@ -11,8 +11,9 @@ import optuna
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from tests.tune.driver.test_trouble import ONE_GROUP, TICK, start, sweep_command, trials_of, wait_for
+from tests.tune.driver.test_trouble import ONE_GROUP, TICK, start, sweep_command, trials_of
 from tests.tune.sweeps import RATE
+from tests.waiting import wait_for
 from tune.__main__ import main
 from tune.records.trial_records import Trial
 

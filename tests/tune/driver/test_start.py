@@ -18,8 +18,8 @@ from tests.tune.driver.test_trouble import (
     start,
     sweep_command,
     trials_of,
-    wait_for,
 )
+from tests.waiting import wait_for
 from tune.__main__ import main
 
 pytestmark = [pytest.mark.usefixtures("cache"), pytest.mark.timeout(300)]

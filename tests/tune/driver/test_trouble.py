@@ -11,8 +11,7 @@ import signal
 import subprocess
 import sys
 import threading
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +22,7 @@ from common.storage.atomic import WriteError
 from common.storage.folder import Folder
 from tests.conftest import Figure
 from tests.tune.sweeps import CURSE, DEATH, ILL_LUCK, rates, sweep, tiny_gan
+from tests.waiting import wait_for
 from tune.__main__ import main
 from tune.records.events import EventLog, read_events
 from tune.records.grids import read_grids
@@ -38,13 +38,6 @@ FLAGS += ["--latent-size", "8", "--batch", "16", "--images-per-tick", str(TICK),
 FLAGS += ["--scheduler", "none", "--metric", "swd"]
 ONE_GROUP = ["--concurrent", "1", "--cpus-per-worker", "1"]
 """For sweeps whose number of worker groups does not matter: each takes seconds of CPU to start."""
-
-
-def wait_for(is_so: Callable[[], bool], timeout_s: float = 120) -> None:
-    deadline = time.monotonic() + timeout_s
-    while not is_so():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
 
 
 def trials_of(folder: Path | str) -> dict[int, Trial]:

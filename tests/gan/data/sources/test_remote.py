@@ -2,11 +2,6 @@
 
 import dataclasses
 import io
-import socket
-import subprocess
-import sys
-import time
-import urllib.request
 import uuid
 import zipfile
 from collections.abc import Iterator
@@ -22,6 +17,7 @@ from gan.config import DataConfig, GanConfig
 from gan.config_file import with_absolute_paths
 from gan.data.loading import load_images
 from gan.data.sources import check_there
+from tests.servers import s3_bucket
 
 
 def _png(number: int) -> bytes:
@@ -92,27 +88,8 @@ def test_what_is_not_behind_the_url_is_one_line(bucket: Folder, tmp_path: Path) 
 @pytest.fixture
 def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """URL of a bucket on a server of moto's."""
-    pytest.importorskip("moto.server", reason="moto is not installed; the test extra has it")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    address = f"http://127.0.0.1:{port}"
-    settings = {"AWS_ENDPOINT_URL": address, "AWS_ACCESS_KEY_ID": "key", "AWS_SECRET_ACCESS_KEY": "secret"}
-    for name, value in {**settings, "AWS_DEFAULT_REGION": "us-east-1"}.items():
-        monkeypatch.setenv(name, value)
-    command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as server:
-        deadline = time.monotonic() + 60
-        while True:
-            try:
-                urllib.request.urlopen(f"{address}/moto-api/").close()
-                break
-            except OSError:
-                assert time.monotonic() < deadline
-                time.sleep(0.1)
-        urllib.request.urlopen(urllib.request.Request(f"{address}/photos", method="PUT")).close()
-        yield "s3://photos"
-        server.kill()
+    with s3_bucket(monkeypatch, "photos") as url:
+        yield url
 
 
 def test_pictures_in_s3_are_read_as_a_folder_and_as_a_zip(s3: str, tmp_path: Path) -> None:
