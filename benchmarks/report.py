@@ -4,7 +4,7 @@ Makes up a sweep of 200 trials of 50 ticks, whose best trials keep a grid a tick
 of its own, imports included, and opens it in Chromium. Prints the figures and, as its last line, one JSON
 object: `write_s`, `write_cpu_s` (about the same on a machine that does nothing else), `size_mib`, `usable_s`
 (from the start of the navigation until the first rows are painted and the ranking can be sorted), `sort_s`,
-`plots` drawn while scrolling through the page, of them `not_drawn`, and `complaints` of the browser's console.
+`plots` drawn while scrolling through the page, of them `not_drawn`, and `complaints` of the console.
 """
 
 import dataclasses
