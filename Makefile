@@ -48,7 +48,7 @@ test-cluster: $(VENV)/.test  ## the same with a real `ray up`, on hosts made of 
 	@tests/debian.sh $(DEBIAN)
 	$(BIN)/python -m pytest -m 'cluster and not slow' tests/cluster
 
-gpu-check: $(VENV)/.env  ## on a machine with CUDA: every loss, precision and fault of GPUs against the CPU; 6 minutes
+gpu-check: $(VENV)/.env  ## on a machine with CUDA: every loss, precision and fault of GPUs against the CPU
 	$(BIN)/python benchmarks/gpu.py
 
 clean:  ## remove environments and caches, keep results

@@ -4,7 +4,7 @@ Needs PyTorch 2.9 or later for CUDA, and beside it no more than
 
     pip install numpy filelock fsspec pillow pyarrow pydantic safetensors tyro
 
-so neither Ray nor an installation of the project. Takes under 6 minutes on an H100.
+so neither Ray nor an installation of the project.
 
 `gpu_cases.py` lists the cases; the other `gpu_*.py` hold them, a file for each kind. They run in a process of
 their own, which is replaced when it dies, hangs, or has lost its GPU, so that one failing case does not take

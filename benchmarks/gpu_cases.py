@@ -49,7 +49,14 @@ def all_cases(device: str) -> dict[str, Case]:
                 f"speed/{side}": functools.partial(speed, side, setting.device, setting.backend)
                 for side in (32, 64)
             }
+        kind = "compiled" if compiled else "plain"
         for precision, loss, policy in itertools.product(gpu_training.TOLERANCES, LOSSES, POLICIES):
-            name = f"train/{loss}/{policy}/{precision}/{'compiled' if compiled else 'plain'}"
+            name = f"train/{loss}/{policy}/{precision}/{kind}"
             cases[name] = functools.partial(gpu_training.training, setting, loss, policy, precision, compiled)
+        # compiling each alone would take minutes
+        regularizers = ("all",) if compiled else tuple(gpu_training.REGULARIZED)
+        for precision, name in itertools.product(gpu_training.TOLERANCES, regularizers):
+            cases[f"regularized/{name}/{precision}/{kind}"] = functools.partial(
+                gpu_training.regularized, setting, name, precision, compiled
+            )
     return cases

@@ -1,4 +1,4 @@
-"""Training on a GPU: 20 steps of every loss and policy beside those of the CPU."""
+"""Training on a GPU: 20 steps of every loss, policy and regularizer beside those of the CPU."""
 
 import contextlib
 import dataclasses
@@ -88,20 +88,44 @@ def trained(config: GanConfig, device: torch.device, **ranks: int) -> Trained:
     return Trained(row, before, run.state_dict().tensors)
 
 
+REGULARIZED: dict[str, dict[str, Any]] = {
+    "augment": {"regularization.augment": "colour,translation,cutout"},
+    "instance_noise": {"regularization.instance_noise": 0.2},
+    "r1": {"regularization.r1": 0.1},
+    "lazy_r1": {"regularization.r1": 0.1, "regularization.r1_every": 4},
+    "minibatch_std": {"network.minibatch_std": 4},
+    "packing": {"network.packing": 2},
+}
+REGULARIZED["all"] = {path: value for values in REGULARIZED.values() for path, value in values.items()}
+
+
 @functools.cache
-def on_cpu(loss: str, policy: str) -> Trained:
+def on_cpu(loss: str, policy: str, regularizer: str | None = None) -> Trained:
     """The run that others are compared with: on the CPU, in float32, uncompiled."""
-    return trained(config_of(loss, policy), CPU)
+    return trained(config_of(loss, policy, **REGULARIZED.get(regularizer or "", {})), CPU)
 
 
 def training(
     setting: Setting, loss: str, policy: str, precision: str, compiled: bool, figures: Figures
 ) -> None:
     """20 steps are those of the CPU."""
-    config = config_of(loss, policy, precision=precision, compile="on" if compiled else "off")
+    _compare(setting, config_of(loss, policy), on_cpu(loss, policy), precision, compiled, figures)
+
+
+def regularized(setting: Setting, name: str, precision: str, compiled: bool, figures: Figures) -> None:
+    """20 steps with a regularizer are those of the CPU."""
+    loss, policy = "non-saturating", "none"
+    config = config_of(loss, policy, **REGULARIZED[name])
+    _compare(setting, config, on_cpu(loss, policy, name), precision, compiled, figures)
+
+
+def _compare(
+    setting: Setting, config: GanConfig, expected: Trained, precision: str, compiled: bool, figures: Figures
+) -> None:
+    config = config.with_values({"precision": precision, "compile": "on" if compiled else "off"})
     with _backend(setting.backend):
         found = trained(config, setting.device)
-    expected, most = on_cpu(loss, policy), TOLERANCES[precision]
+    most = TOLERANCES[precision]
     others = 0.0
     for name in ("generator_skipped", "discriminator_skipped"):
         figures[name] = expected.row[name]

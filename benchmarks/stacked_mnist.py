@@ -23,11 +23,12 @@ training pictures, there from 1,000 equal ones; another classifier of digits cou
 """
 
 import argparse
-import hashlib
 import json
 import statistics
 from pathlib import Path
 from typing import Any
+
+from kept_results import Result, kept_result
 
 from common.errors import ConfigError
 from gan.config import GanConfig
@@ -37,7 +38,7 @@ from gan.metrics.preparation import prepare_metric
 from gan.training.run import Diverged, GanRun
 
 MNIST = Path(__file__).parents[2] / "shared" / "data" / "mnist"
-KEPT = Path.home() / ".cache" / "artsweep" / "stacked-mnist"
+KEPT = "stacked-mnist"
 IMAGES, SAMPLES, TICKS, SEEDS = 640_000, 26_000, 10, (0, 1, 2)
 PLAIN: dict[str, Any] = {
     "data.source": "stacked-mnist",
@@ -46,10 +47,6 @@ PLAIN: dict[str, Any] = {
     "ema_half_life": 0,
     "evaluation.metric": "kl",
 }
-PLACES = ("root", "cache", "download")
-"""Settings of the data that change no picture, and so no result."""
-
-Result = dict[str, Any]
 
 
 def config_of(changes: dict[str, Any], *, images: int, samples: int) -> GanConfig:
@@ -79,27 +76,9 @@ def changes_of(words: list[str]) -> dict[str, Any]:
     return found
 
 
-def kept_at(config: GanConfig) -> Path:
-    """The file of a run's result, named by all settings that can change it."""
-    settings = config.to_dict()
-    for place in PLACES:
-        settings["data"].pop(place)
-    text = json.dumps(settings, sort_keys=True)
-    return KEPT / f"{hashlib.blake2b(text.encode(), digest_size=12).hexdigest()}.json"
-
-
-def result_of(config: GanConfig, images: Images) -> Result:
+def trained_once(config: GanConfig, images: Images) -> Result:
     """What one run covers in the end, and its modes at the end of every tick; trained unless it is kept."""
-    kept = kept_at(config)
-    if kept.exists():
-        found: Result = json.loads(kept.read_text())
-        return found
-    found = trained(config, images)
-    KEPT.mkdir(parents=True, exist_ok=True)
-    beside = kept.with_suffix(".partial")
-    beside.write_text(json.dumps(found))
-    beside.replace(kept)
-    return found
+    return kept_result(KEPT, config, lambda: trained(config, images))
 
 
 def trained(config: GanConfig, images: Images) -> Result:
@@ -159,7 +138,7 @@ def main() -> None:
     results = []
     for seed in command.seeds:
         print(f"seed {seed}, {changes or 'plain'}", flush=True)
-        results.append(result_of(config.with_values({"seed": seed}), images))
+        results.append(trained_once(config.with_values({"seed": seed}), images))
         print(f"  {results[-1]}", flush=True)
     print(json.dumps({"settings": changes, "images": config.images, **summary(results), "seeds": results}))
 

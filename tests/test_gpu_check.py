@@ -1,6 +1,7 @@
 """`make gpu-check` without a GPU: says so, its cases hold on the CPU, a failing case leaves the others."""
 
 import importlib
+import itertools
 import json
 import os
 import re
@@ -16,6 +17,7 @@ import torch
 
 from gan.training.balance import POLICIES
 from gan.training.losses import LOSSES
+from gan.training.regularization import REGULARIZERS
 
 BENCHMARKS = Path(__file__).parent.parent / "benchmarks"
 LEFT_OUT = ("/bf16/", "/compiled", "speed/64")
@@ -24,6 +26,7 @@ BUT = (
     "train/wasserstein/none/fp32/compiled",
     "train/hinge/loss/bf16/compiled",
     "train/hinge/none/bf16/plain",
+    "regularized/all/fp32/compiled",
 )
 """A few of them."""
 
@@ -92,6 +95,14 @@ def test_it_trains_every_loss_and_policy_in_each_precision_compiled_and_not(scri
         for how in ("compiled", "plain")
     }
     assert {name for name in cases if name.startswith("train/")} == expected
+
+
+def test_it_trains_with_every_regularizer(scripts: ModuleType) -> None:
+    settings = importlib.import_module("gpu_training").REGULARIZED["all"]
+    for name in REGULARIZERS:
+        assert any(path == f"regularization.{name.replace('-', '_')}" for path in settings)
+    cases = {name for name in scripts._cases("cuda") if name.startswith("regularized/all/")}
+    assert len(cases) == len(list(itertools.product(("fp32", "bf16"), ("compiled", "plain"))))
 
 
 @pytest.mark.parametrize("name", names())
