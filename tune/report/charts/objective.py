@@ -78,9 +78,9 @@ def _said(sweep: SweepData, best: Row) -> str:
     last = best.trial.valid_ticks()[-1].metrics.get(sweep.metric)
     if last is None or best.best <= 0:
         return f"{text}; its last tick, at {best.trial.images_seen:,} images, was no better."
-    higher = share(last - best.best, best.best)
+    more = share(last - best.best, best.best)
     return (
-        f"{text}; its last tick, at {best.trial.images_seen:,} images, is {higher} higher: no sign that longer "
+        f"{text}; its last tick, at {best.trial.images_seen:,} images, is {more} higher: no sign that longer "
         "training alone would help."
     )
 
