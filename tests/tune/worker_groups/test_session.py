@@ -71,17 +71,6 @@ def test_a_tick_that_runs_out_of_memory_is_repeated_once_with_the_same_numbers(
     assert [tensor() for tensor in short.held] == [None]
 
 
-def test_a_ticks_answer_says_where_it_was_trained() -> None:
-    session = session_of()
-    session.execute(BEGIN)
-    assert "node" not in session.execute(TICK)
-    images = session._images
-    session = WorkerSession(images, torch.device("cpu"), 0, 1, {"worker_group": 3, "node": "host"})
-    session.execute(BEGIN)
-    answer = session.execute(TICK)
-    assert (answer["worker_group"], answer["node"]) == (3, "host")
-
-
 def test_a_tick_that_runs_out_of_memory_twice_fails(monkeypatch: pytest.MonkeyPatch) -> None:
     ShortOfMemory(monkeypatch, "tick", 0, 1)
     session = session_of()

@@ -27,7 +27,7 @@ from gan.config import GanConfig
 from tune.worker_groups.trainable import GanTrial
 
 ray.get = lambda value: value
-measured = {"images_seen": 8000.0, "swd": 2.5, "worker_group": 3, "node": "host"}
+measured = {"images_seen": 8000.0, "swd": 2.5}
 pool = SimpleNamespace(
     open=SimpleNamespace(remote=lambda trial, config: "run"),
     tick=SimpleNamespace(remote=lambda run: measured),
@@ -39,8 +39,7 @@ class Bound(GanTrial):
         super().setup(config, pool=pool, location="", **settings)
 
 row = Bound(config={TRIAL_INFO: SimpleNamespace(trial_id="a")}).step()
-place = row["worker_group"], row["node"]
-print(row["swd"], row["done"], "torch" in sys.modules, *place, *dict(row["metrics"]))
+print(row["swd"], row["done"], "torch" in sys.modules)
 """
 
 
@@ -64,7 +63,7 @@ def test_a_trials_process_loads_no_pytorch() -> None:
     done = subprocess.run(
         [sys.executable, "-c", ONE_TICK], capture_output=True, text=True, cwd=ROOT, check=True
     )
-    assert done.stdout.split() == ["2.5", "False", "False", "3", "host", "images_seen", "swd"]
+    assert done.stdout.split() == ["2.5", "False", "False"]
 
 
 def folder_with(state: bytes, folder: Path) -> str:
