@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from tune.display.leaderboard import short
 from tune.display.second_opinion import second_opinion
 from tune.records.trial_records import BASELINE_NUMBER, best_of, failed_winner, states_best_first
-from tune.report.charts._shared import share
+from tune.report.charts._shared import share, times
 from tune.report.data import Row, SweepData
 
 _LONGER = 10
@@ -100,7 +100,7 @@ def verdict_on(winner: Winner) -> tuple[str, str]:
         )
     return (
         "clear gain",
-        f"{text}. The difference, {gain:.3g}, is {gain / noise:.1f} times the noise floor of {noise:.3g}.",
+        f"{text}. The difference, {gain:.3g}, is {times(gain, noise)} the noise floor of {noise:.3g}.",
     )
 
 

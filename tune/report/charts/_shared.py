@@ -21,6 +21,7 @@ STATES: Mapping[str, tuple[str, str]] = {
 GREY = "var(--grey)"
 HOVER = "%{customdata}<extra></extra>"
 _FEW_DECADES = 20
+_NEAR = 10
 
 
 def told(row: Row, sweep: SweepData) -> str:
@@ -58,29 +59,28 @@ def lines(
 
 
 def with_values(figure: go.Figure, sweep: SweepData, values: Iterable[float | None]) -> None:
-    """Make y the axis of the objective, logarithmic where values allow it, with a line at its noise floor."""
+    """Make y the axis of the objective, logarithmic where values allow it, with a line at its noise floor.
+
+    A noise floor far below all values is only named: an axis that reaches down to it would flatten them.
+    """
     found = [value for value in values if value is not None]
+    is_log = bool(found) and min(found) > 0
     noise = sweep.noise if sweep.noise is not None and sweep.noise > 0 else None
-    if not found or min(found) <= 0:
-        figure.update_yaxes(title_text=sweep.metric)
-    else:
-        figure.update_yaxes(title_text=sweep.metric, **log_axis([*found, *([noise] if noise else [])]))
+    is_near = noise is not None and bool(found) and noise >= min(found) / _NEAR
+    scale = log_axis([*found, *([noise] if is_near and noise else [])]) if is_log else {}
+    figure.update_yaxes(title_text=sweep.metric, **scale)
     if noise is None:
+        return
+    label = {"xref": "paper", "x": 1, "xanchor": "right", "yanchor": "bottom", "showarrow": False}
+    if not is_near:
+        text = f"noise floor: {short(noise)}, far below"
+        figure.add_annotation(text=text, yref="paper", y=0, font={"size": 11}, **label)
         return
     style = {"color": SOFT, "dash": "dot", "width": 1}
     figure.add_shape(type="line", xref="paper", x0=0, x1=1, y0=noise, y1=noise, line=style)
     # plotly takes the place of an annotation on a logarithmic axis as a logarithm, that of a shape not
-    place = math.log10(noise) if figure.layout.yaxis.type == "log" else noise
-    figure.add_annotation(
-        text="noise floor",
-        xref="paper",
-        x=1,
-        xanchor="right",
-        y=place,
-        yanchor="bottom",
-        showarrow=False,
-        font={"size": 11},
-    )
+    place = math.log10(noise) if is_log else noise
+    figure.add_annotation(text="noise floor", y=place, font={"size": 11}, **label)
 
 
 def is_log(sweep: SweepData, path: str) -> bool:
@@ -100,8 +100,14 @@ def log_axis(values: Iterable[float]) -> dict[str, Any]:
 
 
 def share(part: float, whole: float) -> str:
-    """`12 %`; of nothing, `0 %`."""
-    return f"{part / whole:.0%}".replace("%", " %") if whole else "0 %"
+    """`12 %`; of nothing, `0 %`. The blank does not break."""
+    return f"{part / whole:.0%}".replace("%", "\u00a0%") if whole else "0\u00a0%"
+
+
+def times(part: float, whole: float) -> str:
+    """`5.3 times`, `184 times`."""
+    found = part / whole
+    return f"{found:.1f} times" if found < 10 else f"{found:,.0f} times"
 
 
 def of_trials(rows: Sequence[Row]) -> str:
