@@ -22,6 +22,7 @@ GREY = "var(--grey)"
 HOVER = "%{customdata}<extra></extra>"
 _FEW_DECADES = 20
 _NEAR = 10
+_CLOSE = 3
 
 
 def told(row: Row, sweep: SweepData) -> str:
@@ -58,10 +59,13 @@ def lines(
     ).update(style)
 
 
-def with_values(figure: go.Figure, sweep: SweepData, values: Iterable[float | None]) -> None:
+def with_values(
+    figure: go.Figure, sweep: SweepData, values: Iterable[float | None], *, is_small: bool = False
+) -> None:
     """Make y the axis of the objective, logarithmic where values allow it, with a line at its noise floor.
 
-    A noise floor far below all values is only named: an axis that reaches down to it would flatten them.
+    A noise floor far below all values is only named: an axis that reaches down to it would flatten them. In
+    a small figure it is not even named.
     """
     found = [value for value in values if value is not None]
     is_log = bool(found) and min(found) > 0
@@ -71,16 +75,17 @@ def with_values(figure: go.Figure, sweep: SweepData, values: Iterable[float | No
     figure.update_yaxes(title_text=sweep.metric, **scale)
     if noise is None:
         return
-    label = {"xref": "paper", "x": 1, "xanchor": "right", "yanchor": "bottom", "showarrow": False}
+    label = {"xref": "paper", "yanchor": "bottom", "showarrow": False, "font": {"size": 11}}
     if not is_near:
-        text = f"noise floor: {short(noise)}, far below"
-        figure.add_annotation(text=text, yref="paper", y=0, font={"size": 11}, **label)
+        if not is_small:
+            text = f"noise floor: {short(noise)}, far below"
+            figure.add_annotation(text=text, x=0, xanchor="left", yref="paper", y=0, **label)
         return
     style = {"color": SOFT, "dash": "dot", "width": 1}
     figure.add_shape(type="line", xref="paper", x0=0, x1=1, y0=noise, y1=noise, line=style)
     # plotly takes the place of an annotation on a logarithmic axis as a logarithm, that of a shape not
-    place = math.log10(noise) if is_log else noise
-    figure.add_annotation(text="noise floor", y=place, font={"size": 11}, **label)
+    place = math.log10(noise) if scale.get("type") == "log" else noise
+    figure.add_annotation(text="noise floor", x=1, xanchor="right", y=place, **label)
 
 
 def is_log(sweep: SweepData, path: str) -> bool:
@@ -89,8 +94,13 @@ def is_log(sweep: SweepData, path: str) -> bool:
 
 
 def log_axis(values: Iterable[float]) -> dict[str, Any]:
-    """A logarithmic axis for positive values: labelled at powers of ten, with few of them also between."""
+    """A logarithmic axis for positive values: labelled at powers of ten, with few of them also between.
+
+    Where they are close together it would have no labels, and is linear.
+    """
     found = [value for value in values if value > 0]
+    if found and max(found) < _CLOSE * min(found):
+        return {"type": "linear"}
     ticks: dict[str, Any] = {"type": "log", "dtick": 1, "exponentformat": "e"}
     if not found or max(found) / min(found) >= _FEW_DECADES:
         return ticks

@@ -42,7 +42,7 @@ def _draw(sweep: SweepData) -> Answer:
                     "showscale": False,
                 },
             )
-            with_values(figure, sweep, [row.best for row in rows])
+            with_values(figure, sweep, [row.best for row in rows], is_small=True)
             if isinstance(sweep.space[path], Choice):  # Optuna shows their repr
                 trace.x = [short(row.values[path]) for row in of]
                 figure.update_xaxes(categoryarray=list(dict.fromkeys(map(short, _choices(sweep, path)))))
