@@ -112,7 +112,7 @@ def cautions(sweep: SweepData, winner: Winner) -> list[str]:
             "This is the best of many noisy values, so partly luck: at its end a sweep measures its best "
             "states again on fresh samples."
         )
-    else:
+    elif winner.row.number != BASELINE_NUMBER:
         found.append("Both were measured again on fresh samples, but each was trained once, with one seed.")
     lines = (second_opinion(sweep.trials), failed_winner(sweep.trials))
     return found + [f"{line[0].upper()}{line[1:]}." for line in lines if line is not None]
