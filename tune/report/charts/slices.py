@@ -42,10 +42,10 @@ def _draw(sweep: SweepData) -> Answer:
                     "showscale": False,
                 },
             )
-            with_values(figure, sweep, [row.best for row in rows])
+            with_values(figure, sweep, [row.best for row in rows], is_small=True)
             if isinstance(sweep.space[path], Choice):  # Optuna shows their repr
-                trace.x = [str(row.values[path]) for row in of]
-                figure.update_xaxes(categoryarray=list(dict.fromkeys(map(str, _choices(sweep, path)))))
+                trace.x = [short(row.values[path]) for row in of]
+                figure.update_xaxes(categoryarray=list(dict.fromkeys(map(short, _choices(sweep, path)))))
             elif is_log(sweep, path):
                 figure.update_xaxes(**log_axis([float(row.values[path]) for row in of]))
             figure.update_layout(
@@ -86,8 +86,8 @@ def _said(sweep: SweepData) -> str:
         if len(medians) > 1:
             first, *_, last = sorted(medians.items(), key=lambda item: item[1])
             text += (
-                f" The median trial with {sweep.setting(path)} {first[0]} reaches {first[1]:.3g}, "
-                f"with {last[0]} {last[1]:.3g}."
+                f" The median trial with {sweep.setting(path)} {short(first[0])} reaches {first[1]:.3g}, "
+                f"with {short(last[0])} {last[1]:.3g}."
             )
     return text
 
