@@ -62,6 +62,14 @@ study = optuna.create_study(sampler=sampler)
 study.optimize(lambda trial: trial.suggest_float("x", 0, 1), n_trials=17)
 found["points"] = [trial.params["x"] for trial in study.trials]
 
+from types import SimpleNamespace
+from tune.report.charts import in_order
+
+rows = [SimpleNamespace(trial=SimpleNamespace(images_seen=images)) for images in (8000, 64000)]
+found["charts"] = list(in_order())
+answer = in_order()["lengths"].draw(SimpleNamespace(rows=rows))
+found["answer"] = [answer.text, len(answer.figures["lengths"].to_dict()["data"])]
+
 picture = np.random.default_rng(0).integers(0, 256, (48, 48, 3), dtype=np.uint8)
 painting = np.full((48, 48, 3), (200, 40, 40), dtype=np.uint8)
 settings = {"size": 48, "iterations": 20, "scales": 1, "content_weight": 0.0}
@@ -114,6 +122,7 @@ def test_there_is_an_example_of_every_kind() -> None:
         "gan/training/augmentations",
         "gan/networks/families",
         "gan/metrics/named",
+        "tune/report/charts",
         "tune/search/samplers",
         "styletransfer/transfer/statistics",
     }
@@ -131,6 +140,12 @@ def test_help_lists_the_new_entries_with_their_first_lines_and_loads_no_torch(fo
     assert "--logit-decay" in found["help"]
     assert "--accuracy-gap" in found["help"] and "--hidden-factor" in found["help"]
     assert not found["torch_imported_by_help"]
+
+
+def test_the_new_chart_is_on_the_page_at_its_place(found: dict[str, Any]) -> None:
+    place = found["charts"].index("lengths")
+    assert found["charts"][place - 1 : place + 2] == ["endings", "lengths", "cost"]
+    assert found["answer"] == ["The longest trial saw 64,000 images, the shortest 8,000.", 1]
 
 
 def test_the_default_space_searches_the_new_policy_and_its_setting(found: dict[str, Any]) -> None:

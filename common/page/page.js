@@ -189,5 +189,5 @@
       setTimeout(() => { button.textContent = "copy"; }, 1500);
     });
   }
-  document.documentElement.dataset.ready = "";
+  document.documentElement.dataset.ready = ""; // it can be used
 })();

@@ -79,9 +79,10 @@ def made_up(
     seed: int = 0,
     confirms: bool = True,
     grids: int = 0,
+    prunes: bool = True,
     **settings: Any,
 ) -> Made:
-    """A whole sweep under ASHA. grids: trials that keep a grid a tick, which are the best ones."""
+    """A whole sweep. grids: trials that keep a grid a tick, which are the best ones. prunes: as ASHA does."""
     gan = GanConfig(images=8_000 * ticks, images_per_tick=8_000)
     made = empty(storage, name, gan=gan, trials=trials, **settings)
     draw = np.random.default_rng(seed)
@@ -90,7 +91,9 @@ def made_up(
     for number in range(trials):
         group = int(np.argmin(free_at))
         values = baseline(made.space, gan) if number == 0 else _values(made.space, draw)
-        free_at[group] = _train(made, number, values, group, free_at[group] + 0.1, ticks, lasts, draw)
+        free_at[group] = _train(
+            made, number, values, group, free_at[group] + 0.1, ticks, lasts, draw, prunes=prunes
+        )
     made.events.sort(key=lambda event: event.time)
     if confirms:
         confirm(made, max(free_at) + 5, draw)
@@ -180,6 +183,8 @@ def _train(
     ticks: int,
     lasts: list[float],
     draw: np.random.Generator,
+    *,
+    prunes: bool,
 ) -> float:
     """One trial on one worker group; returns when that one is free again."""
     record = made.events.append
@@ -231,7 +236,7 @@ def _train(
         )
         path = f"trial_{number:04d}/checkpoint_{tick:06d}"
         record(CheckpointSaved(number=number, images_seen=8_000 * tick, path=path, value=value, time=now))
-        if number and tick in (2, ticks // 2) and tick < ticks:
+        if prunes and number and tick in (2, ticks // 2) and tick < ticks:
             if far > 4 and tick > 2:
                 reason = "mode_collapse: spread fell to 12 % of the real images'"
                 end = dataclasses.replace(end, state="pruned", verdict="mode_collapse", reason=reason)

@@ -1,5 +1,6 @@
 """Runs `python -m tune sweep` and `python -m tune resume`, from their checks to their exit code."""
 
+import contextlib
 import dataclasses
 import re
 import shlex
@@ -122,9 +123,10 @@ def _run(plan: "SweepPlan", console: Console) -> int:
     except Interrupted as interrupted:
         has_begun = plan.folder.exists()  # else nothing was left behind
         said = f"everything is saved: resume with {resume}" if has_begun else "no trial had begun"
-        say(console, f"{interrupted}; {said}")
         if has_begun:
-            report_of(plan.folder.location, console)
+            with contextlib.suppress(Interrupted):  # who is in a hurry does without a report
+                report_of(plan.folder.location, console)
+        say(console, f"{interrupted}; {said}")
         return interrupted.exit_code
     except (SweepError, WriteError) as error:
         complain(PROG, f"{error}; resume with {resume}" if plan.folder.exists() else error)

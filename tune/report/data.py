@@ -5,16 +5,17 @@ import datetime
 import functools
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
 
 from common.storage.lock import read_holder
 from common.text import duration
+from gan.metrics.config import EvaluationConfig, count_name
 from gan.training.health import HEALTHY
 from tune.config import SweepConfig
-from tune.records.events import SweepStarted, read_events
+from tune.records.events import SweepEvent, SweepStarted, Tick, read_events
 from tune.records.sweep_folder import SweepFolder
 from tune.records.tables import ranked, trials_table
 from tune.records.trial_records import BASELINE_NUMBER, Trial, collect
@@ -123,7 +124,7 @@ def read_sweep(location: str) -> SweepData:
     config = folder.config()
     space = folder.space(config)
     events = list(usable(read_events(folder.location), space))
-    trials, metric = collect(events), config.gan.evaluation.key()
+    trials, metric = collect(events), _objective(config.gan.evaluation, events)
     table = ranked(trials_table(trials, space, metric))
     rows = [_row(trials[each["number"]], each, config, space) for each in table.to_dict("records")]
     is_finished = len(trials) >= config.trials and not any(each.is_unfinished() for each in trials.values())
@@ -141,6 +142,14 @@ def read_sweep(location: str) -> SweepData:
         status=_status(folder, config, trials, is_finished=is_finished),
         is_finished=is_finished,
     )
+
+
+def _objective(evaluation: EvaluationConfig, events: Sequence[SweepEvent]) -> str:
+    """The objective's name in ticks: `evaluation.key()`, read from them, since that loads PyTorch."""
+    names = (f"{evaluation.metric}_{count_name(evaluation.metric_images)}", evaluation.metric)
+    ticks = (event for event in events if isinstance(event, Tick))
+    found = (name for tick in ticks for name in names if name in tick.metrics)
+    return next(found, None) or evaluation.key()
 
 
 def _row(trial: Trial, record: Mapping[Any, Any], config: SweepConfig, space: Space) -> Row:

@@ -2,6 +2,8 @@
 
 import dataclasses
 import re
+import subprocess
+import sys
 import time
 from html.parser import HTMLParser
 from pathlib import Path
@@ -296,3 +298,12 @@ def test_sweeps_of_different_metrics_are_not_compared(tmp_path: Path) -> None:
     other.events.append(TrialStarted(number=0, trial_id="t", time=BEGIN))
     text = text_of(Path(write_report([one.write(), other.write()])))
     assert "Sweeps are compared by one metric, and these minimize fd_lite0_1k, swd" in text
+
+
+def test_neither_pytorch_nor_ray_is_loaded(tmp_path: Path) -> None:
+    location = made_up(tmp_path, trials=12).write()
+    code = (
+        "import sys; from tune.report import write_report; write_report([sys.argv[1]]);"
+        "assert not {'torch', 'ray'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code, location], check=True, timeout=200)

@@ -1,6 +1,7 @@
 """The numbers that charts say, against sums by hand."""
 
 import dataclasses
+import itertools
 import math
 from pathlib import Path
 
@@ -88,7 +89,7 @@ def test_without_groups_in_the_log_stretches_are_packed_into_free_lanes(tmp_path
     assert not knows and {each.lane for each in found} == {"lane 0", "lane 1", "lane 2"}
     for lane in {each.lane for each in found}:
         ends = [(each.begin, each.end) for each in found if each.lane == lane]
-        assert all(end <= begin + 1 for (_, end), (begin, _) in zip(ends, ends[1:], strict=False))
+        assert all(end <= begin + 1 for (_, end), (begin, _) in itertools.pairwise(ends))
 
 
 def test_repeated_ticks_cost_and_do_not_count_twice(tmp_path: Path) -> None:

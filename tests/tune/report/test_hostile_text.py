@@ -81,8 +81,8 @@ def test_the_name_of_a_new_trial_cannot_add_a_tag(hostile: Made) -> None:
     for made in (plain, hostile):
         page = Path(write_report([made.write()])).read_text()
         tags.append({kind: page.count(f"<{kind}") for kind in ("script", "img", "b>", "a ", "iframe")})
-    assert tags[0]["img"] == tags[1]["img"] and tags[1]["b>"] == tags[1]["iframe"] == 0
-    assert tags[0]["a "] == tags[1]["a "]
+    assert tags[1]["b>"] == tags[1]["iframe"] == 0 and tags[0]["a "] == tags[1]["a "]
+    assert "<img src=x" not in page and page.count("<script>") == 1  # that of page.js
 
 
 def test_an_empty_page_has_a_title(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import plotly.graph_objects as go
 from common.page.figures import INK, SERIES
 from tune.records.events import Tick
 from tune.report.charts import Answer, Chart
-from tune.report.charts._shared import GREY, lines, rounded, with_values
+from tune.report.charts._shared import GREY, lines, rounded, share, with_values
 from tune.report.data import Row, SweepData
 
 _NAMED = 5
@@ -75,8 +75,14 @@ def _said(sweep: SweepData, best: Row) -> str:
         text += f", {best.best / sweep.noise:.1f} times the noise floor of {sweep.noise:.3g}"
     if best.images_at_best == best.trial.images_seen:
         return f"{text}. That was its last tick, so longer training may go on improving it."
-    later = f"by its last tick, at {best.trial.images_seen:,} images, it had risen again"
-    return f"{text}; {later}, so longer training alone is unlikely to help."
+    last = best.trial.valid_ticks()[-1].metrics.get(sweep.metric)
+    if last is None or best.best <= 0:
+        return f"{text}; its last tick, at {best.trial.images_seen:,} images, was no better."
+    more = share(last - best.best, best.best)
+    return (
+        f"{text}; its last tick, at {best.trial.images_seen:,} images, is {more} higher: no sign that longer "
+        "training alone would help."
+    )
 
 
 CHART = Chart(

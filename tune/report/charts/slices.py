@@ -55,7 +55,13 @@ def _draw(sweep: SweepData) -> Answer:
                 margin={"t": 8, "l": 44, "b": 32},
             )
             figures[sweep.setting(path)] = figure
-    return Answer(text=_said(sweep), figures=figures, arrangement="tiles", height=250)
+    return Answer(
+        text=_said(sweep),
+        figures=figures,
+        arrangement="tiles",
+        height=250,
+        note="The large point is the best trial.",
+    )
 
 
 def _choices(sweep: SweepData, path: str) -> list[Any]:
