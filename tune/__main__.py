@@ -23,20 +23,21 @@ def main(args: Sequence[str] | None = None) -> int:
 def _run(words: Sequence[str]) -> int:
     # imported here, where a signal is caught
     from common.cli.terminal import Terminal
-    from tune.cli import flags, looking
+    from tune.cli.flags import Best, Resume, Sweep, parse_command
+    from tune.cli.looking import Compare, Dashboard, Report, Status
 
-    command, console = flags.parse_command(words), Terminal()
+    command, console = parse_command(words), Terminal()
     # each command's module imports what it needs: Ray and torch take seconds
     module, function = {
-        flags.Sweep: ("tune.cli.sweeping", "run_new_sweep"),
-        flags.Resume: ("tune.cli.sweeping", "run_resume"),
-        flags.Best: ("tune.cli.best", "run_best"),
-        looking.Report: ("tune.cli.report", "run_report"),
-        looking.Compare: ("tune.cli.report", "run_compare"),
-        looking.Dashboard: ("tune.cli.dashboard", "run_dashboard"),
-        looking.Status: ("tune.cli.status", "run_status"),
+        Sweep: ("tune.cli.sweeping", "run_new_sweep"),
+        Resume: ("tune.cli.sweeping", "run_resume"),
+        Best: ("tune.cli.best", "run_best"),
+        Report: ("tune.cli.report", "run_report"),
+        Compare: ("tune.cli.report", "run_compare"),
+        Dashboard: ("tune.cli.dashboard", "run_dashboard"),
+        Status: ("tune.cli.status", "run_status"),
     }[type(command)]
-    run: Callable[[object, Console], int] = getattr(importlib.import_module(module), function)
+    run: "Callable[[object, Console], int]" = getattr(importlib.import_module(module), function)
     return run(command, console)
 
 

@@ -1,6 +1,7 @@
 """GANs from Python: a trained one loaded, sampled, measured; errors in one line; Ctrl-C as Python's own."""
 
 import re
+import shutil
 import signal
 from pathlib import Path
 
@@ -9,11 +10,14 @@ import pytest
 
 import gan
 from common.cli.signals import Interrupted
+from common.cli.terminal import Terminal
 from common.errors import ConfigError
 from common.storage.folder import Folder
-from gan.cli.train import PlannedRun, RunError
+from gan.cli.flags import Train
+from gan.cli.train import PlannedRun, Progress, RunError, run_train
 from gan.config import GanConfig
 from gan.generation import load_trained, random_latents, sample
+from gan.raytrain.events import Ended
 from gan.run_folder import Row
 from gan.training.health import HEALTHY, TROUBLES
 
@@ -117,3 +121,41 @@ def test_what_ends_a_training_early_is_raised_and_signals_are_as_before(
     with pytest.raises(expected, match=re.escape(str(raised))):
         gan.train(tiny_config, storage=str(tmp_path))
     assert signal.getsignal(signal.SIGINT) is before
+
+
+@pytest.mark.parametrize(
+    ("outcome", "code", "said"),
+    [
+        (Ended("finished", ""), 0, "finished: best swd"),
+        (
+            Ended("failed", "the worker is gone"),
+            1,
+            "failed: the worker is gone; resume with python -m gan train",
+        ),
+        (Ended("diverged", "a loss is nan"), 1, "diverged: a loss is nan; the last good state is kept in"),
+        (Interrupted(signal.SIGINT), 130, "stopped by Ctrl-C; every finished tick is saved; resume with"),
+    ],
+)
+def test_a_training_s_end_is_an_exit_code_and_a_line_of_the_command(
+    outcome: Ended | BaseException,
+    code: int,
+    said: str,
+    tiny_config: GanConfig,
+    plain_run: PlainRun,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: Capture,
+) -> None:
+    def train(plan: PlannedRun, _: object, __: object, progress: Progress) -> None:
+        shutil.copytree(plain_run[0].location, plan.results.folder.location, dirs_exist_ok=True)
+        progress.has_begun = True
+        if isinstance(outcome, BaseException):
+            raise outcome
+        progress.ended = outcome
+
+    monkeypatch.setattr("gan.cli.train._train", train)
+    command = Train(gan=tiny_config, storage=str(tmp_path), name="x")
+    assert run_train(command, Terminal()) == code
+    shown = capsys.readouterr()
+    assert said in (shown.err if code == 1 else shown.out)
+    assert code == 1 or shown.err == ""

@@ -2,18 +2,24 @@
 
 import json
 import re
+import signal
 import sys
 from pathlib import Path
 
 import pytest
 
+from common.cli.signals import Interrupted
+from common.storage.atomic import WriteError
 from gan.cli.flags import parse_command as parse_gan
 from gan.config import GanConfig
 from tune.__main__ import main
 from tune.cli.flags import Resume, Sweep, parse_command
 from tune.config import SweepConfig
+from tune.driver.plan import SweepPlan
+from tune.driver.stopping import SweepError
 from tune.records.events import CheckpointSaved, EventLog, Tick, TrialEnded, TrialStarted
 from tune.records.sweep_folder import SweepFolder
+from tune.records.trial_records import Trial
 from tune.space.space import default_space
 from tune.space.toml import load_space
 
@@ -209,3 +215,38 @@ def test_a_finished_sweep_is_not_started_again_and_never_shrinks(tmp_path: Path,
     assert "all 2 trials are finished" in capsys.readouterr().out
     assert main(["resume", str(tmp_path / "mine"), "--trials", "1"]) == 2
     assert "--trials 1 is fewer than the 2" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("raised", "code", "said"),
+    [
+        (None, 0, "results: {folder}"),
+        (Interrupted(signal.SIGTERM), 143, "SIGTERM; everything is saved: resume with {resume}"),
+        (
+            SweepError("no worker is left: lost"),
+            1,
+            "python -m tune: no worker is left: lost; resume with {resume}",
+        ),
+        (WriteError("the disk is full"), 1, "python -m tune: the disk is full; resume with {resume}"),
+    ],
+)
+def test_a_sweep_s_end_is_an_exit_code_and_a_line(
+    raised: BaseException | None,
+    code: int,
+    said: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: Capture,
+) -> None:
+    def run_sweep(plan: SweepPlan, _: object) -> dict[int, Trial]:
+        plan.folder.begin(plan.config, plan.space, is_resumed=False)
+        if raised is not None:
+            raise raised
+        return {}
+
+    monkeypatch.setattr("tune.driver.sweep.run_sweep", run_sweep)
+    assert main(["sweep", "--storage", str(tmp_path), "--name", "x"]) == code
+    folder, shown = tmp_path / "x", capsys.readouterr()
+    line = said.format(folder=folder, resume=f"python -m tune resume {folder}")
+    assert line in (shown.err if code == 1 else shown.out)
+    assert code == 1 or shown.err == ""

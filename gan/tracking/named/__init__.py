@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from common.errors import require
 from common.registry import Registry
-from common.storage.folder import Folder
 
 if TYPE_CHECKING:
     import numpy as np
 
+    from common.storage.folder import Folder
     from gan.training.health import Verdict
 
 RunState = Literal["completed", "pruned", "stopped", "diverged", "failed", "interrupted"]
@@ -29,7 +29,7 @@ BEST = "objective/best"
 class RunInfo:
     """A run that begins, or goes on after it was stopped or has lost its workers."""
 
-    folder: Folder
+    folder: "Folder"
     """Results of the run, or of its sweep."""
     name: str
     """Its name; `trial_0003` in a sweep."""
@@ -68,7 +68,7 @@ class TrackedRun(Protocol):
         """Show how the run ended, and its best objective, None without one; frees what it holds."""
 
 
-def _nothing_to_check(folder: Folder) -> None:
+def _nothing_to_check(folder: "Folder") -> None:
     pass
 
 
@@ -77,7 +77,7 @@ class Tracker:
     """How a tracker is told of a run, and what must be there first."""
 
     begin: Callable[[RunInfo], TrackedRun]
-    check: Callable[[Folder], None] = _nothing_to_check
+    check: "Callable[[Folder], None]" = _nothing_to_check
     """Raises ConfigError when runs with results in this folder cannot be tracked."""
     package: str | None = None
     """The package that it imports, if it may be missing."""

@@ -2,10 +2,12 @@
 
 import dataclasses
 from collections.abc import Callable, Mapping
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from common.registry import Registry
-from tune.report.data import SweepData
+
+if TYPE_CHECKING:
+    from tune.report.data import SweepData
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -36,7 +38,7 @@ class Chart:
     title: str
     question: str
     """That it answers, in a sentence."""
-    draw: Callable[[SweepData], Answer]
+    draw: "Callable[[SweepData], Answer]"
 
 
 CHARTS: Registry[Chart] = Registry("tune.report.charts", "CHART", what="chart")
