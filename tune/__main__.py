@@ -37,7 +37,7 @@ def _run(words: Sequence[str]) -> int:
         Dashboard: ("tune.cli.dashboard", "run_dashboard"),
         Status: ("tune.cli.status", "run_status"),
     }[type(command)]
-    run: "Callable[[object, Console], int]" = getattr(importlib.import_module(module), function)
+    run: Callable[[object, Console], int] = getattr(importlib.import_module(module), function)
     return run(command, console)
 
 
