@@ -18,9 +18,9 @@ def _draw(sweep: SweepData) -> Answer:
     if len(rows) < 2:
         return Answer(text="This needs two trials with a value.")
     study = study_of(sweep)
-    seen = [path for path in sweep.space if any(path in row.values for row in rows)]
+    seen = [path for path in sweep.space if sum(path in row.values for row in rows) > 1]
     if not seen:
-        return Answer(text="No trial with a value has a searched setting.")
+        return Answer(text="No two trials with a value have a searched setting in common.")
     figures: dict[str, Any] = {}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
