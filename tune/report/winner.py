@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from tune.display.leaderboard import short
 from tune.display.second_opinion import second_opinion
 from tune.records.trial_records import BASELINE_NUMBER, best_of, failed_winner, states_best_first
-from tune.report.charts._shared import share
+from tune.report.charts._shared import share, times
 from tune.report.data import Row, SweepData
 
 _LONGER = 10
@@ -100,7 +100,7 @@ def verdict_on(winner: Winner) -> tuple[str, str]:
         )
     return (
         "clear gain",
-        f"{text}. The difference, {gain:.3g}, is {gain / noise:.1f} times the noise floor of {noise:.3g}.",
+        f"{text}. The difference, {gain:.3g}, is {times(gain, noise)} the noise floor of {noise:.3g}.",
     )
 
 
@@ -112,7 +112,7 @@ def cautions(sweep: SweepData, winner: Winner) -> list[str]:
             "This is the best of many noisy values, so partly luck: at its end a sweep measures its best "
             "states again on fresh samples."
         )
-    else:
+    elif winner.row.number != BASELINE_NUMBER:
         found.append("Both were measured again on fresh samples, but each was trained once, with one seed.")
     lines = (second_opinion(sweep.trials), failed_winner(sweep.trials))
     return found + [f"{line[0].upper()}{line[1:]}." for line in lines if line is not None]

@@ -50,7 +50,7 @@ def test_a_setting_that_decides_alone_is_named_beyond_chance_and_the_other_is_no
     assert share > 0.7 > by_chance and other < others_chance
     assert share + other == pytest.approx(1)
     answer = in_order()["importance"].draw(planted(tmp_path / "again"))
-    assert f"The generator lr explains {share:.0%}".replace("%", " %") in answer.text
+    assert f"The generator lr explains {share:.0%}".replace("%", "\u00a0%") in answer.text
     assert "The other stays within chance" in answer.text
 
 

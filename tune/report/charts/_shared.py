@@ -21,6 +21,8 @@ STATES: Mapping[str, tuple[str, str]] = {
 GREY = "var(--grey)"
 HOVER = "%{customdata}<extra></extra>"
 _FEW_DECADES = 20
+_NEAR = 10
+_CLOSE = 3
 
 
 def told(row: Row, sweep: SweepData) -> str:
@@ -57,30 +59,33 @@ def lines(
     ).update(style)
 
 
-def with_values(figure: go.Figure, sweep: SweepData, values: Iterable[float | None]) -> None:
-    """Make y the axis of the objective, logarithmic where values allow it, with a line at its noise floor."""
+def with_values(
+    figure: go.Figure, sweep: SweepData, values: Iterable[float | None], *, is_small: bool = False
+) -> None:
+    """Make y the axis of the objective, logarithmic where values allow it, with a line at its noise floor.
+
+    A noise floor far below all values is only named: an axis that reaches down to it would flatten them. In
+    a small figure it is not even named.
+    """
     found = [value for value in values if value is not None]
+    is_log = bool(found) and min(found) > 0
     noise = sweep.noise if sweep.noise is not None and sweep.noise > 0 else None
-    if not found or min(found) <= 0:
-        figure.update_yaxes(title_text=sweep.metric)
-    else:
-        figure.update_yaxes(title_text=sweep.metric, **log_axis([*found, *([noise] if noise else [])]))
+    is_near = noise is not None and bool(found) and noise >= min(found) / _NEAR
+    scale = log_axis([*found, *([noise] if is_near and noise else [])]) if is_log else {}
+    figure.update_yaxes(title_text=sweep.metric, **scale)
     if noise is None:
+        return
+    label = {"xref": "paper", "yanchor": "bottom", "showarrow": False, "font": {"size": 11}}
+    if not is_near:
+        if not is_small:
+            text = f"noise floor: {short(noise)}, far below"
+            figure.add_annotation(text=text, x=0, xanchor="left", yref="paper", y=0, **label)
         return
     style = {"color": SOFT, "dash": "dot", "width": 1}
     figure.add_shape(type="line", xref="paper", x0=0, x1=1, y0=noise, y1=noise, line=style)
     # plotly takes the place of an annotation on a logarithmic axis as a logarithm, that of a shape not
-    place = math.log10(noise) if figure.layout.yaxis.type == "log" else noise
-    figure.add_annotation(
-        text="noise floor",
-        xref="paper",
-        x=1,
-        xanchor="right",
-        y=place,
-        yanchor="bottom",
-        showarrow=False,
-        font={"size": 11},
-    )
+    place = math.log10(noise) if scale.get("type") == "log" else noise
+    figure.add_annotation(text="noise floor", x=1, xanchor="right", y=place, **label)
 
 
 def is_log(sweep: SweepData, path: str) -> bool:
@@ -89,8 +94,13 @@ def is_log(sweep: SweepData, path: str) -> bool:
 
 
 def log_axis(values: Iterable[float]) -> dict[str, Any]:
-    """A logarithmic axis for positive values: labelled at powers of ten, with few of them also between."""
+    """A logarithmic axis for positive values: labelled at powers of ten, with few of them also between.
+
+    Where they are close together it would have no labels, and is linear.
+    """
     found = [value for value in values if value > 0]
+    if found and max(found) < _CLOSE * min(found):
+        return {"type": "linear"}
     ticks: dict[str, Any] = {"type": "log", "dtick": 1, "exponentformat": "e"}
     if not found or max(found) / min(found) >= _FEW_DECADES:
         return ticks
@@ -100,8 +110,14 @@ def log_axis(values: Iterable[float]) -> dict[str, Any]:
 
 
 def share(part: float, whole: float) -> str:
-    """`12 %`; of nothing, `0 %`."""
-    return f"{part / whole:.0%}".replace("%", " %") if whole else "0 %"
+    """`12 %`; of nothing, `0 %`. The blank does not break."""
+    return f"{part / whole:.0%}".replace("%", "\u00a0%") if whole else "0\u00a0%"
+
+
+def times(part: float, whole: float) -> str:
+    """`5.3 times`, `184 times`."""
+    found = part / whole
+    return f"{found:.1f} times" if found < 10 else f"{found:,.0f} times"
 
 
 def of_trials(rows: Sequence[Row]) -> str:

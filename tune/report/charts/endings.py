@@ -35,7 +35,7 @@ def _draw(sweep: SweepData) -> Answer:
     axes = _plane(sweep)
     if axes is not None:
         figures["where in the space"] = _where(sweep, rows, axes)
-    return Answer(text=_said(sweep, rows), figures=figures, arrangement="tiles", height=380)
+    return Answer(text=_said(sweep, rows), figures=figures, arrangement="tiles", height=360 if axes else 170)
 
 
 def _bars(rows: Sequence[Row]) -> go.Figure:

@@ -9,7 +9,7 @@ import plotly.graph_objects as go
 
 from common.page.figures import SOFT
 from tune.report.charts import Answer, Chart
-from tune.report.charts._shared import HOVER, share
+from tune.report.charts._shared import GREY, HOVER, share
 from tune.report.data import SweepData
 from tune.report.study import study_of
 
@@ -83,7 +83,7 @@ def _draw(sweep: SweepData) -> Answer:
                 name="share",
                 customdata=said,
                 hovertemplate=HOVER,
-                marker={"color": "var(--blue)"},
+                marker={"color": ["var(--blue)" if value > low else GREY for value, low in found.values()]},
                 width=0.55,
             ),
             go.Scatter(
@@ -112,7 +112,7 @@ def _draw(sweep: SweepData) -> Answer:
         height=90 + 34 * len(found),
         note="PED-ANOVA (Watanabe et al. 2023) by Optuna, on the best value of each trial, pruned ones "
         "included. The marks are the 95th percentile after exchanging the values among the trials at random. "
-        "It sees one setting at a time, not how they act together.",
+        "Grey bars stay below them. It sees one setting at a time, not how they act together.",
     )
 
 

@@ -8,7 +8,7 @@ import plotly.graph_objects as go
 from common.page.figures import INK, SERIES
 from tune.records.events import Tick
 from tune.report.charts import Answer, Chart
-from tune.report.charts._shared import GREY, lines, rounded, share, with_values
+from tune.report.charts._shared import GREY, lines, rounded, share, times, with_values
 from tune.report.data import Row, SweepData
 
 _NAMED = 5
@@ -72,7 +72,7 @@ def _said(sweep: SweepData, best: Row) -> str:
     assert best.best is not None
     text = f"Trial {best.number} came lowest: {best.best:.4g} after {best.images_at_best:,} images"
     if sweep.noise is not None and sweep.noise > 0:
-        text += f", {best.best / sweep.noise:.1f} times the noise floor of {sweep.noise:.3g}"
+        text += f", {times(best.best, sweep.noise)} the noise floor of {sweep.noise:.3g}"
     if best.images_at_best == best.trial.images_seen:
         return f"{text}. That was its last tick, so longer training may go on improving it."
     last = best.trial.valid_ticks()[-1].metrics.get(sweep.metric)

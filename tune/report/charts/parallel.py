@@ -141,7 +141,7 @@ def _lines(
 
 def _ticks(axis: "Mapping[Any, float] | _Scale") -> list[tuple[float, str]]:
     if not isinstance(axis, _Scale):
-        return [(height, str(value)) for value, height in axis.items()]
+        return [(height, short(value)) for value, height in axis.items()]
     if axis.low == axis.high:
         return [(0.5, short(axis.low))]
     return [(height, short(float(axis.value_at(height)))) for height in (0.0, 0.5, 1.0)]
@@ -156,7 +156,7 @@ def _said(sweep: SweepData, top: Sequence[Row]) -> str:
             continue
         if isinstance(domain, Choice):
             if len(set(seen)) == 1 and len(domain.values) > 1:
-                agreed.append(f"{sweep.setting(path)} {seen[0]}")
+                agreed.append(f"{sweep.setting(path)} {short(seen[0])}")
             continue
         scale = _Scale([float(domain.low), float(domain.high), *map(float, seen)], is_log=is_log(sweep, path))
         if scale.height(max(seen)) - scale.height(min(seen)) <= 1 / 3:

@@ -18,9 +18,9 @@ def _draw(sweep: SweepData) -> Answer:
     if len(rows) < 2:
         return Answer(text="This needs two trials with a value.")
     study = study_of(sweep)
-    seen = [path for path in sweep.space if any(path in row.values for row in rows)]
+    seen = [path for path in sweep.space if sum(path in row.values for row in rows) > 1]
     if not seen:
-        return Answer(text="No trial with a value has a searched setting.")
+        return Answer(text="No two trials with a value have a searched setting in common.")
     figures: dict[str, Any] = {}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -42,10 +42,10 @@ def _draw(sweep: SweepData) -> Answer:
                     "showscale": False,
                 },
             )
-            with_values(figure, sweep, [row.best for row in rows])
+            with_values(figure, sweep, [row.best for row in rows], is_small=True)
             if isinstance(sweep.space[path], Choice):  # Optuna shows their repr
-                trace.x = [str(row.values[path]) for row in of]
-                figure.update_xaxes(categoryarray=list(dict.fromkeys(map(str, _choices(sweep, path)))))
+                trace.x = [short(row.values[path]) for row in of]
+                figure.update_xaxes(categoryarray=list(dict.fromkeys(map(short, _choices(sweep, path)))))
             elif is_log(sweep, path):
                 figure.update_xaxes(**log_axis([float(row.values[path]) for row in of]))
             figure.update_layout(
@@ -86,8 +86,8 @@ def _said(sweep: SweepData) -> str:
         if len(medians) > 1:
             first, *_, last = sorted(medians.items(), key=lambda item: item[1])
             text += (
-                f" The median trial with {sweep.setting(path)} {first[0]} reaches {first[1]:.3g}, "
-                f"with {last[0]} {last[1]:.3g}."
+                f" The median trial with {sweep.setting(path)} {short(first[0])} reaches {first[1]:.3g}, "
+                f"with {short(last[0])} {last[1]:.3g}."
             )
     return text
 

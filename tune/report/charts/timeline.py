@@ -157,9 +157,11 @@ def _said(sweep: SweepData, found: Sequence[Stretch], lanes: Sequence[str], know
         if part:
             span += max(stretch.end for stretch in part) - min(stretch.begin for stretch in part)
     busy = sum(stretch.end - stretch.begin for stretch in found)
-    who = counted(len(lanes), "worker group") if knows else f"Up to {counted(len(lanes), 'trial')} at once"
     were = "was" if len(lanes) == 1 else "were"
-    text = f"{who} {were} busy {share(busy, span * len(lanes))} of {duration(span)}"
+    who = f"{counted(len(lanes), 'worker group')} {were}"
+    if not knows:
+        who = f"Up to {counted(len(lanes), 'trial')} trained at once; as many groups would have been"
+    text = f"{who} busy {share(busy, span * len(lanes))} of {duration(span)}"
     if len(sweep.sessions) > 1:
         text += f", in {counted(len(sweep.sessions), 'session')}; dotted lines are where it was resumed"
     return f"{text}."
