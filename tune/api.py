@@ -3,7 +3,6 @@
 import dataclasses
 import functools
 import html
-import importlib
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
@@ -143,9 +142,9 @@ class Sweep:
 
     def report(self, out: str | Path | None = None) -> str:
         """Write the report, a page for the browser, and return where it is; default: in its folder."""
-        write_report = importlib.import_module("tune.report").write_report  # plotly takes a second
-        written: str = write_report([self.location], None if out is None else str(out))
-        return written
+        from tune.report import write_report
+
+        return write_report([self.location], None if out is None else str(out))
 
     def _trials(self) -> dict[int, Trial]:
         return collect(read_events(self.location))

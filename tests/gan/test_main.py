@@ -61,7 +61,7 @@ def test_every_setting_of_a_run_is_a_flag_of_train(capsys: Capture) -> None:
 
 
 WRONG = [
-    ([], "Expected one of {train, sample, evaluate}"),
+    ([], "Expected one of {train, sample, evaluate, report, gallery}"),
     (["tarin"], "available subcommands: train, sample, evaluate"),
     (["train", "--bach", "4"], "perhaps you meant --batch"),
     (["train", "--batch"], "'--batch'"),
