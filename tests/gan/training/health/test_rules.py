@@ -75,7 +75,10 @@ CASES: list[tuple[str, list[float], dict[str, float]]] = [
     ("generator_won", FALLING, {"discriminator_margin": -4.0}),
     ("generator_won", flat(4), {"discriminator_margin": -4.0, "accuracy_fake": 0.0}),
     ("stalled", flat(8), {}),
-    ("diverged", FALLING, {"burnt": 0.9}),
+    (HEALTHY, FALLING, {"burnt": 0.9}),
+    (HEALTHY, flat(4), {"burnt": 0.73}),  # white grounds are burnt out in good pictures, too
+    ("diverged", [600.0, *[590.0] * 4], {"burnt": 0.9}),
+    ("diverged", [*FALLING, 500.0, 550.0], {"burnt": 0.9}),
     ("diverged", FALLING, {"discriminator_loss": 90.0}),
 ]
 
@@ -89,6 +92,17 @@ def test_each_verdict_is_named_from_its_numbers(
     assert found.is_healthy == (name == HEALTHY)
     for sentence in (found.evidence, found.remedy)[: 1 if found.is_healthy else 2]:
         assert sentence and "\n" not in sentence and not sentence.endswith(".")
+
+
+def test_a_good_start_on_a_white_ground_is_healthy() -> None:
+    # the most promising trials of a sweep of the built-in shapes: the objective and the share of burnt values
+    for values, burnt in (
+        ([177.2], [0.69]),
+        ([304.3, 208.9, 202.0, 203.2], [0.01, 0.64, 0.64, 0.58]),
+        ([173.4, 155.0, 151.2], [0.67, 0.73, 0.73]),
+    ):
+        rows = [row | {"burnt": share} for row, share in zip(history(values), burnt, strict=True)]
+        assert all(each.is_healthy for each in verdicts(rows, METRIC))
 
 
 def test_every_trouble_has_a_case() -> None:
