@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from common.errors import require
 from common.storage.folder import Folder
-from gan.tracking.named import BEST, FAILURES, RunInfo, RunState, TrackedRun, Tracker
+from gan.tracking.named import BEST, FAILURES, RunInfo, RunState, Tracker
 
 if TYPE_CHECKING:
     import numpy as np
@@ -93,10 +93,6 @@ def _client(folder: Folder) -> tuple[Any, bool]:
     return api.MlflowClient(tracking_uri=uri), is_given
 
 
-def _begin(info: RunInfo) -> TrackedRun:
-    return _Run(info)
-
-
 def _check(folder: Folder) -> None:
     require(
         folder.is_local or "MLFLOW_TRACKING_URI" in os.environ,
@@ -105,4 +101,4 @@ def _check(folder: Folder) -> None:
     )
 
 
-TRACKER = Tracker(begin=_begin, check=_check, package="mlflow", extra="mlflow")
+TRACKER = Tracker(begin=_Run, check=_check, package="mlflow", extra="mlflow")

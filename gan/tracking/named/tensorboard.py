@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from common.errors import require
 from common.storage.folder import Folder
-from gan.tracking.named import BEST, FAILURES, RunInfo, RunState, TrackedRun, Tracker
+from gan.tracking.named import BEST, FAILURES, RunInfo, RunState, Tracker
 
 if TYPE_CHECKING:
     import numpy as np
@@ -118,10 +118,6 @@ def _summary(tag: str, **content: Any) -> Any:
     return Summary(value=[Summary.Value(tag=tag, metadata=described, tensor=metadata.NULL_TENSOR)])
 
 
-def _begin(info: RunInfo) -> TrackedRun:
-    return _Run(info)
-
-
 def _check(folder: Folder) -> None:
     require(
         folder.is_local,
@@ -130,4 +126,4 @@ def _check(folder: Folder) -> None:
     )
 
 
-TRACKER = Tracker(begin=_begin, check=_check)
+TRACKER = Tracker(begin=_Run, check=_check)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from common.errors import require
 from common.storage.folder import Folder
-from gan.tracking.named import BEST, FAILURES, RunInfo, RunState, TrackedRun, Tracker
+from gan.tracking.named import BEST, FAILURES, RunInfo, RunState, Tracker
 
 if TYPE_CHECKING:
     import numpy as np
@@ -71,10 +71,6 @@ def _wandb() -> Any:
     return wandb
 
 
-def _begin(info: RunInfo) -> TrackedRun:
-    return _Run(info)
-
-
 def _check(folder: Folder) -> None:
     require(
         folder.is_local or "WANDB_DIR" in os.environ,
@@ -89,4 +85,4 @@ def _check(folder: Folder) -> None:
     )
 
 
-TRACKER = Tracker(begin=_begin, check=_check, package="wandb", extra="wandb")
+TRACKER = Tracker(begin=_Run, check=_check, package="wandb", extra="wandb")

@@ -17,31 +17,14 @@ from gan.image_grid import png_bytes
 from gan.raytrain.events import Begun, Ended, Stepped, Ticked
 from gan.run_folder import HISTORY, RunFolder, samples_file
 from gan.tracking.config import TrackingChanges, TrackingConfig
-from gan.tracking.named import RunInfo, Tracker
+from gan.tracking.named import Tracker
 from gan.training.health import Verdict
+from tests.recorder import Recorder
 
 CONFIG = GanConfig()
 METRIC = CONFIG.evaluation.key()
 HEALTHY = Verdict("healthy", "")
 GRID = np.arange(4 * 4 * 3, dtype=np.uint8).reshape(4, 4, 3)
-
-
-class Recorder:
-    """A tracker that notes what it is told."""
-
-    def __init__(self) -> None:
-        self.begun: list[RunInfo] = []
-        self.told: list[Any] = []
-
-    def begin(self, info: RunInfo) -> "Recorder":
-        self.begun.append(info)
-        return self
-
-    def tick(self, images_seen: int, row: Any, *, grid: Any, verdict: Any) -> None:
-        self.told.append((images_seen, row, grid, verdict.name))
-
-    def end(self, state: str, reason: str, best: float | None) -> None:
-        self.told.append((state, reason, best))
 
 
 def row(images_seen: int, value: float) -> dict[str, float]:

@@ -9,7 +9,8 @@ import pytest
 from PIL import Image
 
 from gan.tracking.config import TrackingConfig
-from gan.tracking.named import RunInfo, Tracker, tensorboard
+from gan.tracking.named import Tracker, tensorboard
+from tests.recorder import Recorder
 from tests.tune.sweeps import RATE, rates, tiny_gan
 from tune.config import SweepConfig
 from tune.driver.plan import SweepPlan
@@ -17,24 +18,6 @@ from tune.driver.tracking import SweepTracking
 from tune.records.events import CheckpointSaved, SweepEvent, Tick, TrialEnded, TrialStarted
 from tune.records.sweep_folder import SweepFolder
 from tune.records.trial_records import Trial, apply
-
-
-class Recorder:
-    """A tracker that notes what it is told."""
-
-    def __init__(self) -> None:
-        self.begun: list[RunInfo] = []
-        self.told: list[Any] = []
-
-    def begin(self, info: RunInfo) -> "Recorder":
-        self.begun.append(info)
-        return self
-
-    def tick(self, images_seen: int, row: Any, *, grid: Any, verdict: Any) -> None:
-        self.told.append((images_seen, row, grid, verdict and verdict.name))
-
-    def end(self, state: str, reason: str, best: float | None) -> None:
-        self.told.append((state, reason, best))
 
 
 @pytest.fixture
