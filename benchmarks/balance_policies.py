@@ -31,7 +31,7 @@ from gan.data.loading import load_images
 from gan.metrics.config import CONFIRMATION_IMAGES
 from gan.metrics.preparation import metric_of_run, prepare_metric
 from gan.training.run import Diverged, GanRun
-from tune.records.events import read_events
+from tune.records.event_reading import read_events
 from tune.records.export_best import best_config
 from tune.records.sweep_folder import SweepFolder
 from tune.records.trial_records import collect

@@ -19,7 +19,7 @@ from gan.config import GanConfig
 from tune.cli.flags import Sweep as SweepCommand
 from tune.cli.flags import parse_command
 from tune.config import SweepConfig
-from tune.records.events import read_events
+from tune.records.event_reading import read_events, searched_only
 from tune.records.sweep_folder import SweepFolder
 from tune.records.tables import history_table, ranked, trials_table
 from tune.records.trial_records import Trial, best_of, collect, states_best_first
@@ -147,7 +147,7 @@ class Sweep:
         return write_report([self.location], None if out is None else str(out))
 
     def _trials(self) -> dict[int, Trial]:
-        return collect(read_events(self.location))
+        return collect(searched_only(read_events(self.location), self.space))
 
     def __repr__(self) -> str:
         return f"Sweep({self._summary()})"

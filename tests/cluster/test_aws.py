@@ -23,7 +23,7 @@ from tests.cluster.trials import (
     take,
 )
 from tests.conftest import Figure
-from tune.records.events import read_events
+from tune.records.event_reading import read_events
 from tune.records.trial_records import collect
 
 pytest.importorskip("moto.server", reason="moto is not installed; `make test-cluster` installs it")

@@ -14,7 +14,7 @@ from tests.cluster.running import DASHBOARD, WORKERS, Cluster, serve_metadata, w
 from tests.cluster.trials import GAN, TICK
 from tests.conftest import Figure
 from tests.tune.driver.test_trouble import standstill_s
-from tune.records.events import read_events
+from tune.records.event_reading import read_events
 from tune.records.trial_records import Trial, collect
 
 pytestmark = [pytest.mark.cluster, pytest.mark.slow, pytest.mark.timeout(300)]

@@ -26,7 +26,7 @@ from tests.cluster.trials import (
     paint,
     take,
 )
-from tune.records.events import read_events
+from tune.records.event_reading import read_events
 from tune.records.trial_records import Trial, collect
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(500)]

@@ -10,7 +10,7 @@ from common.cli.progress import say
 from common.storage.atomic import replace_file
 from common.storage.reach import check_reachable
 from tune.cli.flags import Best
-from tune.records.events import read_events
+from tune.records.event_reading import read_events
 from tune.records.export_best import best_config
 from tune.records.sweep_folder import SweepFolder
 from tune.records.trial_records import collect, failed_winner

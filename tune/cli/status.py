@@ -14,7 +14,8 @@ from common.storage.reach import check_reachable
 from tune.cli.looking import Status as StatusCommand
 from tune.display.endings import end_lines
 from tune.display.status import Status
-from tune.records.events import LOG_NAME, SweepEvent, read_events
+from tune.records.event_reading import read_events
+from tune.records.events import LOG_NAME, SweepEvent
 from tune.records.standing import standing
 from tune.records.sweep_folder import SweepFolder
 from tune.records.trial_records import Trial, collect

@@ -101,7 +101,7 @@ def plan_new_sweep(config: SweepConfig, console: Console, space: "Space | None" 
 
 def run_resume(command: Resume, console: Console) -> int:
     from tune.driver.plan import SweepPlan
-    from tune.records.events import read_events
+    from tune.records.event_reading import read_events
     from tune.records.sweep_folder import SweepFolder
     from tune.records.trial_records import collect
     from tune.space.space import check_accepts

@@ -31,7 +31,8 @@ from tune.driver.running import RunningSweep
 from tune.driver.stopping import Scaling, StopConditions, SweepError, TakenOverError, TimeBudgetReached
 from tune.driver.tracking import SweepTracking
 from tune.driver.tuner import build_scheduler, build_tuner, prepare_environment, started_at_once
-from tune.records.events import EventLog, SweepStarted, read_events
+from tune.records.event_reading import read_events
+from tune.records.events import EventLog, SweepStarted
 from tune.records.trial_records import Trial, collect
 from tune.search.journal import StudyStorage, name_of_study, remove_study
 from tune.search.searcher import OptunaSearcher

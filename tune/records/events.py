@@ -1,16 +1,15 @@
 """The append-only event log of a sweep, from which every table is derived."""
 
-import contextlib
 import dataclasses
 import json
 import math
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
 from common.storage.append_log import AppendedLines
-from common.storage.folder import Folder, is_inside
+from common.storage.folder import Folder
 
 LOG_NAME = "events.jsonl"
 
@@ -110,7 +109,7 @@ class TrialEnded:
 
 SweepEvent = SweepStarted | TrialStarted | Tick | CheckpointSaved | StateConfirmed | TrialEnded
 
-_KINDS: dict[str, type[SweepEvent]] = {
+KINDS: dict[str, type[SweepEvent]] = {
     "sweep_started": SweepStarted,
     "trial_started": TrialStarted,
     "tick": Tick,
@@ -120,9 +119,9 @@ _KINDS: dict[str, type[SweepEvent]] = {
 }
 # fields whose key in the log is another: the logs of earlier sweeps have it
 _KEYS = {"metrics": "numbers"}
-_NAMES_BY_KEY = {
+NAMES_BY_KEY = {
     kind: {_KEYS.get(field.name, field.name): field.name for field in dataclasses.fields(event_class)}
-    for kind, event_class in _KINDS.items()
+    for kind, event_class in KINDS.items()
 }
 
 
@@ -148,35 +147,12 @@ class EventLog(AppendedLines):
         self.append(to_line(event))
 
 
-def read_events(location: str | Path) -> list[SweepEvent]:
-    """Every event of a sweep's folder in the order of writing; an empty list without a log.
-
-    Skips incomplete lines, kinds of events that a newer version added, and states outside the sweep's
-    folder.
-    """
-    content = Folder(str(location)).read(LOG_NAME) or b""
-    return list(_parse(content))
-
-
 def to_line(event: SweepEvent) -> bytes:
     """One event as a line of JSON."""
-    kind = next(name for name, event_class in _KINDS.items() if type(event) is event_class)
-    fields = {key: getattr(event, name) for key, name in _NAMES_BY_KEY[kind].items()}
+    kind = next(name for name, event_class in KINDS.items() if type(event) is event_class)
+    fields = {key: getattr(event, name) for key, name in NAMES_BY_KEY[kind].items()}
     line = json.dumps(_finite({"event": kind} | fields), allow_nan=False, separators=(",", ":"))
     return line.encode() + b"\n"
-
-
-def _parse(content: bytes) -> Iterator[SweepEvent]:
-    for line in content.splitlines():
-        # an incomplete line is not JSON, or lacks fields; what a newer version added is ignored
-        with contextlib.suppress(ValueError, TypeError, KeyError, AttributeError):
-            fields = json.loads(line)
-            kind = fields.pop("event")
-            event_class, names = _KINDS[kind], _NAMES_BY_KEY[kind]
-            event = event_class(**{names[key]: value for key, value in fields.items() if key in names})
-            # a sweep reads and removes the states that its log names: a foreign path must not be among them
-            if not isinstance(event, CheckpointSaved | StateConfirmed) or is_inside(event.path):
-                yield event
 
 
 def _finite(value: Any) -> Any:

@@ -15,7 +15,8 @@ from common.storage.claim import claimed
 from common.storage.folder import Folder, parse_json
 from common.storage.lock import FolderLock
 from tune.config import SweepConfig
-from tune.records.events import LOG_NAME, TrialStarted, read_events
+from tune.records.event_reading import read_events
+from tune.records.events import LOG_NAME, TrialStarted
 from tune.space.space import Space
 from tune.space.toml import parse_space, to_toml
 

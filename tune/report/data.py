@@ -15,11 +15,11 @@ from common.text import duration
 from gan.metrics.config import EvaluationConfig, count_name
 from gan.training.health import HEALTHY
 from tune.config import SweepConfig
-from tune.records.events import SweepEvent, SweepStarted, Tick, read_events
+from tune.records.event_reading import read_events, searched_only
+from tune.records.events import SweepEvent, SweepStarted, Tick
 from tune.records.sweep_folder import SweepFolder
 from tune.records.tables import ranked, trials_table
 from tune.records.trial_records import BASELINE_NUMBER, Trial, collect
-from tune.report.events import usable
 from tune.report.pictures import Pictures, read_pictures
 from tune.space.space import Space
 
@@ -123,7 +123,7 @@ def read_sweep(location: str) -> SweepData:
     folder = SweepFolder.at(location)
     config = folder.config()
     space = folder.space(config)
-    events = list(usable(read_events(folder.location), space))
+    events = list(searched_only(read_events(folder.location), space))
     trials, metric = collect(events), _objective(config.gan.evaluation, events)
     table = ranked(trials_table(trials, space, metric))
     rows = [_row(trials[each["number"]], each, config, space) for each in table.to_dict("records")]

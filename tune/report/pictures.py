@@ -9,8 +9,8 @@ from typing import Any
 from PIL import Image
 
 from common.storage.folder import Folder, parse_json
+from tune.records.event_reading import is_number
 from tune.records.grids import Grids, read_grids
-from tune.report.events import is_number
 
 MOST_BYTES = 6 * 2**20
 """Of all grids over time; in the page a picture takes a third more."""

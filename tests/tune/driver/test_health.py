@@ -15,7 +15,8 @@ from tests.tune.sweeps import POISON, RATE, rates, sweep, tiny_gan
 from tune.config import SweepConfig
 from tune.display.troubles import troubles
 from tune.driver.health_watch import HealthWatch
-from tune.records.events import Tick, TrialEnded, TrialStarted, read_events
+from tune.records.event_reading import read_events
+from tune.records.events import Tick, TrialEnded, TrialStarted
 from tune.records.trial_records import Trial, collect, end_of
 from tune.search.journal import StudyStorage
 from tune.trial_keys import METRICS_KEY, STOPPED_KEY, VERDICT_KEY

@@ -24,7 +24,8 @@ from tests.conftest import Figure
 from tests.tune.sweeps import CURSE, DEATH, ILL_LUCK, rates, sweep, tiny_gan
 from tests.waiting import wait_for
 from tune.__main__ import main
-from tune.records.events import EventLog, read_events
+from tune.records.event_reading import read_events
+from tune.records.events import EventLog
 from tune.records.grids import read_grids
 from tune.records.sweep_folder import SweepFolder
 from tune.records.trial_records import Trial, collect

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from common.storage.atomic import WriteError
+from tune.records.event_reading import read_events
 from tune.records.events import (
     LOG_NAME,
     CheckpointSaved,
@@ -24,7 +25,7 @@ from tune.records.events import (
     Tick,
     TrialEnded,
     TrialStarted,
-    read_events,
+    to_line,
 )
 
 EVENTS: list[SweepEvent] = [
@@ -169,3 +170,30 @@ def test_a_log_at_a_url_is_written_at_flush_and_goes_on(memory_url: str) -> None
     with EventLog(memory_url) as again:
         again.record(EVENTS[2])
     assert read_events(memory_url) == EVENTS[:3]
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        '{"event":"tick","number":"<b>","trial_id":"t","images_seen":1,"numbers":{},"time":1}',
+        '{"event":"tick","number":-1,"trial_id":"t","images_seen":1,"numbers":{},"time":1}',
+        '{"event":"tick","number":0,"trial_id":"t","images_seen":8,"numbers":{},"time":"x"}',
+        '{"event":"tick","number":0,"trial_id":"t","images_seen":8,"numbers":{},"time":NaN}',
+        '{"event":"tick","number":0,"trial_id":[],"images_seen":8,"numbers":{},"time":2}',
+        '{"event":"tick","number":0,"trial_id":"t","images_seen":8,"numbers":[],"time":2}',
+        '{"event":"trial_started","number":0,"trial_id":"t","attempt":true,"time":2}',
+        '{"event":"trial_ended","number":2,"state":"<script>","time":1}',
+        '{"event":"trial_ended","number":2,"state":"failed","own_fault":1,"time":1}',
+    ],
+)
+def test_an_event_with_a_field_of_a_wrong_type_is_left_out(tmp_path: Path, wrong: str) -> None:
+    (tmp_path / LOG_NAME).write_bytes(wrong.encode() + b"\n" + to_line(EVENTS[0]))
+    assert read_events(tmp_path) == [EVENTS[0]]
+
+
+def test_a_metric_that_is_no_finite_number_is_left_out(tmp_path: Path) -> None:
+    numbers = '{"swd":0.5,"fd":null,"kid":"low","fine":true,"wide":Infinity,"steps":3}'
+    line = f'{{"event":"tick","number":0,"trial_id":"t","images_seen":8,"numbers":{numbers},"time":2}}\n'
+    (tmp_path / LOG_NAME).write_text(line)
+    (tick,) = read_events(tmp_path)
+    assert isinstance(tick, Tick) and tick.metrics == {"swd": 0.5, "steps": 3.0}

@@ -9,7 +9,8 @@ import pytest
 from common.errors import ConfigError
 from common.storage.append_log import AppendedLines
 from common.storage.folder import Folder
-from tune.records.events import EventLog, TrialStarted, read_events
+from tune.records.event_reading import read_events
+from tune.records.events import EventLog, TrialStarted
 from tune.records.trial_records import Ending
 from tune.search.journal import JOURNAL_NAME, ObjectJournal, StudyStorage, name_of_study
 from tune.search.searcher import OptunaSearcher
