@@ -72,8 +72,8 @@ class SweepConfig(Settings):
     ticks_per_save: int = 1
     """Ticks between two checkpoints of a trial."""
     grid_trials: int = 8
-    """Best trials of which a small grid of samples is kept for each tick, beside those of the first trial; 0
-    for none."""
+    """Best trials of which a small grid of samples is kept for each tick, beside those of the first trial and
+    of the winner; 0 for none."""
     tracking: Annotated[TrackingConfig, tyro.conf.OmitArgPrefixes] = dataclasses.field(
         default_factory=TrackingConfig
     )

@@ -7,12 +7,13 @@ from typing import Any
 from ray.tune.schedulers import TrialScheduler
 
 from common.throttle import Throttle
+from tune.driver.confirmation import CANDIDATES
 from tune.driver.grids import GridStore
 from tune.driver.plan import SweepPlan
 from tune.records.events import EventLog
 from tune.records.export_best import export_best
 from tune.records.tables import history_table, trials_table, write_tables
-from tune.records.trial_records import Trial, surplus_checkpoints
+from tune.records.trial_records import Trial, states_best_first, surplus_checkpoints
 from tune.search.pbt import Population
 from tune.search.study import SweepStudy
 from tune.trial_keys import STATE_FILE
@@ -36,7 +37,11 @@ class ArtifactStore:
         self._scheduler = scheduler
         config = plan.config
         self.grids = GridStore(
-            plan.folder.files, trials, metric=config.gan.evaluation.key(), most=config.grid_trials
+            plan.folder.files,
+            trials,
+            metric=config.gan.evaluation.key(),
+            most=config.grid_trials,
+            candidates=CANDIDATES,
         )
         self._have_saved = set(trials)
         """Trials that may have saved a state since the last clean-up; at first all of earlier sessions."""
@@ -92,10 +97,14 @@ class ArtifactStore:
                 self._plan.folder.files.remove_folder(path)
                 self._removed.add(path)
 
-    def close(self) -> None:
-        """Write everything that is needed to read and to resume the sweep, and export the best state."""
+    def close(self, *, is_confirmed: bool = False) -> None:
+        """Write everything that is needed to read and to resume the sweep, and export the best state.
+
+        is_confirmed: the best states were measured again, or will not be.
+        """
         self._study.flush()
         self.write()
         self._write_tables(at_once=True)
         export_best(self._plan.folder, self._trials)
-        self.grids.finish()
+        states = states_best_first(self._trials) if is_confirmed else []
+        self.grids.finish(winner=states[0][0].number if states else None)

@@ -22,11 +22,16 @@ class GridStore:
     Args:
         trials: what the event log says of each trial, by number; it changes as the sweep runs.
         metric: key of the objective in a tick.
-        most: trials whose grids are kept; 0 for none.
+        most: trials whose grids are kept at the end; 0 for none.
+        candidates: trials of which each may still become the sweep's winner at its end, whose grids are kept
+            until then.
     """
 
-    def __init__(self, folder: Folder, trials: Mapping[int, Trial], metric: str, most: int) -> None:
+    def __init__(
+        self, folder: Folder, trials: Mapping[int, Trial], metric: str, most: int, candidates: int = 0
+    ) -> None:
         self._folder, self._trials, self._metric, self._most = folder, trials, metric, most
+        self._most_until_end = max(most, candidates) if most > 0 else 0
         self._best: dict[int, float] = {}
         for number, trial in trials.items() if most > 0 else ():
             best = trial.best_tick(metric)
@@ -56,18 +61,20 @@ class GridStore:
         if math.isfinite(value):
             self._best[number] = min(value, self._best.get(number, math.inf))
 
-    def write(self, *, with_interrupted: bool = False) -> None:
+    def write(self) -> None:
         """Begin to write and remove what is due.
-
-        with_interrupted: also write the grids of trials that a resumed sweep continues, which may become one
-        of the best.
 
         Raises: WriteError when an earlier write has failed.
         """
         self._raise_failures()
-        kept = kept_numbers(self._best, self._most)
-        unfinished = {number for number, trial in self._trials.items() if trial.is_unfinished()}
-        written = kept | unfinished if with_interrupted else kept
+        kept = kept_numbers(self._best, self._most_until_end)
+        self._write(kept, written=kept)
+
+    def _unfinished(self) -> set[int]:
+        return {number for number, trial in self._trials.items() if trial.is_unfinished()}
+
+    def _write(self, kept: set[int], written: set[int]) -> None:
+        unfinished = self._unfinished()
         for number in sorted(written & set(self._waiting)):
             for images_seen, grid in sorted(self._waiting.pop(number).items()):
                 name = grid_name(number, images_seen)
@@ -87,12 +94,21 @@ class GridStore:
             else:
                 self._jobs.append(job)
 
-    def finish(self) -> None:
+    def finish(self, winner: int | None = None) -> None:
         """Write and remove all that is due, and wait for it.
+
+        Trials that a resumed sweep continues may become one of the best: their grids are written, too.
+
+        winner: the trial with the best state where that is decided, whose grids are kept whatever its rank
+        by the search's own values.
 
         Raises: WriteError when something could not be written.
         """
-        self.write(with_interrupted=True)
+        self._raise_failures()
+        is_decided = winner is not None and self._most > 0
+        most = self._most if is_decided else self._most_until_end
+        kept = kept_numbers(self._best, most) | ({winner} if winner is not None and is_decided else set())
+        self._write(kept, written=kept | self._unfinished())
         jobs, self._jobs = self._jobs, []
         for job in jobs:
             job.result()

@@ -163,7 +163,7 @@ def _tune(
     callback.interrupt_the_running()
     artifacts.close()  # first: what follows may be interrupted
     confirm_best(plan, groups, log, trials, view, check)
-    artifacts.close()
+    artifacts.close(is_confirmed=True)
 
 
 @contextlib.contextmanager

@@ -16,10 +16,12 @@ from tune.records.trial_records import Trial, apply
 class Sweep:
     """Trials whose ticks are told to a store."""
 
-    def __init__(self, folder: Folder, most: int, trials: dict[int, Trial] | None = None) -> None:
+    def __init__(
+        self, folder: Folder, most: int, trials: dict[int, Trial] | None = None, candidates: int = 0
+    ) -> None:
         self.trials: dict[int, Trial] = {} if trials is None else trials
         self.folder = folder
-        self.store = GridStore(folder, self.trials, "swd", most)
+        self.store = GridStore(folder, self.trials, "swd", most, candidates)
 
     def tick(self, number: int, images: int, value: float, grid: bytes = b"") -> None:
         if number not in self.trials:
@@ -61,6 +63,18 @@ def test_a_late_bloomer_has_its_grids_from_the_first_tick_on(folder: Folder) -> 
     assert sweep.places() == {0: [64], 2: [64, 128]}
 
 
+def test_whoever_wins_at_the_end_has_its_grids(folder: Folder) -> None:
+    sweep = Sweep(folder, most=1, candidates=3)
+    for number, value in enumerate((9.0, 3.0, 2.0, 4.0, 5.0)):
+        sweep.tick(number, 64, value)
+        sweep.end(number)
+    assert sweep.places() == {0: [64], 1: [64], 2: [64], 3: [64]}
+    sweep.store.finish()  # nothing is decided
+    assert grid_places(folder) == {0: [64], 1: [64], 2: [64], 3: [64]}
+    sweep.store.finish(winner=3)
+    assert grid_places(folder) == {0: [64], 2: [64], 3: [64]}
+
+
 def test_a_tick_that_is_trained_again_replaces_its_grid(folder: Folder) -> None:
     sweep = Sweep(folder, most=8)
     sweep.tick(0, 64, 5.0, b"first")
@@ -98,9 +112,9 @@ def test_grids_that_wait_are_thinned_evenly(folder: Folder) -> None:
 
 
 def test_without_grids_nothing_is_written(folder: Folder) -> None:
-    sweep = Sweep(folder, most=0)
+    sweep = Sweep(folder, most=0, candidates=5)
     sweep.tick(0, 64, 5.0)
-    sweep.store.finish()
+    sweep.store.finish(winner=0)
     assert folder.list_files() == []
 
 

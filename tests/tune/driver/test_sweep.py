@@ -16,7 +16,7 @@ from gan.data.loading import load_images
 from gan.training.run import GanRun
 from tests.tune.sweeps import CRASH, POISON, RATE, rates, sabotaged_work, sweep, tiny_gan
 from tune.records.grids import read_grids
-from tune.records.trial_records import Trial
+from tune.records.trial_records import Trial, states_best_first
 from tune.space.space import Choice, Float, Space
 from tune.worker_groups import launcher
 
@@ -46,10 +46,10 @@ def alone(**settings: float) -> list[tuple[int, float]]:
 
 
 def check_grids(folder: Path, trials: dict[int, Trial], most: int) -> None:
-    """Each tick of the best trials has left its grid, and no other file has any of them in it."""
+    """Each tick of the best trials and of the winner has left its grid, and no other file has any in it."""
     best = sorted(trials, key=lambda number: min(value for _, value in swd_by_images(trials[number])))
     grids = read_grids(Folder(str(folder)), trials)
-    assert set(grids) == {*best[:most], 0}
+    assert set(grids) == {*best[:most], states_best_first(trials)[0][0].number, 0}
     for number, by_images in grids.items():
         assert list(by_images) == sorted({tick.images_seen for _, tick in trials[number].ticks})
         assert all(grid[8:12] == b"WEBP" for grid in by_images.values())
