@@ -1,12 +1,15 @@
 """`python -m tune report` and `python -m tune compare`, and the report that a sweep writes at its end."""
 
 import io
+import re
 from pathlib import Path
 
 import pytest
 from rich.console import Console
 
 from common.errors import ConfigError
+from common.storage.folder import Folder
+from tests.servers import s3_bucket
 from tests.tune.made_up import made_up
 from tune.__main__ import main
 from tune.cli.flags import parse_command
@@ -38,6 +41,23 @@ def test_a_report_is_written_and_its_place_printed(
     assert Path(location, "report.html").stat().st_size > 1e6
     assert main(["report", str(tmp_path / "nothing")]) == 2
     assert "no sweep" in capsys.readouterr().err
+
+
+def test_a_sweep_in_s3_has_its_page_there_and_is_compared(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with s3_bucket(monkeypatch, "results") as url:
+        location = made_up(url, "there", trials=6, grids=3).write()
+        assert main(["report", location]) == 0
+        assert capsys.readouterr().out == f"report: {location}/report.html\n"
+        page = (Folder(location).read("report.html") or b"").decode()
+        assert len(page) > 1e6 and page.count("data:image/webp;base64") >= 3
+        assert main(["report", location, "--out", str(tmp_path / "page.html")]) == 0
+        assert (tmp_path / "page.html").stat().st_size == len(page.encode())
+        capsys.readouterr()
+        assert main(["compare", location, made_up(tmp_path, "local", trials=6).write()]) == 0
+        table = capsys.readouterr().out
+        assert re.search("^there ", table, re.MULTILINE) and re.search("^local ", table, re.MULTILINE)
 
 
 def test_sweeps_are_compared_in_a_table(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
