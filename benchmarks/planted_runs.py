@@ -68,6 +68,8 @@ PLANTS: dict[str, Plant] = {
             "balance.discriminator_steps": 2,
         },
     ),
+    # long enough for samples that are good: on the shapes' white ground nearly all values are then burnt out
+    "high rates, longer": Plant(right=("healthy",), values=_rates(1e-3, 1e-3), images_per_tick=8_000),
     # its average goes on improving for some ticks
     "tiny generator rate": Plant(right=("discriminator_won",), values=_rates(1e-6, 5e-4), onset=6, ticks=12),
     "generator slowed": Plant(

@@ -2,6 +2,7 @@
 
 import copy
 import dataclasses
+import functools
 from collections.abc import Mapping
 
 import torch
@@ -10,6 +11,7 @@ from torch import Tensor, nn
 from gan.checkpoint import CheckpointError
 from gan.config import GanConfig, OptimizerConfig
 from gan.networks import build_discriminator, build_generator
+from gan.networks.growth import Growth, growing_parts
 from gan.training import seeding
 from gan.training.regularizing import critic_norm
 
@@ -25,6 +27,15 @@ class Players:
     ema: nn.Module
     generator_optimizer: torch.optim.Adam
     discriminator_optimizer: torch.optim.Adam
+
+    def grow(self, images_seen: int) -> None:
+        """Let networks that grow be as they are after so many images."""
+        for part in self._growing:
+            part.set_images_seen(images_seen)
+
+    @functools.cached_property
+    def _growing(self) -> list[Growth]:
+        return growing_parts(self.generator, self.discriminator, self.ema)
 
 
 def build_players(config: GanConfig, *, channels: int, device: torch.device) -> Players:
@@ -68,13 +79,16 @@ def gradient_norms(players: Players) -> dict[str, float]:
 
 @torch.no_grad()
 def _gradient_norm(optimizer: torch.optim.Adam) -> float:
-    states = [optimizer.state.get(parameter, {}) for parameter in optimizer.param_groups[0]["params"]]
-    if not all(states):
+    # a network that grows has parameters that have trained in fewer steps, or in none yet
+    found = [optimizer.state.get(parameter) for parameter in optimizer.param_groups[0]["params"]]
+    states = [state for state in found if state]
+    if not states:
         return 0.0
     beta2 = optimizer.param_groups[0]["betas"][1]
     squares: list[Tensor] = [state["exp_avg_sq"] for state in states]
-    total = torch.stack(torch._foreach_norm(squares, 1)).double().sum()  # sums: no square is negative
-    return float((total / (1 - beta2 ** float(states[0]["step"]))).sqrt())
+    sums = torch.stack(torch._foreach_norm(squares, 1)).double()  # sums: no square is negative
+    steps = torch.stack([state["step"] for state in states]).double()
+    return float((sums / (1 - beta2**steps)).sum().sqrt())
 
 
 def players_tensors(players: Players) -> dict[str, Tensor]:

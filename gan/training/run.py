@@ -177,6 +177,7 @@ class GanRun:
         self._stats.start_tick()
         for index in range(steps):
             self._set_learning_rates()
+            self._players.grow(self.images_seen)
             real, latents, penalty_shares = self._inputs()
             stats, turn = train_step(
                 self._players,

@@ -203,7 +203,8 @@ def sync_and_check(players: Players, world_size: int) -> str:
     )
     shares = finite.float()
     if world_size > 1:
-        torch._foreach_div_(buffers, world_size)
+        if buffers:  # only normalization has some
+            torch._foreach_div_(buffers, world_size)
         shares = sum_over_ranks(buffers, shares) / world_size
     return next((name for name, share in zip(networks, shares.tolist(), strict=True) if share < 1), "")
 

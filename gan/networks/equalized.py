@@ -1,0 +1,56 @@
+"""Layers with an equalized learning rate, and pixel norm (Karras et al. 2018, sections 4.1 and 4.2).
+
+Weights are drawn from N(0, 1), and every pass multiplies them by the deviation that He's initialization gives
+them: Adam, whose steps do not depend on the size of a gradient, then moves all layers at one speed.
+"""
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+LEAKY = 0.2
+GAIN = math.sqrt(2 / (1 + LEAKY**2))
+"""He's gain before a leaky rectifier of slope `LEAKY`; 1 before none."""
+_TINY = 1e-8
+
+
+class EqualizedConv2d(nn.Conv2d):
+    """A convolution that keeps the side, with biases; its weights deviate by gain / sqrt(fan-in)."""
+
+    def __init__(self, inner: int, outer: int, kernel: int, *, gain: float = GAIN) -> None:
+        super().__init__(inner, outer, kernel, padding=kernel // 2)
+        self.scale = gain / math.sqrt(inner * kernel**2)
+
+    def forward(self, input: Tensor) -> Tensor:
+        """input: (N, inner, H, W)."""
+        return F.conv2d(input, self.weight * self.scale, self.bias, padding=self.padding)
+
+
+class EqualizedLinear(nn.Linear):
+    """A linear layer with biases; see `EqualizedConv2d`."""
+
+    def __init__(self, inner: int, outer: int, *, gain: float = GAIN) -> None:
+        super().__init__(inner, outer)
+        self.scale = gain / math.sqrt(inner)
+
+    def forward(self, input: Tensor) -> Tensor:
+        """input: (N, inner)."""
+        return F.linear(input, self.weight * self.scale, self.bias)
+
+
+def pixel_norm(features: Tensor) -> Tensor:
+    """Each pixel's vector of features, or each row of (N, features), divided by its root mean square."""
+    mean_square = features.float().square().mean(dim=1, keepdim=True)
+    return features * torch.rsqrt(mean_square + _TINY).to(features.dtype)
+
+
+def initialize(network: nn.Module, seed: int) -> None:
+    """Weights from N(0, 1), biases 0, decided by `seed` alone."""
+    randomness = torch.Generator().manual_seed(seed)
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d | nn.Linear):
+            nn.init.normal_(module.weight, generator=randomness)
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)
