@@ -46,6 +46,11 @@ def describe(config: "NetworkConfig", *, resolution: int, channels: int, norm: C
     return family_of(config, resolution).describe(config, resolution=resolution, channels=channels, norm=norm)
 
 
+def scales_of(config: "NetworkConfig", resolution: int) -> int:
+    """At how many scales a discriminator sees each image; see `gan.networks.pyramid`."""
+    return FAMILIES[config.family].scales(resolution)
+
+
 def family_of(config: "NetworkConfig", resolution: int) -> Family:
     """The family that the configuration names.
 

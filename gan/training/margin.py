@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from gan.config import GanConfig
 from gan.data.images import Images
 from gan.distributed import Ranks
+from gan.networks import scales_of
 from gan.training.seeding import from_pixels, images_on_device
 from gan.training.view import SEARCHED_HALF, outputs, see
 
@@ -32,6 +33,7 @@ class MarginProbe:
         """share: which of all `num_generated` samples this rank has."""
         held_out = images.held_out[SEARCHED_HALF]
         self._packing, self._ranks = config.network.packing, ranks
+        self._scales = scales_of(config.network, images.resolution)
         # on every rank whole packs, and whole groups of a minibatch standard deviation
         packs_per_group = max(1, config.network.minibatch_std)
         most = min(IMAGES, num_generated, len(images.train), len(held_out))
@@ -56,7 +58,7 @@ class MarginProbe:
         device = samples.device
         generated = from_pixels(samples[self._samples.to(device)])
         sets = (*(images_on_device(part, device) for part in self._real), generated)
-        seen = [see(images, (), (), None, self._packing) for images in sets]
+        seen = [see(images, (), (), None, self._packing, self._scales) for images in sets]
         own = torch.zeros(len(seen), self._packs)
         own[:, self._share] = torch.stack(outputs(discriminator, seen, autocast_dtype)).cpu()
         train, held_out, fakes = self._ranks.summed(own).double()

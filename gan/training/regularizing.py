@@ -11,7 +11,7 @@ from common.device import autocast_dtype
 from gan.config import GanConfig, RegularizationConfig
 from gan.data.images import Images
 from gan.distributed import Ranks, sum_over_ranks
-from gan.networks import CriticNorm
+from gan.networks import CriticNorm, scales_of
 from gan.training import seeding
 from gan.training.balance import POLICIES
 from gan.training.losses import LOSSES
@@ -52,9 +52,11 @@ class Regularizing:
         self._adaptive = None if adapts is None else adapts(config.balance, config.batch, device)
         self._probability = torch.ones((), device=device) if self._adaptive is None else self._adaptive.value
         self._is_augmented = bool(augmentations(config))
+        self._scales = scales_of(config.network, images.resolution)
         self._is_on = (
             config.regularization != RegularizationConfig()
             or config.network.packing > 1
+            or self._scales > 1
             or self._adaptive is not None
         )
         self._updates = 0
@@ -78,6 +80,7 @@ class Regularizing:
             numbers=tuple(change.numbers for change in changes),
             probability=self._probability,
             packing=self._config.network.packing,
+            scales=self._scales,
             penalties=tuple((penalty, weight) for penalty, weight in weighted if weight > 0),
         )
         if not is_watched:

@@ -6,6 +6,8 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor, nn
 
+from gan.networks.pyramid import pyramids
+
 REAL, GENERATED, HELD_OUT = range(3)
 """Sets of images that the discriminator sees; each has random numbers of its own."""
 
@@ -28,6 +30,8 @@ class StepRegularization:
     """With which an image is augmented, scalar on the device."""
     packing: int = 1
     """Images that the discriminator judges at once."""
+    scales: int = 1
+    """At which it sees each image; with more than 1 it sees pyramids, and the generator makes them."""
     penalties: tuple[tuple[Penalty, float], ...] = ()
     """(discriminator, real images as it sees them) -> scalar, and its weight."""
     watch: Callable[[nn.Module, Tensor, Tensor], None] | None = None
@@ -36,27 +40,43 @@ class StepRegularization:
     @property
     def changes_images(self) -> bool:
         """Whether the discriminator sees anything else than the images as they are."""
-        return bool(self.functions) or self.packing > 1
+        return bool(self.functions) or self.packing > 1 or self.scales > 1
 
-    def view(self, which: int) -> tuple[Changes, tuple[Tensor, ...], Tensor | None, int]:
+    def view(self, which: int) -> tuple[Changes, tuple[Tensor, ...], Tensor | None, int, int, bool]:
         """What `see` needs beside the images, for one of the sets."""
-        return self.functions, tuple(each[which] for each in self.numbers), self.probability, self.packing
+        numbers = tuple(each[which] for each in self.numbers)
+        is_generated = which == GENERATED
+        return self.functions, numbers, self.probability, self.packing, self.scales, is_generated
 
 
 PLAIN = StepRegularization()
 
 
 def see(
-    images: Tensor, functions: Changes, numbers: tuple[Tensor, ...], probability: Tensor | None, packing: int
+    images: Tensor,
+    functions: Changes,
+    numbers: tuple[Tensor, ...],
+    probability: Tensor | None,
+    packing: int,
+    scales: int = 1,
+    are_pyramids: bool = False,
 ) -> Tensor:
     """images (N, C, H, W) in [-1, 1] -> what the discriminator sees, fp32 (N / packing, packing C, H, W).
 
-    Images that follow each other are a pack, stacked as channels (Lin et al. 2018, "PacGAN", section 3), so
-    that ranks whose shares are whole packs make those of one rank. Differentiable.
+    With more than one of `scales` it sees pyramids, and C is that of a pyramid; are_pyramids: the images are
+    some already. All scales of an image are changed alike. Images that follow each other are a pack, stacked
+    as channels (Lin et al. 2018, "PacGAN", section 3), so that ranks whose shares are whole packs make those
+    of one rank. Differentiable.
     """
     seen = images.float()
+    if scales > 1:
+        seen = seen if are_pyramids else pyramids(seen, scales)
+        seen = seen.unflatten(1, (scales, -1)).flatten(0, 1)
+        numbers = tuple(own.repeat_interleave(scales, dim=0) for own in numbers)
     for function, own in zip(functions, numbers, strict=True):
         seen = function(seen, own, probability)  # type: ignore[arg-type]  # given where functions are
+    if scales > 1:
+        seen = seen.unflatten(0, (-1, scales)).flatten(1, 2)
     if packing > 1:
         seen = seen.unflatten(0, (-1, packing)).flatten(1, 2)
     return seen.contiguous(memory_format=torch.channels_last)

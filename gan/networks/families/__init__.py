@@ -9,6 +9,7 @@ PyTorch; its functions may.
 
 import dataclasses
 import pkgutil
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
 from common.registry import Registry
@@ -55,6 +56,9 @@ class Family:
     describe: Describe
     resolutions: tuple[int, ...]
     """Sides of the square images that it can make, in pixels."""
+    scales: Callable[[int], int] = lambda resolution: 1
+    """(resolution) -> at how many scales the discriminator sees each image. With more than 1 it takes
+    pyramids, and the generator makes them while it trains, else images; see `gan.networks.pyramid`."""
 
 
 FAMILIES: Registry[Family] = Registry("gan.networks.families", "FAMILY", what="network family")

@@ -8,9 +8,10 @@ import torch
 from common.errors import ConfigError
 from gan import networks
 from gan.config import NetworkConfig
-from gan.networks import build_discriminator, build_generator, describe
+from gan.networks import build_discriminator, build_generator, describe, scales_of
 from gan.networks.families import FAMILIES, Family
 from gan.networks.families.dcgan import FAMILY
+from gan.training.view import see
 
 SMALL = NetworkConfig(width=4, latent_size=6)
 
@@ -39,11 +40,12 @@ def test_every_family_makes_and_judges_images_of_each_of_its_resolutions(name: s
     config = NetworkConfig(family=name, width=4, latent_size=6)
     for resolution in FAMILIES[name].resolutions:
         shape = {"resolution": resolution, "channels": 3}
-        images = build_generator(config, **shape)(torch.randn(2, 6))
+        images = build_generator(config, **shape).eval()(torch.randn(2, 6))
         assert images.shape == (2, 3, resolution, resolution)
         assert images.abs().max() <= 1
+        seen = see(images, (), (), None, 1, scales_of(config, resolution))
         for norm in ("batch", "layer"):
-            assert build_discriminator(config, **shape, norm=norm)(images).shape == (2,)
+            assert build_discriminator(config, **shape, norm=norm)(seen).shape == (2,)
 
 
 @pytest.mark.usefixtures("toy")

@@ -137,7 +137,7 @@ def test_it_learns_a_picture() -> None:
 
     before = error()
     run.tick()
-    assert error() < before / 3
+    assert error() < before / 2
 
 
 @pytest.mark.parametrize("name", ["stable_images", "fade_images"])

@@ -10,22 +10,27 @@ alone; loss, balance and Adam's settings are the run's own (the paper: wasserste
 """
 
 import itertools
-from collections.abc import Callable
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from gan.config import NetworkConfig
 from gan.networks.describing import description
-from gan.networks.equalized import GAIN, LEAKY, EqualizedConv2d, EqualizedLinear, initialize, pixel_norm
+from gan.networks.equalized import EqualizedConv2d, initialize
 from gan.networks.families.progressive import Settings
+from gan.networks.growing_blocks import (
+    SMALLEST_IMAGE,
+    Doubling,
+    First,
+    Halving,
+    Last,
+    discriminator_layers,
+    leaky,
+    sides_of,
+    widths_of,
+)
 from gan.networks.growth import Growth, Schedule
-from gan.networks.minibatch_std import MinibatchStd
-from gan.networks.normalization import SpectralConv2d, SpectralLinear
-
-FIRST_SIDE, SMALLEST_IMAGE = 4, 8
-MOST_CHANNELS = 512
+from gan.networks.pyramid import pooled, resized
 
 
 class Generator(nn.Module):
@@ -33,27 +38,22 @@ class Generator(nn.Module):
 
     def __init__(self, config: NetworkConfig, resolution: int, channels: int) -> None:
         super().__init__()
-        widths = _widths(config.width, resolution)
-        self.growth = Growth(_schedule(config, resolution))
-        self.resolution = resolution
-        # the first layer's gain is a quarter, as in the authors' code
-        self.first = EqualizedLinear(config.latent_size, widths[0] * FIRST_SIDE**2, gain=GAIN / 4)
-        self.first_conv = EqualizedConv2d(widths[0], widths[0], 3)
-        self.blocks = nn.ModuleList(_Doubling(inner, outer) for inner, outer in itertools.pairwise(widths))
+        widths = widths_of(config.width, resolution)
+        self.growth, self.resolution = Growth(_schedule(config, resolution)), resolution
+        self.first = First(config.latent_size, widths[0])
+        self.blocks = nn.ModuleList(Doubling(inner, outer) for inner, outer in itertools.pairwise(widths))
         self.to_image = nn.ModuleList(EqualizedConv2d(width, channels, 1, gain=1) for width in widths[1:])
 
     def forward(self, latents: Tensor) -> Tensor:
         """latents: (N, latent_size), standard normal."""
-        x = self.first(pixel_norm(latents)).unflatten(1, (-1, FIRST_SIDE, FIRST_SIDE))
-        x = _activated(x.contiguous(memory_format=torch.channels_last))
-        x = before = _activated(self.first_conv(x))
         level = self.growth.level
+        x = before = self.first(latents)
         for block in self.blocks[: level + 1]:
             before, x = x, block(x)
         images = self.to_image[level](x)
         if self.growth.is_fading:
-            images = self.growth.faded(_resized(self.to_image[level - 1](before), 2), images)
-        return torch.tanh(_resized(images, self.resolution // self.growth.side))
+            images = self.growth.faded(resized(self.to_image[level - 1](before), 2), images)
+        return torch.tanh(resized(images, self.resolution // self.growth.side))
 
 
 class Discriminator(nn.Module):
@@ -61,52 +61,29 @@ class Discriminator(nn.Module):
 
     def __init__(self, config: NetworkConfig, resolution: int, channels: int) -> None:
         super().__init__()
-        conv, linear = _layers(config)
-        widths = _widths(config.width, resolution)
-        self.growth = Growth(_schedule(config, resolution))
-        self.resolution = resolution
+        conv, _ = discriminator_layers(config)
+        widths = widths_of(config.width, resolution)
+        self.growth, self.resolution = Growth(_schedule(config, resolution)), resolution
         self.from_image = nn.ModuleList(conv(channels, width, 1) for width in widths[1:])
         self.blocks = nn.ModuleList(
-            _Halving(outer, inner, conv) for inner, outer in itertools.pairwise(widths)
+            Halving(outer, outer, inner, conv) for inner, outer in itertools.pairwise(widths)
         )
-        self.spread = MinibatchStd(config.minibatch_std) if config.minibatch_std else nn.Identity()
-        self.last_conv = conv(widths[0] + bool(config.minibatch_std), widths[0], 3)
-        self.last = linear(widths[0] * FIRST_SIDE**2, widths[0])
-        self.to_logit = linear(widths[0], 1)
+        self.last = Last(widths[0], widths[0], config)
 
     def forward(self, images: Tensor) -> Tensor:
         """images: (N, channels, resolution, resolution) in [-1, 1]."""
         level, is_fading = self.growth.level, self.growth.is_fading
-        images = _pooled(images, self.resolution // self.growth.side)
-        halves = _pooled(images, 2) if is_fading else images
+        images = pooled(images, self.resolution // self.growth.side)
+        halves = pooled(images, 2) if is_fading else images
         if is_fading:
-            images = self.growth.faded(_resized(halves, 2), images)
-        x = self.blocks[level](_leaky(self.from_image[level](images)))
+            images = self.growth.faded(resized(halves, 2), images)
+        x = self.blocks[level](leaky(self.from_image[level](images)))
         if is_fading:
-            x = self.growth.faded(_leaky(self.from_image[level - 1](halves)), x)
+            x = self.growth.faded(leaky(self.from_image[level - 1](halves)), x)
         for smaller in range(level - 1, -1, -1):
             x = self.blocks[smaller](x)
-        x = _leaky(self.last_conv(self.spread(x)))
-        logits: Tensor = self.to_logit(_leaky(self.last(x.flatten(1)))).squeeze(1)
+        logits: Tensor = self.last(x)
         return logits
-
-
-class _Doubling(nn.Module):
-    def __init__(self, inner: int, outer: int) -> None:
-        super().__init__()
-        self.first, self.second = EqualizedConv2d(inner, outer, 3), EqualizedConv2d(outer, outer, 3)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return _activated(self.second(_activated(self.first(_resized(x, 2)))))
-
-
-class _Halving(nn.Module):
-    def __init__(self, outer: int, inner: int, conv: Callable[[int, int, int], nn.Module]) -> None:
-        super().__init__()
-        self.first, self.second = conv(outer, outer, 3), conv(outer, inner, 3)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return _pooled(_leaky(self.second(_leaky(self.first(x)))), 2)
 
 
 def build_generator(config: NetworkConfig, *, resolution: int, channels: int, seed: int = 0) -> Generator:
@@ -129,7 +106,7 @@ def build_discriminator(
 
 def describe(config: NetworkConfig, *, resolution: int, channels: int) -> str:
     """The settings and the number of parameters in one sentence, without memory for weights."""
-    schedule = _schedule(config, resolution)
+    grown = _schedule(config, resolution).images()
     return description(
         "progressive GAN",
         config,
@@ -138,51 +115,11 @@ def describe(config: NetworkConfig, *, resolution: int, channels: int) -> str:
             Generator(config, resolution, channels),
             Discriminator(config, resolution, config.packing * channels),
         ),
-        details=(
-            f"from {SMALLEST_IMAGE}x{SMALLEST_IMAGE} pixels, fully grown after {schedule.images():,} images",
-        ),
+        details=(f"from {SMALLEST_IMAGE}x{SMALLEST_IMAGE} pixels, fully grown after {grown:,} images",),
     )
-
-
-def _widths(width: int, resolution: int) -> list[int]:
-    """Channels at each side from 4 up to the resolution."""
-    sides = [FIRST_SIDE]
-    while sides[-1] < resolution:
-        sides.append(2 * sides[-1])
-    most = max(width, MOST_CHANNELS)
-    return [min(width * resolution // side, most) for side in sides]
 
 
 def _schedule(config: NetworkConfig, resolution: int) -> Schedule:
     assert isinstance(config, Settings), "a NetworkConfig has the settings of every family"
-    sides = [SMALLEST_IMAGE]
-    while sides[-1] < resolution:
-        sides.append(2 * sides[-1])
+    sides = sides_of(SMALLEST_IMAGE, resolution)
     return Schedule(tuple(sides), stable=config.stable_images, fade=config.fade_images)
-
-
-def _layers(config: NetworkConfig) -> tuple[Callable[[int, int, int], nn.Module], type[nn.Linear]]:
-    """Layers of the discriminator: with an equalized learning rate, or spectrally normalized."""
-    if not config.spectral_norm:
-        return EqualizedConv2d, EqualizedLinear
-    return _spectral_conv, SpectralLinear
-
-
-def _spectral_conv(inner: int, outer: int, kernel: int) -> nn.Module:
-    return SpectralConv2d(inner, outer, kernel, padding=kernel // 2)
-
-
-def _leaky(x: Tensor) -> Tensor:
-    return F.leaky_relu(x, LEAKY)
-
-
-def _activated(x: Tensor) -> Tensor:
-    return pixel_norm(_leaky(x))
-
-
-def _resized(images: Tensor, factor: int) -> Tensor:
-    return F.interpolate(images, scale_factor=factor, mode="nearest") if factor > 1 else images
-
-
-def _pooled(images: Tensor, factor: int) -> Tensor:
-    return F.avg_pool2d(images, factor) if factor > 1 else images
