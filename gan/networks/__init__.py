@@ -51,6 +51,11 @@ def scales_of(config: "NetworkConfig", resolution: int) -> int:
     return FAMILIES[config.family].scales(resolution)
 
 
+def numbers_per_image(config: "NetworkConfig", resolution: int) -> int:
+    """Standard normal numbers that a generator takes for each image while it trains; at least its latents."""
+    return FAMILIES[config.family].numbers_per_image(config, resolution)
+
+
 def family_of(config: "NetworkConfig", resolution: int) -> Family:
     """The family that the configuration names.
 

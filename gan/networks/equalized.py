@@ -29,15 +29,18 @@ class EqualizedConv2d(nn.Conv2d):
 
 
 class EqualizedLinear(nn.Linear):
-    """A linear layer with biases; see `EqualizedConv2d`."""
+    """A linear layer with biases; see `EqualizedConv2d`.
 
-    def __init__(self, inner: int, outer: int, *, gain: float = GAIN) -> None:
+    rate: how fast it learns beside other layers; what it computes at first does not depend on it.
+    """
+
+    def __init__(self, inner: int, outer: int, *, gain: float = GAIN, rate: float = 1.0) -> None:
         super().__init__(inner, outer)
-        self.scale = gain / math.sqrt(inner)
+        self.scale, self.rate = gain / math.sqrt(inner), rate
 
     def forward(self, input: Tensor) -> Tensor:
         """input: (N, inner)."""
-        return F.linear(input, self.weight * self.scale, self.bias)
+        return F.linear(input, self.weight * (self.scale * self.rate), self.bias * self.rate)
 
 
 def pixel_norm(features: Tensor) -> Tensor:
@@ -51,6 +54,7 @@ def initialize(network: nn.Module, seed: int) -> None:
     randomness = torch.Generator().manual_seed(seed)
     for module in network.modules():
         if isinstance(module, nn.Conv2d | nn.Linear):
-            nn.init.normal_(module.weight, generator=randomness)
+            rate = module.rate if isinstance(module, EqualizedLinear) else 1.0
+            nn.init.normal_(module.weight, std=1 / rate, generator=randomness)
             if module.bias is not None:
                 nn.init.zeros_(module.bias)

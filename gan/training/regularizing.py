@@ -12,8 +12,9 @@ from gan.config import GanConfig, RegularizationConfig
 from gan.data.images import Images
 from gan.distributed import Ranks, sum_over_ranks
 from gan.networks import CriticNorm, scales_of
+from gan.networks.families import FAMILIES
 from gan.training import seeding
-from gan.training.balance import POLICIES
+from gan.training.balance import POLICIES, Turn
 from gan.training.losses import LOSSES
 from gan.training.regularization import REGULARIZERS, Moment
 from gan.training.regularization.augment import Settings, chosen
@@ -21,6 +22,7 @@ from gan.training.view import (
     HELD_OUT,
     PLAIN,
     SEARCHED_HALF,
+    GeneratorTerm,
     StepRegularization,
     mean_outputs,
     see,
@@ -53,13 +55,15 @@ class Regularizing:
         self._probability = torch.ones((), device=device) if self._adaptive is None else self._adaptive.value
         self._is_augmented = bool(augmentations(config))
         self._scales = scales_of(config.network, images.resolution)
+        self._generator_penalty = FAMILIES[config.network.family].generator_penalty(config.network)
         self._is_on = (
             config.regularization != RegularizationConfig()
             or config.network.packing > 1
             or self._scales > 1
+            or self._generator_penalty is not None
             or self._adaptive is not None
         )
-        self._updates = 0
+        self._updates = self._generator_updates = 0
 
     def for_step(self, step: int, *, progress: float) -> StepRegularization:
         """What is done in this step; progress: share of the run's images shown before, 0 to 1."""
@@ -82,15 +86,17 @@ class Regularizing:
             packing=self._config.network.packing,
             scales=self._scales,
             penalties=tuple((penalty, weight) for penalty, weight in weighted if weight > 0),
+            generator_penalty=self._generator_term(step),
         )
         if not is_watched:
             return done
         held_out = self._seen_held_out(step, done)
         return dataclasses.replace(done, watch=functools.partial(self._measure, held_out))
 
-    def count(self, *, discriminator_trained: bool) -> None:
-        """Note that a step was taken."""
-        self._updates += discriminator_trained
+    def count(self, turn: Turn) -> None:
+        """Note that a step was taken, and who trained in it."""
+        self._updates += turn.discriminator
+        self._generator_updates += turn.generator
 
     def row(self) -> dict[str, float]:
         """What a tick reports: `augment_probability` where images are augmented."""
@@ -100,6 +106,7 @@ class Regularizing:
         """All that a resume needs, as JSON values."""
         return {
             "updates": self._updates,
+            "generator_updates": self._generator_updates,
             "augmentation": None if self._adaptive is None else self._adaptive.state(),
         }
 
@@ -109,8 +116,19 @@ class Regularizing:
         Raises: CheckpointError when the augmentation's part is broken; KeyError, TypeError, ValueError.
         """
         self._updates = step if state is None else int(state["updates"])
+        # states of before have none, and no family with a penalty
+        self._generator_updates = int((state or {}).get("generator_updates", step))
         if self._adaptive is not None and state is not None and state["augmentation"] is not None:
             self._adaptive.load_state(state["augmentation"])
+
+    def _generator_term(self, step: int) -> tuple[GeneratorTerm, float] | None:
+        penalty = self._generator_penalty
+        if penalty is None or self._generator_updates % penalty.every > 0:
+            return None
+        shape = (self._config.batch, *self._image_shape)
+        noise = seeding.normal(self._config.seed, "generator_penalty", step, shape)
+        own = seeding.to_device(noise[self._ranks.share(self._config.batch)], self._device)
+        return lambda generator, numbers: penalty.function(generator, numbers, own), penalty.weight
 
     def _moment(self, step: int, progress: float, *, num_sets: int) -> Moment:
         return Moment(

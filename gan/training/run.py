@@ -24,6 +24,7 @@ from gan.data.images import Images
 from gan.distributed import Ranks
 from gan.generation import FixedPurpose, fixed_latents, sample_on_device
 from gan.image_grid import grid
+from gan.networks import numbers_per_image
 from gan.training import lr_schedule, seeding
 from gan.training.balance import POLICIES, Turn
 from gan.training.compilation import count_steps, passes_for, variant_of
@@ -189,7 +190,7 @@ class GanRun:
                 who_trains=self._who_trains(),
                 regularization=self._regularizing.for_step(self.step, progress=self._progress()),
             )
-            self._regularizing.count(discriminator_trained=turn.discriminator)
+            self._regularizing.count(turn)
             self._stats.add(stats, generator_trained=turn.generator)
             skipped["discriminator"] += not turn.discriminator
             skipped["generator"] += not turn.generator
@@ -234,19 +235,19 @@ class GanRun:
         return self._passes
 
     def _inputs(self) -> tuple[Tensor, Tensor, Tensor | None]:
-        """This rank's share of the step's images, latents and, for a penalty, random numbers in [0, 1)."""
+        """This rank's images, the numbers to generate from and, for a penalty, the shares to mix by."""
         config, mine = self.config, self._ranks.share(self.config.batch)
         order = seeding.image_indices(
             config.seed, self.step, batch=config.batch, num_images=len(self.images.train)
         )
         real = seeding.images_on_device(self.images.train[order[mine]], self.device)
-        shape = (config.batch, config.network.latent_size)
+        shape = (config.batch, numbers_per_image(config.network, self.images.resolution))
         latents = seeding.normal(config.seed, "latents", self.step, shape)[mine]
         shares = None
         if self._settings.penalty_weight > 0:
             packs = config.batch // config.network.packing
-            shares = seeding.uniform(config.seed, "penalty", self.step, (packs,))[self._ranks.share(packs)]
-            shares = seeding.to_device(shares, self.device)
+            uniform = seeding.uniform(config.seed, "penalty", self.step, (packs,))
+            shares = seeding.to_device(uniform[self._ranks.share(packs)], self.device)
         return real, seeding.to_device(latents, self.device), shares
 
     def _who_trains(self) -> Turn | Callable[[], Turn]:

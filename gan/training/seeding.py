@@ -25,6 +25,7 @@ Purpose = Literal[
     "augment",
     "noise",
     "held_out",
+    "generator_penalty",
 ]
 _PURPOSES: tuple[Purpose, ...] = get_args(Purpose)
 

@@ -166,9 +166,12 @@ def train_step(
     if turn.generator:
         players.discriminator.requires_grad_(False)
         loss = passes.judge_fakes(players.discriminator, fakes, settings.loss, settings.autocast_dtype)
+        generator_loss = loss.detach()
+        if regularization.generator_penalty is not None:
+            penalize_generator, weight = regularization.generator_penalty
+            loss = loss + weight * penalize_generator(players.generator, latents)
         reduction = Reduction(players.generator, settings.world_size)
         (loss / settings.world_size).backward()
-        generator_loss = loss.detach()
         stats = reduction.finish(torch.cat([stats, generator_loss[None]]))
         players.generator_optimizer.step()
         players.generator_optimizer.zero_grad()

@@ -15,6 +15,7 @@ SEARCHED_HALF = slice(0, None, 2)
 """The half of the held-out images that a search may use: its winner is measured against the other one."""
 
 Penalty = Callable[[nn.Module, Tensor], Tensor]
+GeneratorTerm = Callable[[nn.Module, Tensor], Tensor]
 Changes = tuple[Callable[[Tensor, Tensor, Tensor], Tensor], ...]
 
 
@@ -34,6 +35,8 @@ class StepRegularization:
     """At which it sees each image; with more than 1 it sees pyramids, and the generator makes them."""
     penalties: tuple[tuple[Penalty, float], ...] = ()
     """(discriminator, real images as it sees them) -> scalar, and its weight."""
+    generator_penalty: tuple[GeneratorTerm, float] | None = None
+    """(generator, the numbers that it generates from) -> scalar, added to its loss, and its weight."""
     watch: Callable[[nn.Module, Tensor, Tensor], None] | None = None
     """Looks at (discriminator, real, generated images as it sees them) before it trains; changes nothing."""
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Protocol
 from common.registry import Registry
 
 if TYPE_CHECKING:
-    from torch import nn
+    from torch import Tensor, nn
 
     from gan.config import NetworkConfig
     from gan.networks import CriticNorm
@@ -48,6 +48,21 @@ class Describe(Protocol):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
+class GeneratorPenalty:
+    """A term of the generator's loss that a family brings."""
+
+    function: "Callable[[nn.Module, Tensor, Tensor], Tensor]"
+    """(generator, its numbers (N, numbers_per_image), standard normal (N, C, H, W)) -> scalar."""
+    weight: float
+    every: int
+    """Updates of the generator from one term to the next."""
+
+
+def _no_penalty(config: "NetworkConfig") -> GeneratorPenalty | None:
+    return None
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class Family:
     """How the two networks of a family are built."""
 
@@ -56,6 +71,10 @@ class Family:
     describe: Describe
     resolutions: tuple[int, ...]
     """Sides of the square images that it can make, in pixels."""
+    numbers_per_image: "Callable[[NetworkConfig, int], int]" = lambda config, resolution: config.latent_size
+    """(config, resolution) -> standard normal numbers that the generator takes for an image while it trains,
+    of which the first are its latents; latents alone are enough for samples."""
+    generator_penalty: "Callable[[NetworkConfig], GeneratorPenalty | None]" = _no_penalty
     scales: Callable[[int], int] = lambda resolution: 1
     """(resolution) -> at how many scales the discriminator sees each image. With more than 1 it takes
     pyramids, and the generator makes them while it trains, else images; see `gan.networks.pyramid`."""

@@ -37,7 +37,7 @@ def test_the_discriminator_that_rests_does_not_miss_the_penalty_for_ever() -> No
         trains = step % 4 == 3
         if trains and regular.for_step(step, progress=0).penalties:
             due.append(step)
-        regular.count(discriminator_trained=trains)
+        regular.count(Turn(discriminator=trains, generator=True))
     assert due == [3, 19]
 
 

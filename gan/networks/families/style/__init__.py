@@ -1,0 +1,106 @@
+"""a mapping network chooses styles, which modulate every layer (Karras et al. 2019, 2020).
+
+StyleGAN2: weight demodulation, a skip generator, noise in every layer, style mixing and path-length
+regularization; `--r1 1 --r1-every 16` adds its lazy penalty on the discriminator's gradient.
+"""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from common.errors import require, require_between
+from gan.networks.families import Family, GeneratorPenalty
+
+if TYPE_CHECKING:
+    from gan.config import NetworkConfig
+    from gan.networks import CriticNorm
+    from gan.networks.families.style.networks import Discriminator, Generator
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Settings:
+    """Settings of the family."""
+
+    EARLIER: ClassVar[Mapping[str, Any]] = {
+        "mapping_layers": 8,
+        "style_mixing": 0.9,
+        "path_length": 2.0,
+        "path_length_every": 4,
+    }
+
+    mapping_layers: int = 8
+    """For style: layers of the network that maps latents to styles."""
+    style_mixing: float = 0.9
+    """For style: probability that an image's later layers have the style of another latent, 0 to 1."""
+    path_length: float = 2.0
+    """For style: weight of path-length regularization, with which equal steps of a style change an image by
+    equal amounts; 0: none."""
+    path_length_every: int = 4
+    """For style: updates of the generator from one path-length term to the next, which counts so many times
+    as much."""
+
+    def __post_init__(self) -> None:
+        require(
+            1 <= self.mapping_layers <= 64,
+            f"--mapping-layers must lie between 1 and 64, not {self.mapping_layers}; try 8",
+        )
+        require_between("--style-mixing", self.style_mixing, 0, 1)
+        require_between("--path-length", self.path_length, 0, 1e6)
+        require(
+            1 <= self.path_length_every <= 1000,
+            f"--path-length-every must lie between 1 and 1000, not {self.path_length_every}; try 4",
+        )
+
+
+def build_generator(config: "NetworkConfig", *, resolution: int, channels: int, seed: int) -> "Generator":
+    """A generator on the CPU, weights decided by `seed` alone; the global random state stays as it was."""
+    from gan.networks.families.style import networks
+
+    return networks.build_generator(config, resolution=resolution, channels=channels, seed=seed)
+
+
+def build_discriminator(
+    config: "NetworkConfig", *, resolution: int, channels: int, seed: int, norm: "CriticNorm"
+) -> "Discriminator":
+    """A discriminator on the CPU, weights decided by `seed` alone; it has no normalization to choose."""
+    from gan.networks.families.style import networks
+
+    return networks.build_discriminator(config, resolution=resolution, channels=channels, seed=seed)
+
+
+def describe(config: "NetworkConfig", *, resolution: int, channels: int, norm: "CriticNorm") -> str:
+    """The settings and the number of parameters in one sentence, without memory for weights."""
+    from gan.networks.families.style import networks
+
+    return networks.describe(config, resolution=resolution, channels=channels)
+
+
+def numbers_per_image(config: "NetworkConfig", resolution: int) -> int:
+    """Two latents, two numbers that decide on their mix, and the noise of every layer."""
+    from gan.networks.families.style.inputs import Layout
+
+    return Layout.of(config, resolution).total
+
+
+def generator_penalty(config: "NetworkConfig") -> GeneratorPenalty | None:
+    """Path-length regularization, lazily as the authors do."""
+    from gan.networks.families.style.path_length import path_length_penalty
+
+    assert isinstance(config, Settings), "a NetworkConfig has the settings of every family"
+    if config.path_length == 0:
+        return None
+    return GeneratorPenalty(
+        function=path_length_penalty,
+        weight=config.path_length * config.path_length_every,
+        every=config.path_length_every,
+    )
+
+
+FAMILY = Family(
+    build_generator=build_generator,
+    build_discriminator=build_discriminator,
+    describe=describe,
+    resolutions=(16, 32, 64, 128),
+    numbers_per_image=numbers_per_image,
+    generator_penalty=generator_penalty,
+)
