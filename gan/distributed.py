@@ -29,6 +29,13 @@ class Ranks:
         dist.all_reduce(total)
         return total.cpu()
 
+    def largest(self, *values: float, device: torch.device) -> list[float]:
+        """The largest of all ranks, for each value; device: where the backend reduces."""
+        found = torch.tensor(values, dtype=torch.float64, device=device)
+        if self.world_size > 1:
+            dist.all_reduce(found, op=dist.ReduceOp.MAX)
+        return found.tolist()
+
     def of_first(self, values: dict[str, float]) -> dict[str, float]:
         """The first rank's values on every rank, since equal computations may differ in the last bit."""
         own = torch.tensor(list(values.values()), dtype=torch.float64)

@@ -14,7 +14,6 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 import torch
-import torch.distributed as dist
 from torch import Tensor
 
 from common.device import exact_float32, fixed_shapes, keep_freed_memory
@@ -243,12 +242,12 @@ class GanRun:
         real = seeding.images_on_device(self.images.train[order[mine]], self.device)
         shape = (config.batch, numbers_per_image(config.network, self.images.resolution))
         latents = seeding.normal(config.seed, "latents", self.step, shape)[mine]
-        shares = None
+        latents, shares = seeding.to_device(latents, self.device), None
         if self._settings.penalty_weight > 0:
             packs = config.batch // config.network.packing
             uniform = seeding.uniform(config.seed, "penalty", self.step, (packs,))
             shares = seeding.to_device(uniform[self._ranks.share(packs)], self.device)
-        return real, seeding.to_device(latents, self.device), shares
+        return real, latents, shares
 
     def _who_trains(self) -> Turn | Callable[[], Turn]:
         """The policy's decision; where it reads the last step's numbers, a function that waits for them."""
@@ -294,8 +293,5 @@ class GanRun:
 
     def _timings(self, images: int, train_s: float, evaluate_s: float) -> dict[str, float]:
         """Seconds of the slowest rank, so that every rank reports the same."""
-        seconds = torch.tensor([train_s, evaluate_s], dtype=torch.float64, device=self.device)
-        if self.world_size > 1:
-            dist.all_reduce(seconds, op=dist.ReduceOp.MAX)
-        train_s, evaluate_s = seconds.tolist()
+        train_s, evaluate_s = self._ranks.largest(train_s, evaluate_s, device=self.device)
         return {"train_s": train_s, "evaluate_s": evaluate_s, "images_per_s": images / train_s}
