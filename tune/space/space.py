@@ -169,19 +169,19 @@ def check_accepts(space: Space, base: GanConfig, worker_counts: Sequence[int] = 
 
 
 def _extreme_values(space: Space) -> Iterator[dict[str, Value]]:
-    """Each setting at its extremes alone, then all together at their lows and highs.
+    """Each setting at its extremes alone; then, beside each named choice, all at their lows and highs.
 
     A conditional setting comes with each choice of the others that its `when` allows, and all those settings
     come together that are searched then: a trial never has the others.
     """
-    choices = {path: _ways_to_search(space, path) for path in space}
+    choices: list[dict[str, Value]] = []
     for path, domain in space.items():
-        for choice in choices[path]:
-            yield from ({**choice, path: value} for value in domain.extremes())
-    distinct: list[dict[str, Value]] = []
-    for choice in itertools.chain.from_iterable(choices.values()):
-        distinct += [] if choice in distinct else [choice]
-    for choice in distinct:
+        for way in _ways_to_search(space, path):
+            alone = [{**way, path: value} for value in domain.extremes()]
+            yield from alone
+            is_named = isinstance(domain, Choice) and not domain.is_numeric()
+            choices += [choice for choice in (way, *(alone if is_named else ())) if choice not in choices]
+    for choice in choices:
         for end in (0, -1):
             values: dict[str, Value] = {}
             for path, domain in space.items():

@@ -37,13 +37,12 @@ def test_families_are_searched_each_with_its_own_settings() -> None:
     assert first.network.upsampling == "transposed" and not moved_settings(FAMILIES, base)
 
 
-def test_a_setting_that_is_searched_beside_a_family_that_lacks_it_is_refused_in_one_line() -> None:
-    space = Space(
-        {
-            "network.family": Choice(("dcgan", "resnet")),
-            "network.upsampling": Choice(("nearest", "transposed")),
-        }
-    )
+@pytest.mark.parametrize("kinds", [("nearest", "transposed"), ("transposed", "nearest")])
+@pytest.mark.parametrize("families", [("dcgan", "resnet"), ("resnet", "dcgan")])
+def test_a_setting_that_is_searched_beside_a_family_that_lacks_it_is_refused_in_one_line(
+    kinds: tuple[str, ...], families: tuple[str, ...]
+) -> None:
+    space = Space({"network.family": Choice(families), "network.upsampling": Choice(kinds)})
     with pytest.raises(
         ConfigError,
         match=r"^the search space has network\.family = resnet, network\.upsampling = transposed, which is "
