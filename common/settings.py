@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal, Self
 import pydantic
 
 from common.errors import ConfigError, require
+from common.owners import Owners
 
 # what convolutions compute in; auto: bf16 where the device computes it fast
 Precision = Literal["auto", "fp32", "bf16"]
@@ -25,6 +26,8 @@ class Settings:
     Any of the dataclasses may name in `EARLIER`, a class variable, settings that came later, and the value
     that stands for what was done before. Saved settings are complete, so if those alone are missing, the file
     is older than they are, and it goes on meaning what it meant.
+
+    One may also name in `OWNERS` which of its settings belong to one choice alone; see `common.owners`.
     """
 
     def to_dict(self) -> dict[str, Any]:
@@ -39,27 +42,21 @@ class Settings:
         Raises: ConfigError for an unknown key, a wrong type or a broken rule, in one line.
         """
         _refuse_unknown_keys(cls, values)
-        try:
-            config: Self = _adapter(cls).validate_python(_with_earlier_values(cls, values))
-        except pydantic.ValidationError as error:
-            raise ConfigError(cls._first_problem(error)) from None
-        return config
+        return cls._validated(_as_saved(cls, values))
 
     def with_values(self, values: Mapping[str, Any]) -> Self:
         """A copy with settings replaced by dotted path, e.g. `{"optimizer.beta1": 0.0}`.
 
+        Settings of this one that have no effect beside a new choice take their defaults.
+
         Raises: ConfigError for a path that names no setting, a wrong type or a broken rule.
         """
         known = setting_paths(type(self))
-        nested = self.to_dict()
-        for path, value in values.items():
+        for path in values:
             require(path in known, f"{path} is not a setting; the settings are {', '.join(known)}")
-            *parents, leaf = path.split(".")
-            part = nested
-            for parent in parents:
-                part = part[parent]
-            part[leaf] = value
-        return type(self).from_dict(nested)
+        nested = _as_saved(type(self), _replaced(self.to_dict(), values))
+        # again: what is given here is not dropped in silence
+        return self._validated(_replaced(nested, values))
 
     def value(self, path: str) -> Any:
         """The setting at a dotted path."""
@@ -72,6 +69,14 @@ class Settings:
     def name_in_messages(path: str) -> str:
         """What errors call the setting at a dotted path."""
         return path or "the configuration"
+
+    @classmethod
+    def _validated(cls, values: Mapping[str, Any]) -> Self:
+        try:
+            config: Self = _adapter(cls).validate_python(values)
+        except pydantic.ValidationError as error:
+            raise ConfigError(cls._first_problem(error)) from None
+        return config
 
     @classmethod
     def _first_problem(cls, error: pydantic.ValidationError) -> str:
@@ -116,17 +121,31 @@ def _refuse_unknown_keys(config_class: type, values: Any, prefix: str = "") -> N
             _refuse_unknown_keys(part, value, f"{prefix}{key}.")
 
 
-def _with_earlier_values(config_class: type, values: Mapping[str, Any]) -> dict[str, Any]:
-    """The values with what saved settings mean by lacking settings that came later."""
+def _replaced(nested: dict[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
+    """The nested values, in place, with those at dotted paths replaced."""
+    for path, value in values.items():
+        *parents, leaf = path.split(".")
+        part = nested
+        for parent in parents:
+            part = part[parent]
+        part[leaf] = value
+    return nested
+
+
+def _as_saved(config_class: type, values: Mapping[str, Any]) -> dict[str, Any]:
+    """The values with what complete, so saved, settings mean by lacking some, and without those unused."""
     fields = {field.name: field for field in dataclasses.fields(config_class)}
     later: dict[str, Any] = {}
     for each in config_class.__mro__:
         later |= vars(each).get("EARLIER", {})
-    is_saved = all(name in values for name in fields if name not in later)
-    complete = (later if is_saved else {}) | dict(values)
+    owners: Owners | None = getattr(config_class, "OWNERS", None)
+    unused = owners.unused(values.get(owners.chooser)) if owners else {}
+    complete = dict(values)
+    if all(name in values for name in fields if name not in later and name not in unused):
+        complete = {name: value for name, value in (later | complete).items() if name not in unused}
     parts = {name: _part(fields[name]) for name in complete}
     return {
-        name: value if (part := parts[name]) is None else _with_earlier_values(part, value)
+        name: value if (part := parts[name]) is None else _as_saved(part, value)
         for name, value in complete.items()
     }
 

@@ -40,7 +40,7 @@ else:
     _RegularizerSettings = type("_RegularizerSettings", tuple(reversed(regularizer_settings())), {})
 
 Schedule = Literal["constant", "linear", "cosine", "step", "plateau", "stall"]
-Resolution = Literal[16, 32, 64, 128]
+Resolution = Literal[16, 32, 64, 128, 256, 512]
 NAMED_SOURCES = ("shapes", "mnist", "fashion-mnist", "stacked-mnist", "cifar10", "celeba")
 
 
@@ -56,7 +56,8 @@ class DataConfig:
     download: bool = False
     """Allow torchvision to download a data set that is not in the data root."""
     resolution: Resolution = 32
-    """Side of the square training images in pixels: shorter side resized, then cropped at the centre."""
+    """Side of the square training images in pixels: shorter side resized, then cropped at the centre. At 512
+    the built-in shapes take 9 GB and minutes to render, unless --max-images asks for fewer."""
     colour: Literal["auto", "grey", "rgb"] = "auto"
     """Channels to train on; auto: grey when every picture is grey."""
     max_images: int | None = None

@@ -22,6 +22,7 @@ Pixels = npt.NDArray[np.uint8]
 FixedPurpose = Literal["evaluation", "grid", "confirmation"]
 
 BATCH = 256
+_BATCH_PIXELS = BATCH * 128**2
 FRAMES_BETWEEN = 16
 
 
@@ -50,23 +51,34 @@ def load_trained(location: str) -> tuple[nn.Module, GanConfig]:
 
 def sample(generator: nn.Module, latents: Tensor, config: GanConfig) -> Pixels:
     """latents (N, latent_size) -> uint8 (N, H, W, C), computed as precisely as in the run with `config`."""
+    return sample_as_in_run(generator, latents, config)[0].cpu().numpy()
+
+
+def sample_as_in_run(generator: nn.Module, latents: Tensor, config: GanConfig) -> tuple[Tensor, Tensor]:
+    """What `sample_on_device` returns, computed as precisely as in the run with `config`.
+
+    Of images of more than 128 pixels a side fewer are generated at once, for the memory.
+    """
     dtype = autocast_dtype(config.precision, next(generator.parameters()).device)
-    return sample_on_device(generator, latents, dtype)[0].cpu().numpy()
+    batch = min(BATCH, _BATCH_PIXELS // config.data.resolution**2)
+    return sample_on_device(generator, latents, dtype, batch=batch)
 
 
 @torch.no_grad()
 @exact_float32()
 def sample_on_device(
-    generator: nn.Module, latents: Tensor, autocast_dtype: torch.dtype | None
+    generator: nn.Module, latents: Tensor, autocast_dtype: torch.dtype | None, *, batch: int = BATCH
 ) -> tuple[Tensor, Tensor]:
     """latents (N, latent_size) -> uint8 (N, H, W, C), in batches on the generator's device.
+
+    batch: how many are generated at once.
 
     Returns: the pixels, and how many numbers of the images were not finite, a scalar; both on the device.
     """
     device = next(generator.parameters()).device
     parts: list[Tensor] = []
     num_broken = torch.zeros((), device=device)
-    for part in latents.to(device).split(BATCH):
+    for part in latents.to(device).split(batch):
         images = generate(generator, part, autocast_dtype)
         num_broken += images.isfinite().logical_not().sum()
         parts.append(seeding.to_pixels(images))

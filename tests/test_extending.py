@@ -34,7 +34,8 @@ found["space"] = printed(tune, "sweep", "--print-space")
 
 import optuna
 import torch
-from gan.config import GanConfig
+from common.errors import ConfigError
+from gan.config import GanConfig, NetworkConfig
 from gan.data.loading import load_images
 from gan.networks import describe
 from gan.training.run import GanRun
@@ -51,11 +52,17 @@ base = {
 }
 found["runs"] = {}
 for family in ("perceptron", "wide-perceptron"):
-    network = {"family": family, "width": 4, "latent_size": 8, "hidden_factor": 3}
+    own = {"hidden_factor": 3} if family == "wide-perceptron" else {}
+    network = {"family": family, "width": 4, "latent_size": 8, **own}
     config = GanConfig.from_dict({**base, "network": network})
     run = GanRun(config, load_images(config.data))
     found["runs"][family] = [run.tick(), run.tick()]
     found["described"] = describe(config.network, resolution=16, channels=3)
+
+try:
+    NetworkConfig(family="perceptron", hidden_factor=3)
+except ConfigError as error:
+    found["refused"] = str(error)
 
 sampler = SAMPLERS["sobol"](seed=0, num_random=1)
 study = optuna.create_study(sampler=sampler)
@@ -178,6 +185,10 @@ def test_a_run_trains_with_the_new_loss_policy_family_and_metric(found: dict[str
             assert 0 <= tick["mean_colour"] <= 442 and tick["mean_colour_noise"] < 60
         assert 0 < sum(tick["discriminator_skipped"] for tick in ticks) < 2
     assert found["described"] == "fully connected, 96 hidden units, for 16x16 pixels"
+    assert found["refused"] == (
+        "--hidden-factor 3 has no effect with --family perceptron, it belongs to wide-perceptron; "
+        "leave it at 2 or choose --family wide-perceptron"
+    )
 
 
 def test_the_new_sampler_fills_the_range_evenly(found: dict[str, Any]) -> None:

@@ -8,6 +8,7 @@ from gan.cli.flags import GanCommand, Report, Train
 from gan.config_file import CONFIG_FILE, with_absolute_paths
 from gan.data.sources import check_there
 from gan.generator_file import find_generator
+from gan.networks import family_of
 
 
 def check_early(command: GanCommand) -> None:
@@ -21,6 +22,7 @@ def check_early(command: GanCommand) -> None:
     check_address(command.address)
     check_reachable(command.resume or command.storage, flag="--resume" if command.resume else "--storage")
     config = with_absolute_paths(command.gan)
+    family_of(config.network, config.data.resolution)
     if command.resume is None:
         config.check_workers(command.workers or 1)
     if command.resume is None and command.name is not None:

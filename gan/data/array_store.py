@@ -25,7 +25,7 @@ STORE_VERSION = 1  # raise it whenever the same pictures would be stored as othe
 _PARTS = ("train", "held_out")
 _SKIPPED_HEADER = ("file", "reason")
 _BATCH = 32  # pictures a task: few enough that small folders use all cores
-_COPY = 4096  # pictures held in memory at once while they are put in order
+_COPY_PIXELS = 4096 * 128**2  # held in memory at once while pictures are put in order
 
 
 def decode(
@@ -149,13 +149,19 @@ def _require_true(holds: bool) -> None:
         raise ValueError("the store's files do not match its store.json")
 
 
-def _chunks(count: int) -> Iterator[slice]:
-    return (slice(start, min(start + _COPY, count)) for start in range(0, count, _COPY))
+def pictures_at_once(side_px: int) -> int:
+    """How many pictures are held in memory while they are copied."""
+    return _COPY_PIXELS // side_px**2
+
+
+def _chunks(count: int, side_px: int) -> Iterator[slice]:
+    size = pictures_at_once(side_px)
+    return (slice(start, min(start + size, count)) for start in range(0, count, size))
 
 
 def _all_grey(raw: Square) -> bool:
     """Whether red, green and blue are equal everywhere, whatever mode the files have."""
-    return all(bool((raw[part] == raw[part, ..., :1]).all()) for part in _chunks(len(raw)))
+    return all(bool((raw[part] == raw[part, ..., :1]).all()) for part in _chunks(len(raw), raw.shape[1]))
 
 
 def _write_skipped(path: Path, skipped: list[tuple[str, str]]) -> None:
@@ -165,7 +171,7 @@ def _write_skipped(path: Path, skipped: list[tuple[str, str]]) -> None:
 
 
 def _write_pictures(path: Path, raw: Square, indices: npt.NDArray[np.int64], is_grey: bool) -> None:
-    blocks = (raw[indices[part]] for part in _chunks(len(indices)))
+    blocks = (raw[indices[part]] for part in _chunks(len(indices), raw.shape[1]))
     shape = (len(indices), *raw.shape[1:3], 1 if is_grey else 3)
     write_array(path, shape, (to_grey(block) if is_grey else block for block in blocks))
 

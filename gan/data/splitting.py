@@ -12,12 +12,11 @@ from pathlib import Path
 
 import numpy as np
 
-from gan.data.array_store import count_held_out, open_store, write_array
+from gan.data.array_store import count_held_out, open_store, pictures_at_once, write_array
 from gan.data.images import Images
 from gan.data.picture_list import Square
 
 _MARK = "order.txt"
-_COPY = 4096  # images in memory at once
 
 
 def mark_split(folder: Path, order: str) -> None:
@@ -60,6 +59,7 @@ def _blocks(arrays: Sequence[Square], start: int, stop: int) -> Iterator[Square]
     before = 0
     for array in arrays:
         low, high = max(start - before, 0), min(stop - before, len(array))
-        for place in range(low, high, _COPY):
-            yield array[place : min(place + _COPY, high)]
+        size = pictures_at_once(array.shape[1])
+        for place in range(low, high, size):
+            yield array[place : min(place + size, high)]
         before += len(array)

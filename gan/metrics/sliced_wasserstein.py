@@ -18,7 +18,7 @@ PATCH_SIDE = 7
 SMALLEST_SIDE = 16
 PATCHES_PER_IMAGE = 32
 NUM_DIRECTIONS = 256
-_CHUNK = 128  # images whose pyramids are in memory at once
+_CHUNK_PIXELS = 128**3  # of the images whose pyramids are in memory at once
 _LEAST_STD = 0.01  # of 255 grey levels; a smaller one is rounding, not structure
 _PURPOSE_POSITIONS, _PURPOSE_DIRECTIONS = 0, 1
 
@@ -77,10 +77,11 @@ def descriptors(images: np.ndarray, *, seed: int, patches_per_image: int, device
         for level, side in enumerate(level_sides(images.shape[1]))
     ]
     parts: list[Tensors] = [[] for _ in places]
-    for start in range(0, len(images), _CHUNK):
-        chunk = torch.from_numpy(np.array(images[start : start + _CHUNK])).to(device)
+    size = max(1, _CHUNK_PIXELS // images.shape[1] ** 2)
+    for start in range(0, len(images), size):
+        chunk = torch.from_numpy(np.array(images[start : start + size])).to(device)
         for level, detail in enumerate(laplacian_pyramid(chunk.permute(0, 3, 1, 2).float())):
-            parts[level].append(_cut(detail, places[level][start : start + _CHUNK].to(device)))
+            parts[level].append(_cut(detail, places[level][start : start + size].to(device)))
     return [_normalize(torch.cat(part)) for part in parts]
 
 

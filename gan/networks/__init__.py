@@ -59,7 +59,7 @@ def numbers_per_image(config: "NetworkConfig", resolution: int) -> int:
 def family_of(config: "NetworkConfig", resolution: int) -> Family:
     """The family that the configuration names.
 
-    Raises: ConfigError when it does not support the resolution.
+    Raises: ConfigError when it, or one of its settings, does not support the resolution.
     """
     family = FAMILIES[config.family]
     require(
@@ -67,4 +67,5 @@ def family_of(config: "NetworkConfig", resolution: int) -> Family:
         f"--family {config.family} makes images of {', '.join(map(str, family.resolutions))} pixels, "
         f"not {resolution}; choose another --resolution or another --family",
     )
+    family.check(config, resolution)
     return family

@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 import tyro
 
 from common.errors import require
+from common.owners import Owners
 from common.settings import check_distinct, check_rules
-from gan.networks import families
-from gan.networks.families import FAMILIES
+from gan.networks.families import FAMILIES, settings_by_family
+
+_SETTINGS = settings_by_family()
 
 # mypy cannot read a Literal or a base class that is computed
 if TYPE_CHECKING:
@@ -19,9 +21,9 @@ if TYPE_CHECKING:
 
 else:
     FamilyName = Literal[*FAMILIES.names]
+    check_distinct(_SETTINGS.values())
     # fields are taken from the last base class to the first
-    check_distinct(families.settings_classes())
-    _FamilySettings = type("_FamilySettings", tuple(reversed(families.settings_classes())), {})
+    _FamilySettings = type("_FamilySettings", tuple(reversed(_SETTINGS.values())), {})
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -30,7 +32,7 @@ class _Network:
 
     family: Annotated[FamilyName, tyro.conf.arg(help=FAMILIES.help())] = "dcgan"
     width: int = 64
-    """Channels of the layer nearest the image; each smaller layer has twice as many."""
+    """Channels of the layer nearest the image; each smaller layer has twice as many, at most 16 times."""
     latent_size: int = 100
     """Length of the generator's input vector."""
     spectral_norm: bool = False
@@ -64,5 +66,8 @@ class _Network:
 class NetworkConfig(_FamilySettings, _Network):
     """Shape of generator and discriminator: what all families have, then each family's own settings."""
 
+    OWNERS: ClassVar[Owners] = Owners("family", _SETTINGS)
+
     def __post_init__(self) -> None:
-        check_rules(self, (_Network, *families.settings_classes()))
+        check_rules(self, (_Network, *_SETTINGS.values()))
+        self.OWNERS.check(self)

@@ -11,7 +11,7 @@ class MinibatchStd(nn.Module):
 
     Karras et al. 2018, "Progressive growing of GANs", section 3; groups as in the authors' code. Departures:
     a group is of images that follow each other, so that two ranks whose shares are whole groups compute what
-    one does; the DCGAN has the layer directly before its last one, since a BatchNorm after it would subtract
+    one does; networks have it directly before their last layer, since a BatchNorm after it would subtract
     what all images of a batch share. The logit of an image then depends on the others of its group, also
     where a penalty is on the gradient of each image.
     """

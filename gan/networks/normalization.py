@@ -5,12 +5,16 @@ because `torch.nn.utils.parametrizations` makes a new class for every layer, whi
 anew.
 """
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 import torch.distributed as dist
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+if TYPE_CHECKING:
+    from gan.networks import CriticNorm
+    from gan.networks.config import NetworkConfig
 
 
 class SyncBatchNorm2d(nn.BatchNorm2d):
@@ -41,6 +45,21 @@ class SyncBatchNorm2d(nn.BatchNorm2d):
         momentum = 0.1 if self.momentum is None else self.momentum
         self.running_mean.lerp_(mean.to(self.running_mean.dtype), momentum)
         self.running_var.lerp_(unbiased_variance.to(self.running_var.dtype), momentum)
+
+
+def batch_norm(channels: int, config: "NetworkConfig") -> nn.BatchNorm2d:
+    """BatchNorm as the settings ask for it: over the rank's share or over the global batch."""
+    return SyncBatchNorm2d(channels) if config.sync_batch_norm else nn.BatchNorm2d(channels)
+
+
+def discriminator_norm(channels: int, config: "NetworkConfig", norm: "CriticNorm") -> nn.Module:
+    """The discriminator's normalization of features (N, C, H, W); none where its weights are normalized.
+
+    norm: "layer" where its gradient is penalized (Gulrajani et al. 2017, section 4).
+    """
+    if config.spectral_norm:
+        return nn.Identity()
+    return nn.GroupNorm(1, channels) if norm == "layer" else batch_norm(channels, config)
 
 
 class SpectralConv2d(nn.Conv2d):

@@ -21,7 +21,7 @@ from gan.checkpoint import CheckpointError, RunState
 from gan.config import GanConfig
 from gan.data.images import Images
 from gan.distributed import Ranks
-from gan.generation import FixedPurpose, fixed_latents, sample_on_device
+from gan.generation import FixedPurpose, fixed_latents, sample_as_in_run
 from gan.image_grid import grid
 from gan.networks import numbers_per_image
 from gan.training import lr_schedule, seeding
@@ -164,7 +164,7 @@ class GanRun:
         Raises: Diverged, on every rank, when a sample of any rank is not finite.
         """
         latents = fixed_latents(self.config, purpose, count)[which]
-        samples, num_broken = sample_on_device(self._players.ema, latents, self._settings.autocast_dtype)
+        samples, num_broken = sample_as_in_run(self._players.ema, latents, self.config)
         if float(self._ranks.summed(num_broken)) > 0:
             raise Diverged(f"the generator's images are not finite after step {self.step}")
         return samples

@@ -130,3 +130,25 @@ def test_ticks_end_with_the_batch_that_completes_them_whatever_the_batch(batch: 
     expected = sorted({next(n for n in range(0, 2000, batch) if n >= 100 * tick) for tick in range(1, 11)})
     assert ends == expected and ends[-1] - 1000 < batch
     assert [config.nominal_images(end) for end in ends] == [end // 100 * 100 for end in ends]
+
+
+def test_a_setting_of_another_family_is_refused_in_one_line_where_it_is_given() -> None:
+    for flags in (["--family", "resnet", "--upsampling", "transposed"], ["--attention", "16"]):
+        with pytest.raises(ConfigError) as caught:
+            parse_command(["train", *flags])
+        assert re.fullmatch(
+            r"--\w+ \w+ has no effect with --family \w+, it belongs to \w+; leave it at \w+ or choose "
+            r"--family \w+",
+            str(caught.value),
+        )
+
+
+def test_another_family_may_be_chosen_for_settings_of_a_saved_run() -> None:
+    saved = GanConfig(network=NetworkConfig(upsampling="transposed"))
+    assert saved.with_values({"network.family": "resnet"}).network == NetworkConfig(family="resnet")
+    command = parse_command(
+        ["train", "--family", "resnet", "--upsampling", "nearest", "--attention", "8"], saved
+    )
+    assert isinstance(command, Train)
+    assert command.gan.network == NetworkConfig(family="resnet", attention=8)
+    assert GanConfig.from_dict(command.gan.to_dict()) == command.gan

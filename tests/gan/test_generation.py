@@ -32,6 +32,22 @@ def test_a_walk_between_equal_latents_does_not_move() -> None:
     assert torch.allclose(walk(torch.ones(2, 3), frames_between=3), torch.ones(6, 3))
 
 
+def test_of_large_images_few_are_generated_at_once_and_all_are_returned() -> None:
+    counts: list[int] = []
+
+    class Grey(torch.nn.Linear):
+        def forward(self, input: torch.Tensor) -> torch.Tensor:
+            counts.append(len(input))
+            return input[:, :1, None, None]
+
+    latents = torch.linspace(-1, 1, 40)[:, None].expand(-1, 6)
+    for resolution, expected in ((128, [40]), (512, [16, 16, 8])):
+        counts.clear()
+        pixels = sample(Grey(6, 1), latents, CONFIG.with_values({"data.resolution": resolution}))
+        assert counts == expected and pixels.shape == (40, 1, 1, 1)
+        assert (pixels[1:] > pixels[:-1]).all()
+
+
 def test_more_latents_begin_with_the_fewer_ones_and_another_seed_has_others() -> None:
     few, many = random_latents(CONFIG, 2, seed=5), random_latents(CONFIG, 4, seed=5)
     assert torch.equal(few, many[:2])

@@ -22,6 +22,7 @@ from common.storage.reach import check_reachable
 from common.text import counted
 from gan.config_file import with_absolute_paths
 from gan.data.sources import check_there
+from gan.networks import family_of
 from tune.cli.flags import PROG, Resume, Sweep
 from tune.config import SweepConfig
 from tune.search.study_url import absolute_study_url
@@ -71,6 +72,7 @@ def plan_new_sweep(config: SweepConfig, console: Console, space: "Space | None" 
         gan=with_absolute_paths(config.gan),
         study=config.study and absolute_study_url(config.study),
     )
+    family_of(config.gan.network, config.gan.data.resolution)
     check_there(config.gan.data)
     check_address(config.address)
     # imported here and below: torch and Ray take seconds, and what is wrong without them is reported before

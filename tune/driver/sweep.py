@@ -243,7 +243,7 @@ def _check_images(images: Images, config: GanConfig, space: Space) -> str | None
         images.check_batch(largest, flag="batch in the --space", remedy="lower its values")
     else:
         images.check_batch(config.batch)
-    family_of(config.network, config.data.resolution)  # refuses a resolution that it does not support
+    family_of(config.network, config.data.resolution)  # refuses what the family does not support
     network = prepare_metric(config, images)
     check_second_metric(config, images)
     return network

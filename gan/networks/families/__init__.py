@@ -4,13 +4,13 @@ A new family is a new module with a constant `FAMILY`; the first line of its doc
 `--help`. A family with settings of its own is a folder. Its `__init__.py` holds `FAMILY` and a frozen,
 keyword-only dataclass `Settings` with rules in `__post_init__`: `NetworkConfig` inherits from it, so they
 become flags and settings by themselves. `gan.config` imports this file, so it must import neither that nor
-PyTorch; its functions may.
+PyTorch; its functions may. A setting that is given beside another family is refused.
 """
 
 import dataclasses
 import pkgutil
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from common.registry import Registry
 
@@ -41,10 +41,17 @@ class BuildDiscriminator(Protocol):
 
 
 class Describe(Protocol):
-    """Says a network's settings and its number of parameters in one sentence, without a full stop."""
+    """Says a network's settings and its number of parameters in one sentence, without a full stop.
+
+    `gan.networks.describing` counts parameters.
+    """
 
     def __call__(self, config: "NetworkConfig", *, resolution: int, channels: int, norm: "CriticNorm") -> str:
         """The arguments are those of the builders."""
+
+
+def _suits_all(config: Any, resolution: int) -> None:
+    return None
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -71,6 +78,9 @@ class Family:
     describe: Describe
     resolutions: tuple[int, ...]
     """Sides of the square images that it can make, in pixels."""
+    check: Callable[[Any, int], None] = _suits_all
+    """(`NetworkConfig`, one of the resolutions): raises ConfigError where its settings do not suit the
+    resolution."""
     numbers_per_image: "Callable[[NetworkConfig, int], int]" = lambda config, resolution: config.latent_size
     """(config, resolution) -> standard normal numbers that the generator takes for an image while it trains,
     of which the first are its latents; latents alone are enough for samples."""
@@ -83,8 +93,9 @@ class Family:
 FAMILIES: Registry[Family] = Registry("gan.networks.families", "FAMILY", what="network family")
 
 
-def settings_classes() -> list[type]:
+def settings_by_family() -> dict[str, type]:
     """The `Settings` of the families that are folders, by name; the other families are not imported."""
     folders = sorted(module.name for module in pkgutil.iter_modules(__path__) if module.ispkg)
-    modules = [FAMILIES.module(name.replace("_", "-")) for name in folders if not name.startswith("_")]
-    return [module.Settings for module in modules if hasattr(module, "Settings")]
+    names = [name.replace("_", "-") for name in folders if not name.startswith("_")]
+    modules = {name: FAMILIES.module(name) for name in names}
+    return {name: module.Settings for name, module in modules.items() if hasattr(module, "Settings")}

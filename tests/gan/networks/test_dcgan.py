@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from gan.config import NetworkConfig
 from gan.networks.families.dcgan import build_discriminator, build_generator
+from gan.networks.families.dcgan.networks import Discriminator, Generator
 from gan.networks.normalization import SpectralConv2d, SpectralLinear, SyncBatchNorm2d
 from tests.gan.ranks import on_two_ranks
 
@@ -25,6 +26,20 @@ def test_generator_makes_images_and_discriminator_judges_them(resolution: int, c
     assert images.shape == (3, channels, resolution, resolution)
     assert images.abs().max() <= 1
     assert discriminator(images).shape == (3,)
+
+
+@pytest.mark.parametrize("resolution", [256, 512])
+def test_sides_beyond_the_paper_have_layers_at_most_16_times_as_wide(resolution: int) -> None:
+    with torch.device("meta"):
+        generator = Generator(NetworkConfig(), resolution, 3)
+        discriminator = Discriminator(NetworkConfig(), resolution, 3, "batch")
+        images = generator(torch.empty(2, 100))
+        assert images.shape == (2, 3, resolution, resolution) and discriminator(images).shape == (2,)
+    widths = [block[0].in_channels for block in generator.blocks]
+    assert widths == [1024] * (len(widths) - 4) + [1024, 512, 256, 128]
+    assert [block[0].out_channels for block in discriminator.blocks] == [128, 256, 512, 1024] + [1024] * (
+        len(widths) - 4
+    )
 
 
 def test_sixty_four_pixels_give_the_paper_s_channels() -> None:

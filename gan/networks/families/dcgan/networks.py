@@ -1,10 +1,11 @@
 """The two networks of the DCGAN, and how they are built.
 
-`width` channels in the layer nearest the image and twice as many one layer further. The layer between latents
-and 4x4, and the one between 4x4 and logit, are written as matrix products, which is what a convolution over a
-1x1 input or to a 1x1 output is. Where its weights are spectrally normalized the discriminator has biases and
-no BatchNorm (Miyato et al. 2018, table 3 and the authors' code); where its gradient is penalized it has layer
-normalization in its place (Gulrajani et al. 2017, section 4).
+`width` channels in the layer nearest the image and twice as many one layer further, at most 16 times as many:
+beyond 128 pixels, which the paper does not have, single layers would have over a hundred million weights. The
+layer between latents and 4x4, and the one between 4x4 and logit, are written as matrix products, which is
+what a convolution over a 1x1 input or to a 1x1 output is. Where its weights are spectrally normalized the
+discriminator has biases and no BatchNorm (Miyato et al. 2018, table 3 and the authors' code); where its
+gradient is penalized it has layer normalization in its place (Gulrajani et al. 2017, section 4).
 """
 
 import itertools
@@ -16,13 +17,15 @@ from torch import Tensor, nn
 
 from gan.config import NetworkConfig
 from gan.networks import CriticNorm
+from gan.networks.describing import description
 from gan.networks.families.dcgan import Settings
 from gan.networks.families.dcgan.upsampling import doubling
 from gan.networks.minibatch_std import MinibatchStd
-from gan.networks.normalization import SpectralConv2d, SpectralLinear, SyncBatchNorm2d
+from gan.networks.normalization import SpectralConv2d, SpectralLinear, batch_norm, discriminator_norm
 from gan.networks.unfolded import UnfoldedConv2d
 
 FIRST_SIDE = 4
+WIDEST_FACTOR = 16
 WEIGHT_STD = 0.02
 
 
@@ -34,11 +37,11 @@ class Generator(nn.Module):
         widths = _widths(config.width, resolution)[::-1]
         kind = _settings(config).upsampling
         self.first = nn.Linear(config.latent_size, widths[0] * FIRST_SIDE**2, bias=False)
-        self.first_norm = _batch_norm(widths[0], config.sync_batch_norm)
+        self.first_norm = batch_norm(widths[0], config)
         self.blocks = nn.ModuleList(
             nn.Sequential(
                 doubling(kind, inner, outer),
-                _batch_norm(outer, config.sync_batch_norm),
+                batch_norm(outer, config),
                 nn.ReLU(inplace=True),
             )
             for inner, outer in itertools.pairwise(widths)
@@ -74,7 +77,7 @@ class Discriminator(nn.Module):
         self.blocks = nn.ModuleList(
             nn.Sequential(
                 conv(outer, inner, 4, stride=2, padding=1, bias=bias),
-                _discriminator_norm(inner, config, norm),
+                discriminator_norm(inner, config, norm),
                 nn.LeakyReLU(0.2, inplace=True),
             )
             for outer, inner in itertools.pairwise(widths)
@@ -118,22 +121,15 @@ def build_discriminator(
 
 def describe(config: NetworkConfig, *, resolution: int, channels: int, norm: CriticNorm) -> str:
     """The settings and the number of parameters in one sentence, without memory for weights."""
-    with torch.device("meta"):
-        networks = (
+    return description(
+        "DCGAN",
+        config,
+        resolution=resolution,
+        build=lambda: (
             Generator(config, resolution, channels),
             Discriminator(config, resolution, config.packing * channels, norm),
-        )
-    of_generator, of_discriminator = (sum(p.numel() for p in network.parameters()) for network in networks)
-    upsampling = _settings(config).upsampling
-    extras = (
-        ", spectral normalization" if config.spectral_norm else "",
-        f", {config.packing} images judged at once" if config.packing > 1 else "",
-        f", minibatch standard deviation of {config.minibatch_std}" if config.minibatch_std else "",
-    )
-    return (
-        f"DCGAN of width {config.width} for {resolution}x{resolution} pixels, {config.latent_size} latents"
-        f", {upsampling} upsampling{''.join(extras)}: {of_generator:,} parameters in the generator, "
-        f"{of_discriminator:,} in the discriminator"
+        ),
+        details=[f"{_settings(config).upsampling} upsampling"],
     )
 
 
@@ -157,14 +153,5 @@ def _settings(config: NetworkConfig) -> Settings:
 
 def _widths(width: int, resolution: int) -> list[int]:
     """Channels of the layers from the image inwards, down to side 4."""
-    return [width * 2**depth for depth in range(int(math.log2(resolution // FIRST_SIDE)))]
-
-
-def _batch_norm(channels: int, sync: bool) -> nn.BatchNorm2d:
-    return SyncBatchNorm2d(channels) if sync else nn.BatchNorm2d(channels)
-
-
-def _discriminator_norm(channels: int, config: NetworkConfig, norm: CriticNorm) -> nn.Module:
-    if config.spectral_norm:
-        return nn.Identity()
-    return nn.GroupNorm(1, channels) if norm == "layer" else _batch_norm(channels, config.sync_batch_norm)
+    depths = range(int(math.log2(resolution // FIRST_SIDE)))
+    return [width * min(2**depth, WIDEST_FACTOR) for depth in depths]

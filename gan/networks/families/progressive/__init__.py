@@ -63,5 +63,5 @@ FAMILY = Family(
     build_generator=build_generator,
     build_discriminator=build_discriminator,
     describe=describe,
-    resolutions=(16, 32, 64, 128),
+    resolutions=(16, 32, 64, 128, 256, 512),
 )

@@ -100,7 +100,7 @@ FAMILY = Family(
     build_generator=build_generator,
     build_discriminator=build_discriminator,
     describe=describe,
-    resolutions=(16, 32, 64, 128),
+    resolutions=(16, 32, 64, 128, 256, 512),
     numbers_per_image=numbers_per_image,
     generator_penalty=generator_penalty,
 )

@@ -1,0 +1,90 @@
+"""Which combinations of a space are tried before a sweep: those that a trial may have, and no others."""
+
+import itertools
+
+import optuna
+import pytest
+
+from common.errors import ConfigError
+from gan.config import GanConfig
+from tune.space.space import Choice, Float, Int, Space, baseline, check_accepts, moved_settings, suggest
+
+FAMILIES = Space(
+    {
+        "network.attention": Choice((0, 16), when={"network.family": ("resnet",)}),
+        "network.upsampling": Choice(("transposed", "nearest"), when={"network.family": ("dcgan",)}),
+        "network.family": Choice(("dcgan", "resnet")),
+        "optimizer.beta1": Float(0.0, 0.9),
+    }
+)
+
+
+def test_families_are_searched_each_with_its_own_settings() -> None:
+    base = GanConfig().with_values({"network.upsampling": "transposed"})
+    check_accepts(FAMILIES, base)
+    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
+    seen = set()
+    for _ in range(40):
+        network = base.with_values(suggest(FAMILIES, study.ask())).network
+        seen.add((network.family, network.upsampling, network.attention))
+    assert seen == {
+        ("dcgan", "transposed", 0),
+        ("dcgan", "nearest", 0),
+        ("resnet", "nearest", 0),
+        ("resnet", "nearest", 16),
+    }
+    first = base.with_values(baseline(FAMILIES, base))
+    assert first.network.upsampling == "transposed" and not moved_settings(FAMILIES, base)
+
+
+@pytest.mark.parametrize("kinds", [("nearest", "transposed"), ("transposed", "nearest")])
+@pytest.mark.parametrize("families", [("dcgan", "resnet"), ("resnet", "dcgan")])
+def test_a_setting_that_is_searched_beside_a_family_that_lacks_it_is_refused_in_one_line(
+    kinds: tuple[str, ...], families: tuple[str, ...]
+) -> None:
+    space = Space({"network.family": Choice(families), "network.upsampling": Choice(kinds)})
+    with pytest.raises(
+        ConfigError,
+        match=r"^the search space has network\.family = resnet, network\.upsampling = transposed, which is "
+        r"refused: --upsampling transposed has no effect with --family resnet.*--family dcgan$",
+    ):
+        check_accepts(space, GanConfig())
+
+
+def test_what_is_refused_only_under_a_condition_is_found() -> None:
+    space = Space(
+        {
+            "network.minibatch_std": Choice((4, 6), when={"network.packing": (2,)}),
+            "network.packing": Int(1, 2, when={"network.family": ("resnet",)}),
+            "network.family": Choice(("dcgan", "resnet")),
+        }
+    )
+    with pytest.raises(ConfigError, match=r"--batch must be a multiple of 12, with --packing 2 and"):
+        check_accepts(space, GanConfig())
+    check_accepts(space, GanConfig(batch=48))
+
+
+def test_a_setting_that_does_not_suit_the_resolution_is_found_before_a_sweep() -> None:
+    small = GanConfig().with_values({"data.resolution": 16})
+    with pytest.raises(
+        ConfigError,
+        match=r"network\.family = resnet, network\.attention = 16, which is refused: --attention must be at "
+        r"most half of --resolution 16",
+    ):
+        check_accepts(FAMILIES, small)
+
+
+def test_every_value_of_a_condition_is_tried() -> None:
+    """With packs of 5 a batch of 60 has whole groups of 4 and 6, with packs of 2 none of 4 (60 / 8)."""
+    for packing, group in itertools.product((2, 5), (4, 6)):
+        space = Space(
+            {
+                "network.packing": Choice((1, packing)),
+                "network.minibatch_std": Choice((0, group), when={"network.packing": (1, packing)}),
+            }
+        )
+        if 60 % (packing * group) == 0:
+            check_accepts(space, GanConfig(batch=60))
+        else:
+            with pytest.raises(ConfigError, match=f"--packing {packing} and --minibatch-std {group}, not 60"):
+                check_accepts(space, GanConfig(batch=60))
