@@ -14,7 +14,7 @@ class SelfAttention(nn.Module):
 
     Zhang et al. 2019, "Self-attention generative adversarial networks", section 3: three 1x1 convolutions to
     an eighth of the channels give queries, keys and values, a fourth brings the result back; no biases, and
-    no scale before the softmax. The pixels are not pooled for keys and values, as in the authors' code.
+    no scale before the softmax. Keys and values are of all pixels; the authors' code pools them.
     Departure: spectral normalization only where the other layers of the network have it.
 
     The softmax over H * W pixels for each of them is not kept in memory, unless the gradient must be

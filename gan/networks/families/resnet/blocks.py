@@ -1,9 +1,9 @@
 """The residual blocks of both networks: what doubles the side, what halves it, and what keeps it.
 
-Miyato et al. 2018, appendix B.4, after Gulrajani et al. 2017, appendix C: normalization and ReLU before each
-of two 3x3 convolutions, resized between them or after them, beside a 1x1 convolution of the resized input.
-What the authors' code leaves to the reader of the figures is as there: the channels change in the first
-convolution of the generator's blocks and in the second of the discriminator's.
+Miyato et al. 2018, appendix B.4, after Gulrajani et al. 2017: normalization and ReLU before each of two 3x3
+convolutions, with resizing before the first or after the second, beside a 1x1 convolution of the resized
+input. The figures do not say where the channels change; as in the authors' code it is the first convolution
+of the generator's blocks, and the second of the discriminator's except where it sees images.
 
 Resizing is joined with its 3x3 convolution, and the 1x1 convolution is on the smaller side: the same results
 with less than half the products.
