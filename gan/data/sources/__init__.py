@@ -13,7 +13,7 @@ from gan.data.picture_list import PictureList, Source, Square
 from gan.data.sources.archives import archive_source, is_archive, why_not
 from gan.data.sources.remote import is_url, url_source
 from gan.data.sources.stacked import stacked_source
-from gan.data.torchvision_sets import celeba_source, cifar10_source, idx_source
+from gan.data.sources.torchvision_sets import celeba_source, cifar10_source, idx_source
 
 
 def find_source(config: DataConfig, cache: Path) -> Source:
