@@ -8,7 +8,7 @@ from gan.config import GanConfig
 from gan.data.images import Images
 from gan.distributed import Ranks
 from gan.training.seeding import from_pixels, images_on_device
-from gan.training.view import SEARCHED_HALF, outputs, see
+from gan.training.view import outputs, searched_half, see
 
 IMAGES = 128
 """Images of each kind that all ranks together judge; fewer where there are fewer."""
@@ -30,7 +30,7 @@ class MarginProbe:
         self, config: GanConfig, images: Images, share: slice, num_generated: int, ranks: Ranks
     ) -> None:
         """share: which of all `num_generated` samples this rank has."""
-        held_out = images.held_out[SEARCHED_HALF]
+        held_out = searched_half(images)
         self._packing, self._ranks = config.network.packing, ranks
         # on every rank whole packs, and whole groups of a minibatch standard deviation
         packs_per_group = max(1, config.network.minibatch_std)

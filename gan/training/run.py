@@ -235,10 +235,10 @@ class GanRun:
     def _inputs(self) -> tuple[Tensor, Tensor, Tensor | None]:
         """This rank's share of the step's images, latents and, for a penalty, random numbers in [0, 1)."""
         config, mine = self.config, self._ranks.share(self.config.batch)
-        order = seeding.image_indices(
-            config.seed, self.step, batch=config.batch, num_images=len(self.images.train)
+        pixels = seeding.real_pixels(
+            self.images.train, config.seed, self.step, batch=config.batch, mine=mine, flip=config.data.flip
         )
-        real = seeding.images_on_device(self.images.train[order[mine]], self.device)
+        real = seeding.images_on_device(pixels, self.device)
         shape = (config.batch, config.network.latent_size)
         latents = seeding.normal(config.seed, "latents", self.step, shape)[mine]
         shares = None
