@@ -14,6 +14,8 @@ import tyro
 
 from common.errors import require, require_between
 from common.settings import Precision, Settings, check_distinct, check_rules
+from gan.data.config import NAMED_SOURCES as NAMED_SOURCES
+from gan.data.config import DataConfig as DataConfig
 from gan.metrics.config import EvaluationConfig as EvaluationConfig
 from gan.networks.config import NetworkConfig as NetworkConfig
 from gan.training import balance
@@ -40,52 +42,6 @@ else:
     _RegularizerSettings = type("_RegularizerSettings", tuple(reversed(regularizer_settings())), {})
 
 Schedule = Literal["constant", "linear", "cosine", "step", "plateau", "stall"]
-Resolution = Literal[16, 32, 64, 128, 256, 512]
-NAMED_SOURCES = ("shapes", "mnist", "fashion-mnist", "stacked-mnist", "cifar10", "celeba")
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class DataConfig:
-    """Where the images come from and how they are prepared for training."""
-
-    source: Annotated[str, tyro.conf.arg(name="data")] = "shapes"
-    """shapes (rendered, no download), mnist, fashion-mnist, stacked-mnist (three digits as red, green and
-    blue), cifar10, celeba, or a folder, zip, tar or URL (s3://bucket/path) of images."""
-    root: Annotated[str | None, tyro.conf.arg(name="data-root")] = None
-    """Folder of torchvision's data sets, also for downloads; default: the cache folder."""
-    download: bool = False
-    """Allow torchvision to download a data set that is not in the data root."""
-    resolution: Resolution = 32
-    """Side of the square training images in pixels: shorter side resized, then cropped at the centre. At 512
-    the built-in shapes take 9 GB and minutes to render, unless --max-images asks for fewer."""
-    colour: Literal["auto", "grey", "rgb"] = "auto"
-    """Channels to train on; auto: grey when every picture is grey."""
-    max_images: int | None = None
-    """Use only so many images, spread evenly over all; for shapes, how many to render (default 12,000), for
-    stacked-mnist, how many to stack (default 130,000)."""
-    held_out: int = 2000
-    """Images kept from training to measure quality against; at most a fifth of all. Where that is fewer than
-    16, quality is measured against half of all."""
-    max_broken: float = 0.05
-    """Share of unreadable files above which the data are refused, 0 to 1."""
-    data_seed: int = 0
-    """Seed of the rendered shapes, of the digits that are stacked and of the choice of held-out images; not
-    varied by a sweep."""
-    cache: Annotated[str | None, tyro.conf.arg(name="cache-dir")] = None
-    """Folder of the decoded arrays; default: $XDG_CACHE_HOME/artsweep or ~/.cache/artsweep."""
-
-    def __post_init__(self) -> None:
-        require(
-            bool(self.source.strip()),
-            "--data must name a data set, a folder or an archive, not ''; try shapes",
-        )
-        require(
-            self.max_images is None or self.max_images >= 2,
-            f"--max-images must be at least 2, not {self.max_images}; leave it out to use all",
-        )
-        require(self.held_out >= 1, f"--held-out must be at least 1, not {self.held_out}; try 2000")
-        require_between("--max-broken", self.max_broken, 0, 1)
-        require(self.data_seed >= 0, f"--data-seed must not be negative, not {self.data_seed}; try 0")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

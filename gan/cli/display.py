@@ -94,13 +94,19 @@ def tick_line(row: dict[str, float], metric: str, total_images: int) -> str:
 
 
 def say_skipped(console: Console, images: "Images") -> None:
-    """Print which files were left out, and whether so few pictures are left that it must be said."""
+    """Print which files were left out or enlarged, and whether few pictures are left."""
     if images.others:
         say(console, other_files(images.others))
     if images.skipped:
         name, reason = images.skipped[0]
         files = counted(len(images.skipped), "unreadable file")
         say(console, f"skipped {files}, first {name}: {reason}")
+    if images.enlarged:
+        pictures, side = counted(images.enlarged, "picture"), images.resolution
+        say(
+            console,
+            f"enlarged {pictures} smaller than {side} x {side} pixels; a lower --resolution avoids it",
+        )
     few = say_few(len(images.train), len(images.held_out))
     if few is not None:
         say(console, few)

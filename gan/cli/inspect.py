@@ -151,7 +151,7 @@ def measure(command: Evaluate, console: Console) -> Evaluated:
         ]
     counter = _mode_counter(command, whole, images, device, console)
     bar = progress_bar(console)
-    total = len(images.train) + len(images.held_out)
+    total = len(images.train) * (2 if images.flip else 1) + len(images.held_out)
     task, mine = (
         bar.add_task(f"embedding {what} images", total=number, text="")
         for what, number in (("real", total), ("generated", command.images))

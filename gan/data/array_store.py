@@ -6,18 +6,20 @@ A store is a folder named by the images' fingerprint, with `train.npy` and `held
 
 import csv
 import json
+import math
 import os
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, BinaryIO, Literal
+from typing import Any, BinaryIO, Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from common.image_files import quiet_pillow
 from gan.config import DataConfig
-from gan.data.images import Images
+from gan.data.decode import FLIPS, Framing
+from gan.data.images import Images, mirrored_where
 from gan.data.picture_list import PictureList, Square
 
 STORE_VERSION = 1  # raise it whenever the same pictures would be stored as other pixels or in other files
@@ -28,35 +30,53 @@ _BATCH = 32  # pictures a task: few enough that small folders use all cores
 _COPY_PIXELS = 4096 * 128**2  # held in memory at once while pictures are put in order
 
 
-def decode(
-    pictures: PictureList, resolution: int, file: BinaryIO, on_batch: Callable[[int], None]
-) -> dict[int, str]:
-    """Write each picture's (resolution, resolution, 3) bytes to `file`, in the order of the list.
+class Decoded(NamedTuple):
+    """What was found while decoding."""
 
-    Calls `on_batch(done)` in this thread as batches finish. Returns index -> reason of the broken ones.
+    broken: dict[int, str]
+    """Index of a picture -> why it is broken."""
+    enlarged: int
+    """How many pictures have too few pixels for the resolution."""
+
+
+def decode(
+    pictures: PictureList, framing: Framing, file: BinaryIO, on_batch: Callable[[int], None]
+) -> Decoded:
+    """Write each picture's (crops, resolution, resolution, 3) bytes to `file`, in the order of the list.
+
+    Calls `on_batch(done)` in this thread as batches finish.
     """
     # Threads, not processes: Pillow releases the interpreter's lock to decode and resize, and threads need no
     # main module that can be imported again and work within a Ray worker. Pictures of a few pixels, whose
     # decoding is mostly Python, gain nothing from threads, but are quick (measured: 0.1 to 0.2 ms each).
-    count, size = len(pictures.names), resolution * resolution * 3
+    count, shape = len(pictures.names), _shape_of(framing)
     pool = ThreadPoolExecutor(os.cpu_count())
 
-    def one_batch(start: int) -> dict[int, str]:
-        squares = pictures.read(start, min(start + _BATCH, count), resolution)
-        empty = np.zeros((resolution, resolution, 3), np.uint8)
-        block = np.stack([empty if isinstance(square, str) else square for square in squares])
-        _write_at(file, start * size, block.tobytes())
-        return {start + i: square for i, square in enumerate(squares) if isinstance(square, str)}
+    def one_batch(start: int) -> Decoded:
+        found = pictures.read(start, min(start + _BATCH, count), framing)
+        empty = np.zeros(shape, np.uint8)
+        block = np.stack([empty if isinstance(each, str) else each.pixels for each in found])
+        _write_at(file, start * math.prod(shape), block.tobytes())
+        return Decoded(
+            broken={start + i: each for i, each in enumerate(found) if isinstance(each, str)},
+            enlarged=sum(each.is_enlarged for each in found if not isinstance(each, str)),
+        )
 
     broken: dict[int, str] = {}
+    enlarged = 0
     try:
         with quiet_pillow():
-            for batch, reasons in enumerate(pool.map(one_batch, range(0, count, _BATCH)), start=1):
-                broken |= reasons
+            for batch, found in enumerate(pool.map(one_batch, range(0, count, _BATCH)), start=1):
+                broken |= found.broken
+                enlarged += found.enlarged
                 on_batch(min(batch * _BATCH, count))
     finally:
         pool.shutdown(cancel_futures=True)
-    return broken
+    return Decoded(broken, enlarged)
+
+
+def _shape_of(framing: Framing) -> tuple[int, int, int, int]:
+    return framing.crops, framing.resolution, framing.resolution, 3
 
 
 def _write_at(file: BinaryIO, offset: int, content: bytes) -> None:
@@ -71,44 +91,53 @@ def write_store(
 ) -> None:
     """Decode `pictures` into `folder`, which must be empty.
 
-    Order and split come from one shuffle by `config.data_seed`, so that the split does not follow the order
-    of classes. `config.held_out` pictures are held out, at most a fifth of all and at least one.
+    Order and split come from one shuffle of the pictures by `config.data_seed`, so that the split does not
+    follow the order of classes. All squares of a picture are in a row and in one part: what is held out has
+    no part of a picture that is trained on.
     """
-    names, resolution = pictures.names, config.resolution
-    raw_path = folder / "raw"
+    names, framing = pictures.names, Framing.of(config)
+    raw_path, shape = folder / "raw", _shape_of(framing)
     with raw_path.open("wb") as file:
-        broken = decode(pictures, resolution, file, on_batch)
-        file.truncate(len(names) * resolution * resolution * 3)
+        broken, enlarged = decode(pictures, framing, file, on_batch)
+        file.truncate(len(names) * math.prod(shape))
     _write_skipped(folder / "skipped.csv", [(names[i], broken[i]) for i in sorted(broken)])
 
     good = np.setdiff1d(np.arange(len(names)), np.array(list(broken), dtype=np.int64))
     order = good[np.random.default_rng(config.data_seed).permutation(len(good))]
-    held_out = count_held_out(config.held_out, len(good))
-    raw: Square = np.memmap(raw_path, np.uint8, "r", shape=(len(names), resolution, resolution, 3))
+    squares = (order[:, None] * framing.crops + np.arange(framing.crops)).ravel()
+    held_out = count_held_out(config.held_out, len(good), framing.crops)
+    raw: Square = np.memmap(raw_path, np.uint8, "r", shape=(len(names) * framing.crops, *shape[1:]))
+    is_mirrored = _coins(config.data_seed, len(raw)) if config.flip else None
     is_grey = config.colour == "grey" or (
         config.colour == "auto" and not pictures.channel_classes and _all_grey(raw)
     )
-    for part, indices in zip(_PARTS, (order[held_out:], order[:held_out]), strict=True):
-        _write_pictures(folder / f"{part}.npy", raw, indices, is_grey)
+    for part, indices in zip(_PARTS, (squares[held_out:], squares[:held_out]), strict=True):
+        _write_pictures(folder / f"{part}.npy", raw, indices, is_mirrored, is_grey)
         if pictures.labels is not None:
-            np.save(folder / f"{part}_labels.npy", pictures.labels[indices])
+            np.save(folder / f"{part}_labels.npy", pictures.labels[indices // framing.crops])
     raw_path.unlink()
 
-    shape = [resolution, resolution, 1 if is_grey else 3]
+    image = [config.resolution, config.resolution, 1 if is_grey else 3]
     facts = {
-        "train": [len(order) - held_out, *shape],
-        "held_out": [held_out, *shape],
+        "train": [len(squares) - held_out, *image],
+        "held_out": [held_out, *image],
         "has_labels": pictures.labels is not None,
         "class_names": pictures.class_names,
         "channel_classes": pictures.channel_classes,
         "skipped": len(broken),
+        "enlarged": enlarged,
+        "crops": config.crops,
+        "flip": config.flip,
     }
     (folder / "store.json").write_text(json.dumps(facts, indent=1) + "\n", "utf-8")
 
 
-def count_held_out(wanted: int, count: int) -> int:
-    """How many of `count` images are held out: as many as wanted, at most a fifth, at least one."""
-    return max(min(wanted, count // 5), min(1, count))
+def count_held_out(wanted: int, pictures: int, crops: int = 1) -> int:
+    """How many images are held out, all `crops` of each picture or none.
+
+    Of as many pictures as make at most `wanted` images and are at most a fifth of all, but of at least one.
+    """
+    return crops * max(min(wanted // crops, pictures // 5), min(1, pictures))
 
 
 def open_store(folder: Path) -> Images | None:
@@ -128,7 +157,11 @@ def open_store(folder: Path) -> Images | None:
         return Images(
             **arrays,
             class_names=tuple(facts["class_names"]),
-            channel_classes=int(facts.get("channel_classes", 0)),  # stores of earlier versions have none
+            # stores of earlier versions have none of these
+            channel_classes=int(facts.get("channel_classes", 0)),
+            enlarged=int(facts.get("enlarged", 0)),
+            crops=int(facts.get("crops", 1)),
+            flip=bool(facts.get("flip", False)),
             skipped=skipped[1:],
             fingerprint=folder.name,
         )
@@ -170,10 +203,24 @@ def _write_skipped(path: Path, skipped: list[tuple[str, str]]) -> None:
         csv.writer(table).writerows([_SKIPPED_HEADER, *skipped])
 
 
-def _write_pictures(path: Path, raw: Square, indices: npt.NDArray[np.int64], is_grey: bool) -> None:
-    blocks = (raw[indices[part]] for part in _chunks(len(indices), raw.shape[1]))
+def _coins(seed: int, count: int) -> npt.NDArray[np.bool_]:
+    """Which of the images, in the order of their source, are stored mirrored: each with probability 1/2."""
+    return np.random.Generator(np.random.Philox([FLIPS, seed])).random(count) < 0.5
+
+
+def _write_pictures(
+    path: Path,
+    raw: Square,
+    indices: npt.NDArray[np.int64],
+    is_mirrored: npt.NDArray[np.bool_] | None,
+    is_grey: bool,
+) -> None:
+    def block(places: npt.NDArray[np.int64]) -> Square:
+        return raw[places] if is_mirrored is None else mirrored_where(is_mirrored[places], raw[places])
+
+    blocks = (block(indices[part]) for part in _chunks(len(indices), raw.shape[1]))
     shape = (len(indices), *raw.shape[1:3], 1 if is_grey else 3)
-    write_array(path, shape, (to_grey(block) if is_grey else block for block in blocks))
+    write_array(path, shape, (to_grey(each) if is_grey else each for each in blocks))
 
 
 def write_array(path: Path, shape: tuple[int, ...], blocks: Iterable[Square]) -> None:

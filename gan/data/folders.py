@@ -20,8 +20,8 @@ from common.image_files import (
     other_files,
 )
 from common.text import one_line
-from gan.data.decode import read_picture
-from gan.data.picture_list import PictureList, Source, Square, even_indices
+from gan.data.decode import Framing, Squares, read_squares
+from gan.data.picture_list import PictureList, Source, even_indices
 
 IDX_FILES = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte")
 IDX_FOLDERS = (("MNIST", "raw"), ("FashionMNIST", "raw"))
@@ -62,11 +62,11 @@ def pictures_of(
     keep = even_indices(len(found), limit)
     kept = [found[i] for i in keep]
 
-    def read(start: int, stop: int, resolution: int) -> list[Square | str]:
-        def read_one(name: str) -> Square | str:
-            return _read_or_reason(get, name, resolution)
+    def read(start: int, stop: int, framing: Framing) -> list[Squares | str]:
+        def read_one(place: int) -> Squares | str:
+            return _read_or_reason(get, kept[place], framing, place)
 
-        return list((threads.map if threads else map)(read_one, kept[start:stop]))
+        return list((threads.map if threads else map)(read_one, range(len(kept))[start:stop]))
 
     return PictureList(kept, read, None if labels is None else labels[keep], class_names)
 
@@ -81,9 +81,11 @@ def is_shown(name: str) -> bool:
     return not any(map(is_passed_over, PurePosixPath(name).parts))
 
 
-def _read_or_reason(get: Callable[[str], Path | bytes], name: str, resolution: int) -> Square | str:
+def _read_or_reason(
+    get: Callable[[str], Path | bytes], name: str, framing: Framing, place: int
+) -> Squares | str:
     try:
-        return read_picture(get(name), resolution)
+        return read_squares(get(name), framing, place)
     except UnreadableError as error:
         return str(error)
     except Exception as error:  # a damaged or encrypted zip member, a file that may not be read

@@ -2,13 +2,17 @@
 
 import dataclasses
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from common.errors import ConfigError, require
 
+if TYPE_CHECKING:
+    import torch
+
+Array = TypeVar("Array", npt.NDArray[Any], "torch.Tensor")
 _COLOURS = {1: "grey", 3: "in colour"}
 
 
@@ -31,6 +35,15 @@ class Images:
     channel_classes: int = 0
     """Above 0 where each colour channel is a picture of its own, of one of so many classes: a label is then
     the number whose digits to that base are the channels' classes, red first."""
+    enlarged: int = 0
+    """How many pictures have too few pixels for the resolution."""
+    crops: int = 1
+    """Images from each picture, which follow each other."""
+    flip: bool = False
+    """Whether images are shown in both orientations; each is stored in one of them by a coin. The held-out
+    ones are then independent draws of what a generator learns. Each with its mirror image they would be near
+    twins: their neighbours are nearer than those of any generator's images, and the kernel distance, a mean
+    over pairs of independent images, is biased. docs/pictures.md has numbers."""
 
     @property
     def channels(self) -> int:
@@ -53,6 +66,27 @@ class Images:
             f"{flag} must be at most the {have} training images ({len(self.held_out)} are held out), "
             f"not {batch}; {remedy or f'try --batch {1 << (max(have, 2).bit_length() - 1)}'}",
         )
+
+
+def every_second_picture(images: Array, first: int, crops: int) -> Array:
+    """All images of every second picture, from number `first` on; those of a picture follow each other.
+
+    Every second image would put images of one picture into both halves.
+    """
+    by_picture = images.reshape(-1, crops, *images.shape[1:])
+    return by_picture[first::2].reshape(-1, *images.shape[1:])
+
+
+def mirrored(images: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    """A view of uint8 (N, H, W, C) with left and right exchanged."""
+    return images[:, :, ::-1]
+
+
+def mirrored_where(
+    is_mirrored: npt.NDArray[np.bool_], images: npt.NDArray[np.uint8]
+) -> npt.NDArray[np.uint8]:
+    """A copy of the images (N, H, W, C) in which those are mirrored whose flag, of (N,), is set."""
+    return np.where(is_mirrored[:, None, None, None], mirrored(images), images)
 
 
 def remember(images: Images) -> dict[str, Any]:

@@ -17,6 +17,11 @@ from gan.data.sources import find_source
 from gan.data.splitting import find_other_split, mark_split, split_again
 from gan.data.tidying import note_use, tidy
 
+_OF_EVERY_STORE = ("resolution", "colour", "max_images", "held_out", "data_seed")
+# defaults of these change no pixel: what earlier versions stored and began keeps its fingerprint
+_OF_LATER_VERSIONS = ("fit", "pad_colour", "crops", "flip")
+_DEFAULTS = {field.name: field.default for field in dataclasses.fields(DataConfig)}
+
 
 @dataclasses.dataclass(frozen=True)
 class DecodeProgress:
@@ -80,11 +85,11 @@ def _split_anew(
 
 def _fingerprint(config: DataConfig, identity: str, content: str, *left_out: str) -> str:
     # --max-broken is left out: it is checked at every start and changes no pixel
-    settings = {
-        name: getattr(config, name)
-        for name in ("resolution", "colour", "max_images", "held_out", "data_seed")
-        if name not in left_out
+    named = {
+        *_OF_EVERY_STORE,
+        *(name for name in _OF_LATER_VERSIONS if getattr(config, name) != _DEFAULTS[name]),
     }
+    settings = {name: getattr(config, name) for name in named.difference(left_out)}
     text = json.dumps([STORE_VERSION, identity, content, settings], sort_keys=True)
     return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 
@@ -95,7 +100,8 @@ def _split_free_fingerprint(config: DataConfig, identity: str, content: str) -> 
 
 
 def _check_broken(config: DataConfig, images: Images, table: Path) -> None:
-    broken, good = len(images.skipped), len(images.train) + len(images.held_out)
+    broken = len(images.skipped)
+    good = (len(images.train) + len(images.held_out)) // images.crops
     total = broken + good
     first = f", first {images.skipped[0][0]}: {images.skipped[0][1]}" if broken else ""
     require(

@@ -8,6 +8,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from gan.data.decode import Framing, Squares
+
 Square = npt.NDArray[np.uint8]
 """uint8 (..., resolution, resolution, channels)."""
 
@@ -17,8 +19,8 @@ class PictureList:
     """The pictures of a source in a fixed order, not yet decoded."""
 
     names: Sequence[str]
-    read: Callable[[int, int, int], list[Square | str]]
-    """(start, stop, resolution) -> each picture as (resolution, resolution, 3) uint8, or why it is broken."""
+    read: Callable[[int, int, Framing], list[Squares | str]]
+    """(start, stop, framing) -> the squares of each picture, or why it is broken."""
     labels: npt.NDArray[np.int64] | None = None
     class_names: tuple[str, ...] = ()
     channel_classes: int = 0

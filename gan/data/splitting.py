@@ -38,10 +38,10 @@ def find_other_split(cache: Path, order: str) -> Images | None:
 def split_again(images: Images, source: Path, folder: Path, held_out: int) -> None:
     """Write a store into the empty `folder` with `images`, those of the store `source`, split anew.
 
-    `held_out` of them are held out, at most a fifth.
+    `held_out` of them are held out; see `count_held_out`.
     """
     count = len(images.held_out) + len(images.train)
-    border = count_held_out(held_out, count)
+    border = count_held_out(held_out, count // images.crops, images.crops)
     facts = json.loads((source / "store.json").read_text("utf-8"))
     for part, (start, stop) in {"held_out": (0, border), "train": (border, count)}.items():
         shape = (stop - start, *images.train.shape[1:])

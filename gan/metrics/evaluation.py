@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from common.errors import require
-from gan.data.images import Images
+from gan.data.images import Images, mirrored
 from gan.metrics.artifacts import Artifacts
 from gan.metrics.classes.modes import ModeCounter
 from gan.metrics.config import count_name
@@ -98,11 +98,19 @@ class RealFeatures:
     held_out: torch.Tensor
     network: str
     """compact, lite0 or inception, for the measures' names."""
+    mirrored: torch.Tensor | None = None
+    """Of the mirror images of `train`, where those are shown, too; None where they are not."""
+    crops: int = 1
+    """As `Images.crops`."""
+
+    def shown(self) -> torch.Tensor:
+        """Of all that a generator may copy."""
+        return self.train if self.mirrored is None else torch.cat([self.train, self.mirrored])
 
     def compared(self) -> tuple[torch.Tensor, torch.Tensor]:
         """What generated images are compared with, and real ones that give the noise floor."""
         if are_few(len(self.train), len(self.held_out)):
-            return halves(self.held_out, self.train)
+            return halves(self.held_out, self.train, self.crops)
         return self.held_out, self.train
 
 
@@ -114,6 +122,8 @@ def real_features(
 ) -> RealFeatures:
     """Features of all real images, from the cache if it has them; on_batch: see `embedded_batches`."""
     parts = {"train": images.train, "held_out": images.held_out}
+    if images.flip:
+        parts["mirrored"] = mirrored(images.train)
     features = {
         part: remembered_features(
             cache,
@@ -123,7 +133,7 @@ def real_features(
         )
         for part, pictures in parts.items()
     }
-    return RealFeatures(train=features["train"], held_out=features["held_out"], network=embedder.name)
+    return RealFeatures(**features, network=embedder.name, crops=images.crops)
 
 
 def evaluate(generated: torch.Tensor, real: RealFeatures) -> EvaluationResult:
@@ -143,7 +153,7 @@ def evaluate(generated: torch.Tensor, real: RealFeatures) -> EvaluationResult:
     places = evenly(np.arange(len(others)), len(generated))
     sample = others[torch.from_numpy(places)]
     protocol = f"{real.network}_{count_name(len(generated))}"
-    compared = Compared(generated, sample, reference, real.train, real.held_out)
+    compared = Compared(generated, sample, reference, real.train, real.shown(), real.held_out)
     return EvaluationResult(_distances(compared, protocol) + _diversity(compared, protocol))
 
 
@@ -156,6 +166,8 @@ class Compared(NamedTuple):
     reference: torch.Tensor
     """What both are compared with."""
     train: torch.Tensor
+    shown: torch.Tensor
+    """The training images in each orientation that was shown."""
     held_out: torch.Tensor
 
 
@@ -185,12 +197,12 @@ def _diversity(sets: Compared, protocol: str) -> list[Measure]:
     ]
     # the noise floor needs real images outside the training set: one half of the held-out ones, with the
     # other half as reference
-    distances = nearest_distances(sets.held_out, sets.train)
+    distances = nearest_distances(sets.held_out, sets.shown)
     half = len(sets.held_out) // 2
     ratio_floor = memorization_ratio(
-        sets.held_out[:half], sets.train, sets.held_out[half:], held_out_distances=distances[half:]
+        sets.held_out[:half], sets.shown, sets.held_out[half:], held_out_distances=distances[half:]
     )
-    ratio = memorization_ratio(sets.generated, sets.train, sets.held_out, held_out_distances=distances)
+    ratio = memorization_ratio(sets.generated, sets.shown, sets.held_out, held_out_distances=distances)
     twins, twins_floor = (duplicates(each, near) for each in (sets.generated, sets.sample))
     return [
         *shares,

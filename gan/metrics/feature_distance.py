@@ -7,6 +7,7 @@ import numpy as np
 import torch
 
 from common.errors import naming_flag, require
+from gan.data.images import mirrored
 from gan.distributed import Ranks
 from gan.metrics.config import EvaluationConfig, count_name
 from gan.metrics.few import LEAST_REAL
@@ -90,8 +91,8 @@ class HeldOutDistance(FeatureDistance):
     The noise floor is the value of as many training images (all, when there are fewer). The metric also
     reports what tells collapse and copies. Recall, coverage and spread fall when the generator shows less
     variety than the data, and separation when it shows few images again and again; memorization falls when
-    it copies. Copies are looked for among as many training images as are generated: all, where there are no
-    more.
+    it copies. Copies are looked for among as many training images as are generated (all, where there are no
+    more), in each orientation that was shown.
     """
 
     def __init__(
@@ -113,13 +114,14 @@ class HeldOutDistance(FeatureDistance):
             return {
                 "held_out": embed_all(self._embedder, real.held_out),
                 "train": embed_all(self._embedder, sample),
-            }
+            } | ({"mirrored": embed_all(self._embedder, mirrored(sample))} if real.flip else {})
 
         key = None
         if real.fingerprint is not None:
             key = [real.fingerprint, self._embedder.key, str(self.num_images)]
         tensors = remembered(real.cache, key, embed)
         self._held_out, self._train = tensors["held_out"], tensors["train"]
+        self._shown = torch.cat([self._train, tensors["mirrored"]]) if real.flip else self._train
         self._distance = distance_to(self._held_out)
         self.noise_floor = self._distance(self._train)
 
@@ -143,7 +145,7 @@ class HeldOutDistance(FeatureDistance):
 
     @functools.cached_property
     def _distances_to_train(self) -> torch.Tensor:
-        return nearest_distances(self._held_out, self._train)
+        return nearest_distances(self._held_out, self._shown)
 
     @functools.cached_property
     def _real_spread(self) -> float:
@@ -162,7 +164,7 @@ class HeldOutDistance(FeatureDistance):
         half = len(self._held_out) // 2  # real images outside the training set
         new = memorization_ratio(
             self._held_out[:half],
-            self._train,
+            self._shown,
             self._held_out[half:],
             held_out_distances=self._distances_to_train[half:],
         )
@@ -180,7 +182,7 @@ class HeldOutDistance(FeatureDistance):
 
     def _memorization(self, features: torch.Tensor) -> float:
         return memorization_ratio(
-            features, self._train, self._held_out, held_out_distances=self._distances_to_train
+            features, self._shown, self._held_out, held_out_distances=self._distances_to_train
         )
 
     def _named(self, measure: str) -> str:

@@ -1,18 +1,15 @@
 """How many real images a metric needs, and what it compares with where there are fewer than usual."""
 
-from typing import TypeVar
-
 import numpy as np
 import torch
 
 from common.errors import require
+from gan.data.images import Array, every_second_picture
 
 LEAST_IMAGES = 16
 """Fewest generated images that are measured, and fewest that are held out to be compared with."""
 LEAST_REAL = 8
 """Fewest real images in each of the two sets that a metric is prepared from."""
-
-Array = TypeVar("Array", np.ndarray, torch.Tensor)
 
 
 def check_sizes(train: int, held_out: int, source: str) -> None:
@@ -36,20 +33,22 @@ def are_few(train: int, held_out: int) -> bool:
     return min(train, held_out) < LEAST_IMAGES
 
 
-def halves(held_out: Array, train: Array) -> tuple[Array, Array]:
+def halves(held_out: Array, train: Array, crops: int = 1) -> tuple[Array, Array]:
     """All pictures in two halves that have none in common, each with both training and held-out ones.
 
     Of few pictures, generated ones are compared with the first half, and the second gives the noise floor:
     a fifth of 30 pictures would be 6, to which nothing can be compared. Most of the pictures are then ones
     that the generator has seen, as where FID is measured against a training set of few images (Karras et al.
     2020, "Training generative adversarial networks with limited data").
+
+    crops: images from each picture, all of which are in one half.
     """
     both = (
         torch.cat([held_out, train])
         if isinstance(held_out, torch.Tensor)
         else np.concatenate([held_out, train])
     )
-    return both[0::2], both[1::2]
+    return every_second_picture(both, 0, crops), every_second_picture(both, 1, crops)
 
 
 def say_few(train: int, held_out: int) -> str | None:

@@ -11,7 +11,7 @@ from common.device import exact_float32
 from common.errors import require
 from gan.config import EvaluationConfig, GanConfig
 from gan.data.cache import cache_folder
-from gan.data.images import Images
+from gan.data.images import Images, every_second_picture
 from gan.metrics.artifacts import Artifacts
 from gan.metrics.classes.labelled import Classes
 from gan.metrics.classes.modes import ModesMetric
@@ -20,8 +20,8 @@ from gan.metrics.few import LEAST_IMAGES, are_few, check_sizes, halves
 from gan.metrics.named import METRICS, PreparedMetric
 from gan.metrics.reference import RealImages, evenly
 
-# every second one, so that both halves have all classes
-HELD_OUT_PARTS = {"all": slice(None), "search": slice(0, None, 2), "confirmation": slice(1, None, 2)}
+# every second picture, so that both halves have all classes; from which one on
+_FIRST_OF_PART = {"search": 0, "confirmation": 1}
 # Of a data set: the metric of the ticks and the two with which the best states are measured again. A process
 # rarely meets more than one, and the real images of a metric may take 100 MiB.
 _KEPT = 3
@@ -83,15 +83,17 @@ def real_images(config: GanConfig, images: Images, device: torch.device) -> Real
     held_out_labels, train_labels = images.held_out_labels, images.train_labels
     training_key = images.fingerprint
     if are_few(len(train), len(held_out)):
-        held_out, train = halves(held_out, train)
+        held_out, train = halves(held_out, train, images.crops)
         if held_out_labels is not None and train_labels is not None:
-            held_out_labels, train_labels = halves(held_out_labels, train_labels)
+            held_out_labels, train_labels = halves(held_out_labels, train_labels, images.crops)
         part_name, training_key = "halves", f"{images.fingerprint}-halves"
-    elif len(held_out) < 2 * LEAST_IMAGES:  # too few to be divided
+    elif part == "all" or len(held_out) < 2 * LEAST_IMAGES:  # too few to be divided
         part_name = "all"
     else:
-        held_out, part_name = held_out[HELD_OUT_PARTS[part]], part
-        held_out_labels = None if held_out_labels is None else held_out_labels[HELD_OUT_PARTS[part]]
+        part_name, first = part, _FIRST_OF_PART[part]
+        held_out = every_second_picture(held_out, first, images.crops)
+        if held_out_labels is not None:
+            held_out_labels = every_second_picture(held_out_labels, first, images.crops)
     classes = None
     if held_out_labels is not None and train_labels is not None:
         classes = Classes(
@@ -109,6 +111,7 @@ def real_images(config: GanConfig, images: Images, device: torch.device) -> Real
         fingerprint=images.fingerprint if part_name == "all" else f"{images.fingerprint}-{part_name}",
         cache=cache_folder(config.data),
         classes=classes,
+        flip=images.flip,
     )
 
 

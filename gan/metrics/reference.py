@@ -38,6 +38,9 @@ class RealImages:
     """Folder in which features of the images are kept for the next process; None: nowhere."""
     classes: Classes | None = None
     """Labels of the images; None: they have none."""
+    flip: bool = False
+    """Whether the generator is shown the training images in both orientations, so that the mirror image of
+    one is a copy, too."""
 
 
 def evenly(images: np.ndarray, count: int) -> np.ndarray:

@@ -8,7 +8,7 @@ import torch
 
 from gan.config import GanConfig
 from gan.data.cache import cache_folder
-from gan.data.images import Images
+from gan.data.images import Images, mirrored, mirrored_where
 from gan.metrics.feature_distance import embed_all, embedded_batches
 from gan.metrics.prdc import memorization_ratio, nearest_distances
 from gan.metrics.reference import evenly, remembered_features
@@ -44,7 +44,8 @@ class Comparison:
     memorization_noise: float
     """That of held-out pictures."""
     searched: int
-    """Training pictures among which the nearest were looked for: all, or so many at equal distances."""
+    """Training pictures among which the nearest were looked for: all, or so many at equal distances. Where
+    mirror images were shown, among theirs, too."""
 
 
 def compare(
@@ -80,25 +81,32 @@ def compare(
         memorization_noise=memorization_ratio(
             held_out[:half], train, held_out[half:] if len(held_out) > 1 else held_out
         ),
-        searched=len(train),
+        searched=count,
     )
 
 
 def _train_features(
     embedder: Embedder, images: Images, config: GanConfig, searched: np.ndarray
 ) -> torch.Tensor:
-    """Features (M, D) of the training pictures at these places, kept in the cache of the data set."""
+    """Features of the training pictures at these places, kept in the cache of the data set.
+
+    (M, D), and where mirror images were shown those of the mirror images after them, (2 M, D).
+    """
     count = len(searched)
     is_all = count == len(images.train)
-    # of all: the same file as that of `gan evaluate`
-    which = ["all", "train"] if is_all else ["evenly", "train", str(count)]
     pictures = images.train if is_all else images.train[searched]
-    return remembered_features(
-        cache_folder(config.data),
-        [images.fingerprint, embedder.key, *which],
-        (count, embedder.length),
-        lambda: embedded_batches(embedder, pictures),
-    )
+    parts = {"train": pictures} | ({"mirrored": mirrored(pictures)} if images.flip else {})
+    features = [
+        remembered_features(
+            cache_folder(config.data),
+            # of all: the same file as that of `gan evaluate`
+            [images.fingerprint, embedder.key, *(["all", part] if is_all else ["evenly", part, str(count)])],
+            (count, embedder.length),
+            functools.partial(embedded_batches, embedder, shown),
+        )
+        for part, shown in parts.items()
+    ]
+    return features[0] if len(features) == 1 else torch.cat(features)
 
 
 def _neighbours(
@@ -112,10 +120,16 @@ def _neighbours(
 ) -> Neighbours:
     distances, places = _nearest(features, train, min(NEIGHBOURS, len(train)))
     rows = [
-        np.concatenate([picture[None], images.train[searched[np.asarray(row)]]])
+        np.concatenate([picture[None], _pictures(images, searched, np.asarray(row))])
         for picture, row in zip(own, places, strict=True)
     ]
     return Neighbours(np.stack(rows), tuple(float(row[0]) / unit for row in distances))
+
+
+def _pictures(images: Images, searched: np.ndarray, places: np.ndarray) -> np.ndarray:
+    """The pictures whose features `_train_features` has at these places."""
+    are_mirrored, which = np.divmod(places, len(searched))
+    return mirrored_where(are_mirrored > 0, images.train[searched[which]])
 
 
 def _nearest(features: torch.Tensor, points: torch.Tensor, k: int) -> tuple[torch.Tensor, torch.Tensor]:

@@ -9,7 +9,7 @@ from gan.data.images import Images
 from gan.distributed import Ranks
 from gan.networks import scales_of
 from gan.training.seeding import from_pixels, images_on_device
-from gan.training.view import SEARCHED_HALF, outputs, see
+from gan.training.view import outputs, searched_half, see
 
 IMAGES = 128
 """Images of each kind that all ranks together judge; fewer where there are fewer."""
@@ -31,7 +31,7 @@ class MarginProbe:
         self, config: GanConfig, images: Images, share: slice, num_generated: int, ranks: Ranks
     ) -> None:
         """share: which of all `num_generated` samples this rank has."""
-        held_out = images.held_out[SEARCHED_HALF]
+        held_out = searched_half(images)
         self._packing, self._ranks = config.network.packing, ranks
         self._scales = scales_of(config.network, images.resolution)
         # on every rank whole packs, and whole groups of a minibatch standard deviation

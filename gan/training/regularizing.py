@@ -21,10 +21,10 @@ from gan.training.regularization.augment import Settings, chosen
 from gan.training.view import (
     HELD_OUT,
     PLAIN,
-    SEARCHED_HALF,
     GeneratorTerm,
     StepRegularization,
     mean_outputs,
+    searched_half,
     see,
 )
 
@@ -47,7 +47,7 @@ class Regularizing:
 
     def __init__(self, config: GanConfig, images: Images, *, ranks: Ranks, device: torch.device) -> None:
         self._config, self._ranks, self._device = config, ranks, device
-        self._held_out = images.held_out[SEARCHED_HALF]
+        self._held_out = searched_half(images)
         self._image_shape = (images.channels, images.resolution, images.resolution)
         self._entries = [REGULARIZERS[name] for name in REGULARIZERS]
         adapts = POLICIES[config.balance.policy].augment_probability

@@ -236,10 +236,10 @@ class GanRun:
     def _inputs(self) -> tuple[Tensor, Tensor, Tensor | None]:
         """This rank's images, the numbers to generate from and, for a penalty, the shares to mix by."""
         config, mine = self.config, self._ranks.share(self.config.batch)
-        order = seeding.image_indices(
-            config.seed, self.step, batch=config.batch, num_images=len(self.images.train)
+        pixels = seeding.real_pixels(
+            self.images.train, config.seed, self.step, batch=config.batch, mine=mine, flip=config.data.flip
         )
-        real = seeding.images_on_device(self.images.train[order[mine]], self.device)
+        real = seeding.images_on_device(pixels, self.device)
         shape = (config.batch, numbers_per_image(config.network, self.images.resolution))
         latents = seeding.normal(config.seed, "latents", self.step, shape)[mine]
         latents, shares = seeding.to_device(latents, self.device), None

@@ -12,6 +12,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from gan.data.images import mirrored_where
+
 # the order is part of what a seed means: add at the end
 Purpose = Literal[
     "generator",
@@ -25,6 +27,7 @@ Purpose = Literal[
     "augment",
     "noise",
     "held_out",
+    "flip",
     "generator_penalty",
 ]
 _PURPOSES: tuple[Purpose, ...] = get_args(Purpose)
@@ -45,6 +48,20 @@ def image_indices(seed: int, step: int, *, batch: int, num_images: int) -> npt.N
         here = epochs == epoch
         indices[here] = _epoch_order(seed, int(epoch), num_images)[offsets[here]]
     return indices
+
+
+def real_pixels(
+    train: npt.NDArray[np.uint8], seed: int, step: int, *, batch: int, mine: slice, flip: bool
+) -> npt.NDArray[np.uint8]:
+    """This rank's share of a step's training images, with `flip` mirrored with probability 1/2 each.
+
+    train: (N, H, W, C); mine: its share of the global batch.
+    """
+    pixels = train[image_indices(seed, step, batch=batch, num_images=len(train))[mine]]
+    if not flip:
+        return pixels
+    coins = uniform(seed, "flip", step, (batch,)) < 0.5
+    return mirrored_where(coins[mine].numpy(), pixels)
 
 
 @functools.lru_cache(maxsize=4)

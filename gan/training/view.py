@@ -3,16 +3,22 @@
 import dataclasses
 from collections.abc import Callable, Sequence
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
+from gan.data.images import Images, every_second_picture
 from gan.networks.pyramid import pyramids
 
 REAL, GENERATED, HELD_OUT = range(3)
 """Sets of images that the discriminator sees; each has random numbers of its own."""
 
-SEARCHED_HALF = slice(0, None, 2)
-"""The half of the held-out images that a search may use: its winner is measured against the other one."""
+
+def searched_half(images: Images) -> npt.NDArray[np.uint8]:
+    """The half of the held-out images that a search may use: its winner is measured against the other one."""
+    return every_second_picture(images.held_out, 0, images.crops)
+
 
 Penalty = Callable[[nn.Module, Tensor], Tensor]
 GeneratorTerm = Callable[[nn.Module, Tensor], Tensor]

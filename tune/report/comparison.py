@@ -208,9 +208,13 @@ def comparison_page(sweeps: Sequence[SweepData]) -> dict[str, Any]:
         tables = [compare(sweeps, budget) for budget in BUDGETS]
     except ValueError as error:
         return {"missing": f"{error}."[:1].upper() + f"{error}."[1:], "tables": [], "answer": None}
-    sources = {(sweep.config.gan.data.source, sweep.config.gan.data.resolution) for sweep in sweeps}
+    data = [sweep.config.gan.data for sweep in sweeps]
+    sources = {
+        (each.source, each.resolution, each.fit, each.pad_colour, each.crops, each.flip) for each in data
+    }
     warning = (
-        "These sweeps were trained on different data or resolutions, so their values do not compare."
+        "These sweeps were trained on different data, resolutions or squares of pictures, so their values "
+        "do not compare."
         if len(sources) > 1
         else ""
     )

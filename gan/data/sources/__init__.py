@@ -8,12 +8,13 @@ from common.storage.reach import check_reachable
 from gan.config import NAMED_SOURCES, DataConfig
 from gan.data import shapes
 from gan.data.cache import cache_folder
+from gan.data.decode import Framing, Squares
 from gan.data.folders import folder_source
-from gan.data.picture_list import PictureList, Source, Square
+from gan.data.picture_list import PictureList, Source
 from gan.data.sources.archives import archive_source, is_archive, why_not
 from gan.data.sources.remote import is_url, url_source
 from gan.data.sources.stacked import stacked_source
-from gan.data.torchvision_sets import celeba_source, cifar10_source, idx_source
+from gan.data.sources.torchvision_sets import celeba_source, cifar10_source, idx_source
 
 
 def find_source(config: DataConfig, cache: Path) -> Source:
@@ -82,8 +83,9 @@ def _path_source(config: DataConfig) -> Source:
 def _shapes_source(config: DataConfig) -> Source:
     count = config.max_images or shapes.DEFAULT_COUNT
 
-    def read(start: int, stop: int, resolution: int) -> list[Square | str]:
-        return list(shapes.render_shapes(start, stop, resolution=resolution, seed=config.data_seed))
+    def read(start: int, stop: int, framing: Framing) -> list[Squares | str]:
+        rendered = shapes.render_shapes(start, stop, resolution=framing.resolution, seed=config.data_seed)
+        return [Squares(shape[None]) for shape in rendered]
 
     pictures = PictureList(
         names=[f"shape {i}" for i in range(count)],

@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from common.errors import require
 from gan.config import DataConfig
+from gan.data.decode import Framing, Squares
 from gan.data.picture_list import PictureList, Source, Square
 
 DEFAULT_COUNT = 130_000
@@ -55,13 +56,13 @@ def _stacked(single: PictureList, count: int, seed: int) -> PictureList:
     rows, base = drawn(count, len(single.names), seed), len(single.class_names)
     places = base ** np.arange(_CHANNELS - 1, -1, -1)
 
-    def read(start: int, stop: int, resolution: int) -> list[Square | str]:
+    def read(start: int, stop: int, framing: Framing) -> list[Squares | str]:
         def channel(index: int) -> Square:
-            (square,) = single.read(index, index + 1, resolution)
-            assert not isinstance(square, str)  # digits come from an array, which is read as a whole
-            return square[..., 0]
+            (digit,) = single.read(index, index + 1, framing)
+            assert not isinstance(digit, str)  # digits come from an array, which is read as a whole
+            return digit.pixels[..., 0]
 
-        return [np.stack([channel(int(i)) for i in row], axis=-1) for row in rows[start:stop]]
+        return [Squares(np.stack([channel(int(i)) for i in row], axis=-1)) for row in rows[start:stop]]
 
     return PictureList(
         names=[f"stack {i}" for i in range(count)],

@@ -1,5 +1,6 @@
 """Comparisons on an equal budget, against sums and simulations."""
 
+import dataclasses
 import itertools
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import pytest
 from common.errors import ConfigError
 from tests.tune.made_up import empty, made_up
 from tests.tune.report.test_cases import trial
-from tune.report.comparison import RESAMPLES, compare, expected_best
+from tune.report.comparison import RESAMPLES, compare, comparison_page, expected_best
 from tune.report.data import SweepData, read_sweep
 
 
@@ -80,3 +81,23 @@ def test_sweeps_that_cannot_be_compared_say_why(tmp_path: Path) -> None:
         compare([one, read_sweep(swd.write())])
     with pytest.raises(ConfigError, match="has no trial with a value yet"):
         compare([one, read_sweep(empty(tmp_path, "none").write())])
+
+
+@pytest.mark.parametrize(
+    "values",
+    [{"fit": "pad"}, {"fit": "pad", "pad_colour": "white"}, {"crops": 4}, {"flip": True}, {"resolution": 64}],
+)
+def test_sweeps_on_other_squares_of_the_same_pictures_do_not_compare(
+    values: dict[str, object], tmp_path: Path
+) -> None:
+    sweep = sweep_of(tmp_path, "one", [5.0, 4.0], [3.5, 3.0])
+
+    def with_data(name: str, more: dict[str, object]) -> SweepData:
+        config = sweep.config
+        data = {f"data.{key}": value for key, value in ({"source": "photos"} | more).items()}
+        changed = dataclasses.replace(config, gan=config.gan.with_values(data))
+        return dataclasses.replace(sweep, name=name, config=changed)
+
+    plain = with_data("plain", {})
+    assert comparison_page([plain, with_data("same", {})])["warning"] == ""
+    assert "do not compare" in comparison_page([plain, with_data("other", values)])["warning"]

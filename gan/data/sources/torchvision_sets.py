@@ -16,9 +16,9 @@ from PIL import Image
 from common.errors import ConfigError, require
 from common.text import one_line
 from gan.config import DataConfig
-from gan.data.decode import to_square
+from gan.data.decode import Framing, Squares
 from gan.data.folders import CIFAR_FOLDER, IDX_FILES, folder_source
-from gan.data.picture_list import PictureList, Source, Square, even_indices
+from gan.data.picture_list import PictureList, Source, even_indices
 
 
 def idx_source(config: DataConfig, root: Path, name: str) -> Source:
@@ -139,7 +139,9 @@ def _from_arrays(
 ) -> PictureList:
     keep = even_indices(len(images), limit)
 
-    def read(start: int, stop: int, resolution: int) -> list[Square | str]:
-        return [to_square(Image.fromarray(images[i]), resolution) for i in keep[start:stop]]
+    def read(start: int, stop: int, framing: Framing) -> list[Squares | str]:
+        # that these pictures have few pixels is known: none is counted as enlarged
+        pictures = (Image.fromarray(images[i]) for i in keep[start:stop])
+        return [Squares(framing.squares(picture, 0).pixels) for picture in pictures]
 
     return PictureList([f"image {i}" for i in keep], read, labels[keep], class_names)
