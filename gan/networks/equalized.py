@@ -10,6 +10,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from gan.networks.resized_convolution import spread
+from gan.networks.unfolded import conv_transpose2d
+
 LEAKY = 0.2
 GAIN = math.sqrt(2 / (1 + LEAKY**2))
 """He's gain before a leaky rectifier of slope `LEAKY`; 1 before none."""
@@ -26,6 +29,20 @@ class EqualizedConv2d(nn.Conv2d):
     def forward(self, input: Tensor) -> Tensor:
         """input: (N, inner, H, W)."""
         return F.conv2d(input, self.weight * self.scale, self.bias, padding=self.padding)
+
+
+class EqualizedNearestConv2d(EqualizedConv2d):
+    """A convolution 3x3 of pictures resized by nearest neighbour, as one step; see `resized_convolution`."""
+
+    def __init__(self, inner: int, outer: int) -> None:
+        super().__init__(inner, outer, 3)
+
+    def forward(self, input: Tensor) -> Tensor:
+        """input: (N, inner, H, W) -> (N, outer, 2 H, 2 W)."""
+        assert self.bias is not None
+        mirrored = (self.weight * self.scale).flip(2, 3).transpose(0, 1)
+        result = conv_transpose2d(input, spread(mirrored))
+        return result + self.bias[:, None, None].to(result.dtype)
 
 
 class EqualizedLinear(nn.Linear):

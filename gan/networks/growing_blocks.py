@@ -10,10 +10,17 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from gan.networks.config import NetworkConfig
-from gan.networks.equalized import GAIN, LEAKY, EqualizedConv2d, EqualizedLinear, pixel_norm
+from gan.networks.equalized import (
+    GAIN,
+    LEAKY,
+    EqualizedConv2d,
+    EqualizedLinear,
+    EqualizedNearestConv2d,
+    pixel_norm,
+)
 from gan.networks.minibatch_std import MinibatchStd
 from gan.networks.normalization import SpectralConv2d, SpectralLinear
-from gan.networks.pyramid import pooled, resized
+from gan.networks.pyramid import pooled
 
 FIRST_SIDE, SMALLEST_IMAGE = 4, 8
 MOST_CHANNELS = 512
@@ -42,11 +49,11 @@ class Doubling(nn.Module):
 
     def __init__(self, inner: int, outer: int) -> None:
         super().__init__()
-        self.first, self.second = EqualizedConv2d(inner, outer, 3), EqualizedConv2d(outer, outer, 3)
+        self.first, self.second = EqualizedNearestConv2d(inner, outer), EqualizedConv2d(outer, outer, 3)
 
     def forward(self, x: Tensor) -> Tensor:
         """x: (N, inner, H, W)."""
-        return activated(self.second(activated(self.first(resized(x, 2)))))
+        return activated(self.second(activated(self.first(x))))
 
 
 class Halving(nn.Module):

@@ -6,7 +6,13 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from gan.networks.equalized import EqualizedConv2d, EqualizedLinear, initialize, pixel_norm
+from gan.networks.equalized import (
+    EqualizedConv2d,
+    EqualizedLinear,
+    EqualizedNearestConv2d,
+    initialize,
+    pixel_norm,
+)
 
 
 def test_weights_are_scaled_to_he_s_deviation() -> None:
@@ -21,6 +27,17 @@ def test_weights_are_scaled_to_he_s_deviation() -> None:
         linear.bias.copy_(torch.tensor([3.0, -1.0]))
     rows = torch.randn(4, 7)
     torch.testing.assert_close(linear(rows), rows @ linear.weight.T / math.sqrt(7) + linear.bias)
+
+
+def test_resizing_and_convolving_in_one_step_gives_what_both_give() -> None:
+    layer = EqualizedNearestConv2d(3, 5)
+    initialize(layer, 0)
+    with torch.no_grad():
+        assert layer.bias is not None
+        layer.bias.copy_(torch.arange(5.0))
+    images = torch.randn(2, 3, 4, 4)
+    resized = F.interpolate(images, scale_factor=2, mode="nearest")
+    torch.testing.assert_close(layer(images), EqualizedConv2d.forward(layer, resized), rtol=1e-4, atol=1e-5)
 
 
 def test_layers_keep_the_variance_and_the_seed_decides_the_weights() -> None:
