@@ -46,7 +46,7 @@ class TrainedGan:
 
         Raises: ConfigError as `sample`, and for more images than a picture can hold.
         """
-        from gan.cli.inspect import check_grid
+        from gan.cli.sample import check_grid
 
         check_grid(n, self.config.data.resolution)
         return image_grid.picture_of(image_grid.grid(self.sample(n, seed=seed)))

@@ -1,6 +1,5 @@
-"""Samples of a generator: loading it, its latents, walks between them, its images as pixels."""
+"""Samples of a generator: loading it, its latents, its images as pixels."""
 
-from collections.abc import Iterator
 from typing import Literal
 
 import numpy as np
@@ -23,7 +22,6 @@ FixedPurpose = Literal["evaluation", "grid", "confirmation"]
 
 BATCH = 256
 _BATCH_PIXELS = BATCH * 128**2
-FRAMES_BETWEEN = 16
 
 
 def load_trained(location: str) -> tuple[nn.Module, GanConfig]:
@@ -99,24 +97,3 @@ def random_latents(config: GanConfig, count: int, seed: int) -> Tensor:
     # row by row: drawn at once, the numbers of a row would depend on how many rows there are
     shape = (1, config.network.latent_size)
     return torch.cat([seeding.normal(seed, "grid", index, shape) for index in range(count)])
-
-
-def walk(latents: Tensor, frames_between: int = FRAMES_BETWEEN) -> Tensor:
-    """(N, L) -> (N * frames_between, L): from each row to the next and from the last back to the first.
-
-    Spherical interpolation (White 2016), since Gaussian latents are near a sphere.
-    """
-    return torch.cat(list(_arcs(latents, frames_between)))
-
-
-def _arcs(latents: Tensor, frames: int) -> Iterator[Tensor]:
-    shares = torch.linspace(0, 1, frames + 1)[:-1, None]
-    for start, end in zip(latents, latents.roll(-1, dims=0), strict=True):
-        cosine = torch.dot(start, end) / (start.norm() * end.norm())
-        angle = torch.arccos(cosine.clamp(-1, 1))
-        if (
-            angle.sin().abs() < 1e-4
-        ):  # parallel, as a row is to itself: any weights that sum to 1 give the same
-            yield torch.lerp(start, end, shares)
-        else:
-            yield (torch.sin((1 - shares) * angle) * start + torch.sin(shares * angle) * end) / angle.sin()

@@ -17,6 +17,9 @@ SMALL_COLUMNS = 4
 SMALL_IMAGES = SMALL_COLUMNS**2
 """Images of a small grid, of which a sweep keeps one a tick."""
 _SMALL_WIDEST_PX = 520
+TICK_ROWS = TICK_COLUMNS = 8
+TICK_IMAGES = TICK_ROWS * TICK_COLUMNS
+"""Images of the grid that a run writes after each tick."""
 FINE, COARSE = 90, 75
 """Qualities of WebP; with less than the first, colours run into each other in images of 32 pixels."""
 _COARSE_FROM_PX = 200
@@ -50,6 +53,25 @@ def grid(images: np.ndarray, *, columns: int | None = None, is_enlarged: bool = 
         top, left = index // columns * (height + GAP_PX), index % columns * (width + GAP_PX)
         picture[top : top + height, left : left + width] = image
     return picture
+
+
+def cut_out(picture: np.ndarray, index: int, *, columns: int, side: int) -> np.ndarray:
+    """One image of a picture that `grid` made of square images, as large as it is there.
+
+    picture: uint8 (height, width, C). index: place of the image, row by row from 0. side: of the images
+    before they were enlarged, in pixels.
+
+    Raises: ConfigError for a picture of another layout, or one with fewer images.
+    """
+    height, width = picture.shape[:2]
+    large, rest = divmod(width + GAP_PX, columns)
+    large -= GAP_PX
+    top, left = index // columns * (large + GAP_PX), index % columns * (large + GAP_PX)
+    require(
+        rest == 0 and large >= side and large % side == 0 and 0 <= top <= height - large,
+        f"a picture of {width} x {height} pixels has no image {index} of {side} pixels in {columns} columns",
+    )
+    return picture[top : top + large, left : left + large]
 
 
 def small_grid(images: np.ndarray) -> bytes:

@@ -4,9 +4,10 @@ from common.cluster.address import check_address
 from common.errors import require
 from common.storage.folder import Folder
 from common.storage.reach import check_reachable
-from gan.cli.flags import GanCommand, Report, Train
+from gan.cli.flags import Describe, Export, GanCommand, Report, Train
 from gan.config_file import CONFIG_FILE, with_absolute_paths
 from gan.data.sources import check_there
+from gan.export.formats import check_out, check_packages
 from gan.generator_file import find_generator
 from gan.networks import family_of
 
@@ -16,6 +17,12 @@ def check_early(command: GanCommand) -> None:
     if isinstance(command, Report):
         check_reachable(command.directory, flag="the run's folder")
         return
+    if isinstance(command, Describe):
+        command.gan.check_workers(command.workers)
+        return
+    if isinstance(command, Export):
+        check_out(command.out, command.format)
+        check_packages(command.format)
     if not isinstance(command, Train):
         find_generator(command.checkpoint)
         return

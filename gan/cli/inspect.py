@@ -1,13 +1,10 @@
-"""The `sample` and `evaluate` commands, which inspect a trained generator."""
+"""The `evaluate` command, which measures a trained generator."""
 
 import dataclasses
 import json
-import math
 from collections.abc import Callable
-from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
 import torch
 from rich.console import Console
 from rich.table import Table
@@ -16,9 +13,9 @@ from torch import nn
 from common.cli.progress import counted, progress_bar, say
 from common.device import exact_float32, return_freed_memory
 from common.errors import naming_flag, require
-from gan import generation, image_grid
+from gan import generation
 from gan.cli.display import objective
-from gan.cli.flags import Evaluate, Sample
+from gan.cli.flags import Evaluate
 from gan.cli.run_verdict import verdict_of
 from gan.config import GanConfig
 from gan.data.cache import cache_folder
@@ -34,54 +31,6 @@ from gan.metrics.preparation import artifacts_of_run, compared_with_all, metric_
 from perceptual.embedding import Embedder, load_embedder
 
 _AT_ONCE = 1024  # samples that are in memory at once
-_LARGEST_GRID_PX = 10_000
-
-
-def run_sample(command: Sample, console: Console) -> int:
-    """Write the requested images; returns the exit code.
-
-    Raises: ConfigError when the checkpoint cannot be read or a file cannot be written.
-    """
-    generator, config = generation.load_trained(command.checkpoint)
-    out = Path(command.out)
-    written: list[Path] = []
-    if command.grid:
-        check_grid(command.count, config.data.resolution)
-    if command.grid or command.singles:
-        latents = generation.random_latents(config, command.count, command.seed)
-        parts = []
-        bar = progress_bar(console)
-        task = bar.add_task("sampling", total=command.count, text="")
-        with bar:
-            for start, part in enumerate(latents.split(_AT_ONCE)):
-                samples = generation.sample(generator, part, config)
-                if command.grid:
-                    parts.append(samples)
-                for index, image in enumerate(samples if command.singles else (), start * _AT_ONCE):
-                    written.append(out / "single" / f"{index:04d}.png")
-                    image_grid.write_png(written[-1], image)
-                bar.advance(task, len(samples))
-        if command.grid:
-            written.insert(0, out / "grid.png")
-            image_grid.write_png(written[0], image_grid.grid(np.concatenate(parts)))
-    if command.interpolate:
-        latents = generation.random_latents(config, command.interpolate, command.seed)
-        written.append(out / "interpolation.gif")
-        image_grid.write_gif(
-            written[-1], list(generation.sample(generator, generation.walk(latents), config))
-        )
-    say(console, f"wrote {written[0]}" + (f" and {len(written) - 1} more" if len(written) > 1 else ""))
-    return 0
-
-
-def check_grid(count: int, resolution: int) -> None:
-    """Raise `ConfigError` when so many images of that side would be a picture that few programs open."""
-    side = math.ceil(math.sqrt(count)) * (resolution + image_grid.GAP_PX)
-    require(
-        side <= _LARGEST_GRID_PX,
-        f"--count {count} images of {resolution} pixels would be a grid of {side:,} pixels a side, at most "
-        f"{_LARGEST_GRID_PX:,} are written; lower --count, or add --no-grid --singles",
-    )
 
 
 class Evaluated(NamedTuple):

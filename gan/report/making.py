@@ -17,6 +17,7 @@ from gan.data.images import Images
 from gan.data.loading import load_images
 from gan.generator_file import find_generator
 from gan.image_grid import GAP_PX, grid, picture_of, webp_bytes
+from gan.latent_walk import walk
 from gan.report.nearest import Neighbours, compare
 from gan.report.pictures import Gallery, Nearest
 from gan.run_folder import DETAILS, RunFolder
@@ -91,7 +92,7 @@ def _images_of(location: str, config: GanConfig, *, channels: int) -> Images:
 def _walk(generator: nn.Module, config: GanConfig) -> bytes:
     """Closed walks through a few latents, side by side, as an animated WebP file."""
     latents = generation.random_latents(config, _WALKS * _STATIONS, _SEED)
-    walks = [generation.walk(latents[start::_WALKS], _FRAMES_BETWEEN) for start in range(_WALKS)]
+    walks = [walk(latents[start::_WALKS], _FRAMES_BETWEEN) for start in range(_WALKS)]
     count = len(walks[0])
     samples = generation.sample(generator, torch.cat(walks), config)
     by_walk = samples.reshape(_WALKS, count, *samples.shape[1:])

@@ -40,6 +40,13 @@ class Players:
 
 def build_players(config: GanConfig, *, channels: int, device: torch.device) -> Players:
     """Both networks with initial weights decided by the seed, and their optimizers, on the device."""
+    generator, discriminator = (network.to(device) for network in build_networks(config, channels=channels))
+    average = copy.deepcopy(generator).eval().requires_grad_(False)
+    return with_optimizers(config, generator, discriminator, average)
+
+
+def build_networks(config: GanConfig, *, channels: int) -> tuple[nn.Module, nn.Module]:
+    """Generator and discriminator on the CPU in channels-last order, initial weights decided by the seed."""
     shape = {"resolution": config.data.resolution, "channels": channels}
     generator = build_generator(config.network, **shape, seed=seeding.derived_seed(config.seed, "generator"))
     discriminator = build_discriminator(
@@ -49,11 +56,18 @@ def build_players(config: GanConfig, *, channels: int, device: torch.device) -> 
         norm=critic_norm(config),
     )
     for network in (generator, discriminator):
-        network.to(device).to(memory_format=torch.channels_last)
+        network.to(memory_format=torch.channels_last)
+    return generator, discriminator
+
+
+def with_optimizers(
+    config: GanConfig, generator: nn.Module, discriminator: nn.Module, average: nn.Module
+) -> Players:
+    """The networks as players; `average` is the averaged generator, which no optimizer moves."""
     return Players(
         generator,
         discriminator,
-        copy.deepcopy(generator).eval().requires_grad_(False),
+        average,
         _adam(generator, config.optimizer.generator_lr, config.optimizer),
         _adam(discriminator, config.optimizer.discriminator_lr, config.optimizer),
     )

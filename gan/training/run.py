@@ -22,7 +22,7 @@ from gan.config import GanConfig
 from gan.data.images import Images
 from gan.distributed import Ranks
 from gan.generation import FixedPurpose, fixed_latents, sample_as_in_run
-from gan.image_grid import grid
+from gan.image_grid import TICK_COLUMNS, TICK_IMAGES, grid
 from gan.networks import numbers_per_image
 from gan.training import lr_schedule, seeding
 from gan.training.balance import POLICIES, Turn
@@ -35,7 +35,6 @@ from gan.training.step import Passes, step_settings, sync_and_check, train_step
 from gan.training.step_stats import StepProgress, StepStats
 
 STEPS_BETWEEN_CHECKS = 16
-GRID_ROWS, GRID_COLUMNS = 8, 8
 
 
 class Diverged(Exception):  # noqa: N818 - an outcome of training, not a fault of the program
@@ -138,7 +137,7 @@ class GanRun:
 
     def sample_grid(self) -> npt.NDArray[np.uint8]:
         """Samples of the averaged generator from latents fixed by the seed, as uint8 (H, W, C)."""
-        return grid(self._sample("grid", GRID_ROWS * GRID_COLUMNS).cpu().numpy(), columns=GRID_COLUMNS)
+        return grid(self._sample("grid", TICK_IMAGES).cpu().numpy(), columns=TICK_COLUMNS)
 
     def samples(self, count: int, purpose: FixedPurpose = "evaluation") -> npt.NDArray[np.uint8]:
         """Samples of the averaged generator, uint8 (count, H, W, C), by default as a tick measures them."""

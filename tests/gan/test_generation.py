@@ -1,6 +1,5 @@
-"""Latents and walks between them, against closed forms; loading refuses what is not a generator."""
+"""Latents and samples of a saved generator; loading refuses what is not one."""
 
-import math
 from pathlib import Path
 
 import pytest
@@ -9,7 +8,7 @@ import torch
 from common.errors import ConfigError
 from gan.checkpoint import GeneratorState, generator_to_bytes
 from gan.config import GanConfig, NetworkConfig
-from gan.generation import load_trained, random_latents, sample, walk
+from gan.generation import load_trained, random_latents, sample
 from gan.networks import build_generator
 
 CONFIG = GanConfig(network=NetworkConfig(width=4, latent_size=6), precision="fp32")
@@ -18,18 +17,6 @@ CONFIG = GanConfig(network=NetworkConfig(width=4, latent_size=6), precision="fp3
 def save_untrained(path: Path, config: GanConfig = CONFIG) -> None:
     generator = build_generator(CONFIG.network, resolution=32, channels=3, seed=1)
     path.write_bytes(generator_to_bytes(GeneratorState(generator.state_dict(), 3, config.to_dict())))
-
-
-def test_a_walk_from_one_axis_to_another_goes_along_the_circle() -> None:
-    frames = walk(2 * torch.eye(2), frames_between=4)
-    angles = torch.arange(4) * math.pi / 8
-    quarter = 2 * torch.stack([angles.cos(), angles.sin()], dim=1)
-    assert torch.allclose(frames[:4], quarter, atol=1e-6)
-    assert torch.allclose(frames[4:], quarter.flip(1), atol=1e-6)
-
-
-def test_a_walk_between_equal_latents_does_not_move() -> None:
-    assert torch.allclose(walk(torch.ones(2, 3), frames_between=3), torch.ones(6, 3))
 
 
 def test_of_large_images_few_are_generated_at_once_and_all_are_returned() -> None:

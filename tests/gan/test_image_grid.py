@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from common.errors import ConfigError
-from gan.image_grid import GAP_PX, grid, small_grid, write_gif, write_png
+from gan.image_grid import GAP_PX, cut_out, grid, small_grid, write_gif, write_png
 
 
 def _images(count: int, side: int, channels: int) -> np.ndarray:
@@ -29,6 +29,20 @@ def test_every_pixel_becomes_a_square_at_its_place_with_gaps_between(channels: i
                 top, left = n // columns * cell + y * factor, n % columns * cell + x * factor
                 expected[top : top + factor, left : left + factor] = images[n, y, x]
     np.testing.assert_array_equal(picture, expected)
+
+
+@pytest.mark.parametrize("side", [16, 32, 128])
+def test_an_image_that_is_cut_out_is_the_one_that_was_put_in(side: int) -> None:
+    images = _images(13, side, 3)
+    picture = grid(images, columns=4)
+    for index in (0, 3, 4, 12):
+        found = cut_out(picture, index, columns=4, side=side)
+        factor = found.shape[0] // side
+        np.testing.assert_array_equal(found[::factor, ::factor], images[index])
+        np.testing.assert_array_equal(found, np.kron(images[index], np.ones((factor, factor, 1), np.uint8)))
+    for index, columns, of_side in ((16, 4, side), (0, 5, side), (0, 4, side - 1), (0, 4, 2048)):
+        with pytest.raises(ConfigError, match=f"has no image {index} of {of_side} pixels"):
+            cut_out(picture, index, columns=columns, side=of_side)
 
 
 @pytest.mark.parametrize("count", [16, 36, 64, 100])

@@ -32,7 +32,7 @@ def no_ray(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("common.cluster.session.start_ray", refuse)
 
 
-@pytest.mark.parametrize("command", [[], ["train"], ["sample"], ["evaluate"]])
+@pytest.mark.parametrize("command", [[], ["train"], ["describe"], ["sample"], ["export"], ["evaluate"]])
 def test_every_command_explains_itself(command: list[str], capsys: Capture) -> None:
     with pytest.raises(SystemExit) as stopped:
         main([*command, "--help"])
@@ -61,8 +61,8 @@ def test_every_setting_of_a_run_is_a_flag_of_train(capsys: Capture) -> None:
 
 
 WRONG = [
-    ([], "Expected one of {train, sample, evaluate, report, gallery}"),
-    (["tarin"], "available subcommands: train, sample, evaluate"),
+    ([], "Expected one of {train, describe, sample, export, evaluate, report, gallery}"),
+    (["tarin"], "available subcommands: train, describe, sample"),
     (["train", "--bach", "4"], "perhaps you meant --batch"),
     (["train", "--batch"], "'--batch'"),
     (["train", "--batch", "many"], "--batch"),
@@ -98,6 +98,11 @@ WRONG = [
     (["sample", "runs/full", "--count", "0"], "--count must lie between"),
     (["sample", "runs/full", "--no-grid"], "leaves nothing to write"),
     (["sample", "runs/full", "--interpolate", "1"], "--interpolate must be 0"),
+    (["sample", "runs/full", "--over-time", "64"], "--over-time must lie between 0 and 63"),
+    (["sample", "runs/full", "--interpolation", "round"], "'round'"),
+    (["export"], "CHECKPOINT"),
+    (["export", "nowhere"], "nowhere"),
+    (["export", "runs/full", "--out", "x.bin"], "--out must end in .onnx with --format onnx, not .bin"),
     (["evaluate", "text.safetensors"], "text.safetensors"),
     (["evaluate", "runs/full", "--images", "1000000"], "--images must lie between 16 and 100000"),
 ]
@@ -139,6 +144,8 @@ def test_wrong_input_is_one_line_and_exit_code_2_before_ray_starts(
         ["train", "--address", "127.0.0.1:1"],
         ["sample", "nowhere"],
         ["evaluate", "nowhere"],
+        ["describe", "nowhere"],
+        ["export", "nowhere"],
     ],
     ids=" ".join,
 )

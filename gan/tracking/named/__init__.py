@@ -5,11 +5,10 @@ of its flag. A module imports its program only within its functions, so that `--
 """
 
 import dataclasses
-import importlib.util
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
-from common.errors import require
+from common.extras import require_package
 from common.registry import Registry
 
 if TYPE_CHECKING:
@@ -86,15 +85,8 @@ class Tracker:
 
     def check_package(self, flag: str) -> None:
         """Raise `ConfigError` when its package is not installed."""
-        if self.package is None:
-            return
-        found = importlib.util.find_spec(self.package)
-        # a mere folder of that name, such as `wandb/`, is found as a package without a file
-        require(
-            found is not None and found.origin is not None,
-            f"{flag} needs the package {self.package}, which is not installed; run "
-            f"pip install '{f'artsweep[{self.extra}]' if self.extra else self.package}'",
-        )
+        if self.package is not None:
+            require_package(self.package, flag=flag, extra=self.extra)
 
 
 TRACKERS: Registry[Tracker] = Registry("gan.tracking.named", "TRACKER", what="tracker")

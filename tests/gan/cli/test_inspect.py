@@ -1,17 +1,14 @@
-"""`gan sample` and `gan evaluate` on a trained run and on a sweep's best."""
+"""`gan evaluate` on a trained run and on a sweep's best."""
 
 import json
 import shutil
 from pathlib import Path
 
-import numpy as np
 import pytest
 from PIL import Image
 
-from common.errors import ConfigError
 from common.storage.folder import Folder
 from gan.__main__ import main
-from gan.cli.inspect import check_grid
 from gan.run_folder import Row, best_row
 from gan.training.health import verdict
 
@@ -67,8 +64,6 @@ def test_evaluate_counts_no_modes_unless_asked_and_finds_the_best_of_a_sweep(
     printed = json.loads(capsys.readouterr().out)
     assert printed["classifier_accuracy"] is None and len(printed["measures"]) == 11
     assert (printed["verdict"], printed["verdict_evidence"]) == ("stalled", "it stands")
-    assert main(["sample", str(tmp_path / "sweep"), "--out", str(tmp_path / "out"), "--count", "4"]) == 0
-    assert (tmp_path / "out" / "grid.png").exists()
 
 
 def test_evaluate_refuses_data_of_other_channels_with_a_remedy_that_works(
@@ -83,37 +78,3 @@ def test_evaluate_refuses_data_of_other_channels_with_a_remedy_that_works(
     assert main([*args, "--modes", "--colour", "rgb"]) == 2
     assert "--modes needs classes" in capsys.readouterr().err
     assert main([*args, "--colour", "rgb"]) == 0
-
-
-def test_a_grid_that_nobody_could_open_is_refused_before_any_sample() -> None:
-    check_grid(10_000, 64)
-    with pytest.raises(ConfigError, match=r"a grid of 20,922 pixels a side.*--no-grid --singles"):
-        check_grid(100_000, 64)
-
-
-def test_sample_writes_what_was_requested_and_the_same_seed_gives_the_same(
-    plain_run: tuple[Folder, list[Row]], tmp_path: Path
-) -> None:
-    location = plain_run[0].location
-    for out in ("a", "b"):
-        args = [
-            "--out",
-            str(tmp_path / out),
-            "--count",
-            "5",
-            "--singles",
-            "--interpolate",
-            "3",
-            "--seed",
-            "9",
-        ]
-        assert main(["sample", location, *args]) == 0
-    names = {"grid.png", "interpolation.gif", *(f"single/{index:04d}.png" for index in range(5))}
-    files = {str(path.relative_to(tmp_path / "a")) for path in (tmp_path / "a").rglob("*.*")}
-    assert files == names
-    for name in names:
-        assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
-    with Image.open(tmp_path / "a" / "interpolation.gif") as gif:
-        assert getattr(gif, "n_frames", 1) > 3 and gif.size == (16, 16)
-    singles = [np.asarray(Image.open(tmp_path / "a" / f"single/{index:04d}.png")) for index in range(5)]
-    assert all(single.shape == (16, 16, 3) for single in singles)
