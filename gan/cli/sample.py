@@ -13,6 +13,7 @@ from common.errors import require
 from gan import generation, image_grid
 from gan.cli.flags import Sample
 from gan.config import GanConfig
+from gan.family_pictures import check_asked, mixing_grid, pyramid_picture, truncate
 from gan.generator_file import find_generator
 from gan.latent_walk import walk
 from gan.over_time import over_time, ticks_of
@@ -20,6 +21,7 @@ from gan.run_folder import RunFolder
 
 _AT_ONCE = 1024  # samples that are in memory at once
 _LARGEST_GRID_PX = 10_000
+_PYRAMID_IMAGES = 8
 _TICK_MS = 200  # so that the eye can follow the steps of a training
 
 
@@ -31,6 +33,8 @@ def run_sample(command: Sample, console: Console) -> int:
     results = RunFolder(find_generator(command.checkpoint)[0])
     ticks = [] if command.over_time is None else ticks_of(results)
     generator, config = generation.load_trained(command.checkpoint)
+    check_asked(config, truncation=command.truncation, mix=command.mix, pyramid=command.pyramid)
+    truncate(generator, config, command.truncation)
     out = Path(command.out)
     written: list[Path] = []
     if command.grid:
@@ -43,6 +47,13 @@ def run_sample(command: Sample, console: Console) -> int:
         images = list(_sampled(generator, frames, config, "walking", console))
         written.append(out / "interpolation.gif")
         image_grid.write_gif(written[-1], list(np.concatenate(images)))
+    if command.mix:
+        written.append(out / "mixing.png")
+        image_grid.write_png(written[-1], mixing_grid(generator, config, command.mix, command.seed))
+    if command.pyramid:
+        written.append(out / "pyramid.png")
+        picture = pyramid_picture(generator, config, _PYRAMID_IMAGES, command.seed)
+        image_grid.write_png(written[-1], picture)
     if command.over_time is not None:
         written.append(out / "over_time.gif")
         image_grid.write_gif(

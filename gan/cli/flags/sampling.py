@@ -5,7 +5,7 @@ from typing import Annotated
 
 import tyro
 
-from common.errors import require
+from common.errors import require, require_between
 from gan.export.formats import ExportFormat
 from gan.image_grid import TICK_IMAGES
 from gan.latent_walk import Interpolation
@@ -20,7 +20,8 @@ class Sample:
     checkpoint: CheckpointArgument
     """Folder of a run or a sweep, or a .safetensors file."""
     out: str = "samples"
-    """Folder for grid.png, single/0000.png and so on, interpolation.gif, and over_time.gif."""
+    """Folder for grid.png, single/0000.png and so on, interpolation.gif, over_time.gif, mixing.png and
+    pyramid.png."""
     count: int = 64
     """Images to generate."""
     seed: int = 0
@@ -37,8 +38,16 @@ class Sample:
     over_time: int | None = None
     """Write a GIF of how the image of one latent looked after every tick: this one, counted from 0, of the
     grids that the run has in samples/. Needs the folder of a run."""
+    truncation: float = 1.0
+    """For style: how far styles are from their mean, 0 to 1; below 1 images are likelier and less varied."""
+    mix: int = 0
+    """For style: write mixing.png: so many images with the fine features of as many others; 0: none."""
+    pyramid: bool = False
+    """For msg: write pyramid.png, eight images at every scale that the generator draws."""
 
     def __post_init__(self) -> None:
+        require_between("--truncation", self.truncation, 0, 1)
+        require(0 <= self.mix <= 100, f"--mix must lie between 0 and 100, not {self.mix}; try 6")
         require(
             1 <= self.count <= 100_000, f"--count must lie between 1 and 100000, not {self.count}; try 64"
         )
@@ -53,7 +62,12 @@ class Sample:
             f"{self.over_time}; try 0",
         )
         require(
-            self.grid or self.singles or self.interpolate > 0 or self.over_time is not None,
+            self.grid
+            or self.singles
+            or self.interpolate > 0
+            or self.over_time is not None
+            or self.mix > 0
+            or self.pyramid,
             "--no-grid alone leaves nothing to write; add --singles or --interpolate 8",
         )
 

@@ -81,6 +81,14 @@ class Family:
     check: Callable[[Any, int], None] = _suits_all
     """(`NetworkConfig`, one of the resolutions): raises ConfigError where its settings do not suit the
     resolution."""
+    truncate: "Callable[[nn.Module, float], None] | None" = None
+    """(generator, share) -> None: lets it draw images that are likelier and less varied, share 1 being as it
+    was trained; None: it has no such way."""
+    mix: "Callable[[nn.Module, Tensor, Tensor], Tensor] | None" = None
+    """(generator, coarse latents (N, L), fine ones (N, L)) -> images (N, C, H, W) with the coarse features of
+    the first and the fine ones of the second."""
+    draw_scales: "Callable[[nn.Module, Tensor], list[Tensor]] | None" = None
+    """(generator, latents (N, L)) -> the images at every scale that it draws, the largest first."""
     numbers_per_image: "Callable[[NetworkConfig, int], int]" = lambda config, resolution: config.latent_size
     """(config, resolution) -> standard normal numbers that the generator takes for an image while it trains,
     of which the first are its latents; latents alone are enough for samples."""

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 from gan.networks.families import Family
 
 if TYPE_CHECKING:
+    from torch import Tensor, nn
+
     from gan.config import NetworkConfig
     from gan.networks import CriticNorm
     from gan.networks.families.msg.networks import Discriminator, Generator
@@ -41,10 +43,19 @@ def scales(resolution: int) -> int:
     return resolution.bit_length() - 3
 
 
+def draw_scales(generator: "nn.Module", latents: "Tensor") -> "list[Tensor]":
+    """The images at every scale, (N, C, side, side) each, the largest first."""
+    from gan.networks.families.msg.networks import Generator
+
+    assert isinstance(generator, Generator)
+    return generator.all_scales(latents)
+
+
 FAMILY = Family(
     build_generator=build_generator,
     build_discriminator=build_discriminator,
     describe=describe,
     resolutions=(16, 32, 64, 128, 256, 512),
     scales=scales,
+    draw_scales=draw_scales,
 )

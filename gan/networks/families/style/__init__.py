@@ -12,6 +12,8 @@ from common.errors import require, require_between
 from gan.networks.families import Family, GeneratorPenalty
 
 if TYPE_CHECKING:
+    from torch import Tensor, nn
+
     from gan.config import NetworkConfig
     from gan.networks import CriticNorm
     from gan.networks.families.style.networks import Discriminator, Generator
@@ -96,6 +98,27 @@ def generator_penalty(config: "NetworkConfig") -> GeneratorPenalty | None:
     )
 
 
+def truncate(generator: "nn.Module", share: float) -> None:
+    """The truncation trick (Karras et al. 2019, appendix B): styles come nearer to their mean."""
+    from gan.networks.families.style.networks import Generator
+
+    assert isinstance(generator, Generator)
+    generator.truncation = share
+
+
+def mix(generator: "nn.Module", coarse: "Tensor", fine: "Tensor") -> "Tensor":
+    """Images with the styles of `coarse` in the first half of the layers, and of `fine` in the others."""
+    import torch
+
+    from gan.networks.families.style.networks import Generator
+
+    assert isinstance(generator, Generator)
+    styles, others = generator.styles(coarse), generator.styles(fine)
+    first = styles.shape[1] // 2
+    mixed = torch.cat([styles[:, :first], others[:, first:]], dim=1)
+    return generator.images(mixed, generator.layout.noise(coarse))
+
+
 FAMILY = Family(
     build_generator=build_generator,
     build_discriminator=build_discriminator,
@@ -103,4 +126,6 @@ FAMILY = Family(
     resolutions=(16, 32, 64, 128, 256, 512),
     numbers_per_image=numbers_per_image,
     generator_penalty=generator_penalty,
+    truncate=truncate,
+    mix=mix,
 )
