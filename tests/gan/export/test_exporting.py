@@ -21,6 +21,7 @@ from gan.export.exporting import ExportError, export_generator
 from gan.export.format import Floats
 from gan.export.formats import FORMATS, ExportFormat, check_out, check_packages
 from gan.networks import build_generator
+from gan.networks.families import FAMILIES
 
 CONFIG = GanConfig.from_dict({"data": {"resolution": 16}, "network": {"width": 4, "latent_size": 8}})
 BATCHES = (1, 3, 50)
@@ -83,6 +84,22 @@ def test_a_program_of_torch_computes_what_the_generator_does_for_any_number_of_l
     check_images(lambda latents: program(torch.from_numpy(latents)).detach().numpy(), generator, 3)
     assert json.loads(extra["about.json"])["latent_size"] == "8"
     assert b"site-packages" not in path.read_bytes()
+
+
+@pytest.mark.parametrize("family", [name for name in FAMILIES if name != "dcgan"])
+@pytest.mark.parametrize(("name", "ending"), [("onnx", "onnx"), ("torch", "pt2")])
+def test_every_family_is_exported(family: str, name: ExportFormat, ending: str, tmp_path: Path) -> None:
+    config = CONFIG.with_values({"network.family": family})
+    generator = build_generator(config.network, resolution=16, channels=3, seed=1).eval()
+    path = tmp_path / f"generator.{ending}"
+    assert export_generator(generator, config, name, path) < 1e-3
+    if name == "onnx":
+        session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+        latents = torch.randn(3, 8)
+        with torch.no_grad():
+            expected = generator(latents).numpy()
+        found = session.run(["images"], {"latents": latents.numpy()})[0]
+        np.testing.assert_allclose(found, expected, atol=1e-3)
 
 
 def spoiled(change: Callable[[Floats], Floats]) -> Any:

@@ -83,7 +83,7 @@ class Generator(nn.Module):
     def images(self, styles: Tensor, noise: list[Tensor]) -> Tensor:
         """styles: (N, layers, latent_size); noise: (N or 1, 1, side, side) of each layer."""
         of_layer = styles.unbind(dim=1)
-        x = self.constant.expand(len(styles), -1, -1, -1).contiguous(memory_format=torch.channels_last)
+        x = self.constant.expand(styles.shape[0], -1, -1, -1).contiguous(memory_format=torch.channels_last)
         x = self.first(x, of_layer[0], noise[0])
         images = self.to_image[0](x, of_layer[0])
         for place, (block, to_image) in enumerate(zip(self.blocks, self.to_image[1:], strict=True)):
