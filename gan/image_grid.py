@@ -110,7 +110,8 @@ def write_png(path: Path, image: np.ndarray) -> None:
 def write_gif(path: Path, frames: Sequence[np.ndarray], *, frame_ms: int = 60) -> None:
     """Write frames, each uint8 (H, W, C), as a GIF that plays for ever; completely or not at all.
 
-    frame_ms: time that a frame is shown in milliseconds; GIF counts in steps of 10.
+    frame_ms: time that a frame is shown in milliseconds; GIF counts in steps of 10. Equal frames in a row are
+    stored as one that is shown for longer.
 
     Raises: ConfigError for no frames; WriteError when it cannot be written.
     """

@@ -37,7 +37,8 @@ def run_describe(command: Describe, console: Console) -> int:
     resolution.
     """
     config, workers = command.gan, command.workers
-    channels = _channels(command)
+    known = _channels(command)
+    channels = known or 3
     dtype = autocast_dtype(config.precision, torch.device("cuda" if torch.cuda.is_available() else "cpu"))
     with console.status("counting"):
         memory = estimate_memory(config, channels=channels, workers=workers, dtype=dtype)
@@ -53,19 +54,21 @@ def run_describe(command: Describe, console: Console) -> int:
     for player, layers in both.items():
         console.print(_table(player, layers, _unit(config, player)))
     _say_memory(memory, console, f"a batch of {share}{' on each worker' if workers > 1 else ''}, {precision}")
-    if channels == 3 and config.data.colour == "auto" and command.directory is None:
+    if known is None:
         say(console, "for pictures in colour; if all are grey, add --colour grey")
     return 0
 
 
-def _channels(command: Describe) -> int:
-    """1 or 3: what --colour says, else what the run was trained with, else colour."""
+def _channels(command: Describe) -> int | None:
+    """1 or 3: what --colour says, else what the run was trained with; None where neither is known."""
     colour = command.gan.data.colour
-    if colour == "auto" and command.directory is not None:
+    if colour != "auto":
+        return 1 if colour == "grey" else 3
+    if command.directory is not None:
         with contextlib.suppress(ConfigError):  # a run without a finished tick
             folder, name = find_generator(command.directory)
             return checkpoint.generator_from_bytes(folder.read(name) or b"").channels
-    return 1 if colour == "grey" else 3
+    return None
 
 
 def _values(both: dict[str, Layers]) -> dict[str, Any]:
@@ -112,6 +115,6 @@ def _say_memory(memory: StepMemory, console: Console, step: str) -> None:
     console.print(table)
     say(
         console,
-        f"an estimate: on a CPU allow {ALLOWANCE} times as much, and {PROCESS_BYTES / 2**20:.0f} MiB for "
+        f"an estimate: on a CPU allow {ALLOWANCE:g} times as much, and {PROCESS_BYTES / 2**20:.0f} MiB for "
         "PyTorch itself",
     )

@@ -19,8 +19,8 @@ from gan.training.players import Players, with_optimizers
 from gan.training.regularizing import Regularizing
 from gan.training.step import UNCOMPILED, step_settings, train_step
 
-ALLOWANCE = 1.6
-"""Times the estimate that a process on a CPU may take for it; the most that was measured is 1.54."""
+ALLOWANCE = 2.0
+"""Times the estimate that a process on a CPU may take for it; the most that was measured is 1.79."""
 PROCESS_BYTES = 700 * 2**20
 """What a process with PyTorch and this project takes by itself on a CPU, measured without Ray."""
 
@@ -65,10 +65,10 @@ def estimate_memory(
       `PROCESS_BYTES` of a CPU's memory, and `common.memory.CONTEXT_BYTES` of a GPU's.
     - Nor what a convolution takes while it computes, nor what an allocator keeps.
 
-    Measured on a CPU (torch 2.14, one thread) for eight configurations of 51 to 424 MiB in fp32 and bf16, as
+    Measured on a CPU (torch 2.14, one thread) for eight configurations of 51 to 461 MiB in fp32 and bf16, as
     the peak of the resident memory over that of a tiny run: 0.98 to 1.24 times the estimate where freed
     memory goes back to the kernel at once, most with R1, whose second derivatives need room of their own;
-    0.99 to 1.54 times as a run does it, which keeps freed memory (`common.device.keep_freed_memory`). Hence
+    1.22 to 1.79 times as a run does it, which keeps freed memory (`common.device.keep_freed_memory`). Hence
     `ALLOWANCE`. On a GPU it was never measured. `tests/gan/costs/measured.py` is what measures.
 
     Raises: ConfigError when the batch does not divide over the workers, or the family does not support the

@@ -8,7 +8,9 @@ import pytest
 
 from common.storage.folder import Folder
 from gan.__main__ import main
-from gan.config import GanConfig
+from gan.checkpoint import GeneratorState, generator_to_bytes
+from gan.config import GanConfig, NetworkConfig
+from gan.networks import build_generator
 from gan.run_folder import Row
 
 Capture = pytest.CaptureFixture[str]
@@ -59,12 +61,18 @@ def test_a_run_is_described_by_its_settings_and_flags_override_them(
     assert of_sweep["memory"]["optimizer"] < memory["optimizer"]
 
 
-def test_the_channels_of_a_run_are_those_that_it_was_trained_with(
-    plain_run: tuple[Folder, list[Row]], tmp_path: Path, capsys: Capture
-) -> None:
-    (tmp_path / "config.json").write_text(json.dumps(GanConfig().to_dict()))
-    assert main(["describe", str(tmp_path), "--json"]) == 0, "a run without a finished tick"
-    assert json.loads(capsys.readouterr().out)["channels"] == 3
+def test_the_channels_of_a_run_are_those_that_it_was_trained_with(tmp_path: Path, capsys: Capture) -> None:
+    config = GanConfig(network=NetworkConfig(width=4))
+    (tmp_path / "config.json").write_text(json.dumps(config.to_dict()))
+    assert main(["describe", str(tmp_path)]) == 0
+    shown = capsys.readouterr().out
+    assert "3 x 32 x 32" in shown and "add --colour grey" in shown, "a run without a finished tick"
+    grey = build_generator(config.network, resolution=32, channels=1)
+    blob = generator_to_bytes(GeneratorState(grey.state_dict(), 1, config.to_dict()))
+    (tmp_path / "generator.safetensors").write_bytes(blob)
+    assert main(["describe", str(tmp_path)]) == 0
+    shown = capsys.readouterr().out
+    assert "1 x 32 x 32" in shown and "--colour" not in shown
 
 
 WRONG = [
