@@ -14,6 +14,7 @@ from gan.costs.weightless import faked, networks_on_meta, without_numbers
 from gan.data.images import Images
 from gan.distributed import Ranks
 from gan.generation import sample_on_device
+from gan.networks import numbers_per_image
 from gan.training.balance import Turn
 from gan.training.players import Players, with_optimizers
 from gan.training.regularizing import Regularizing
@@ -109,7 +110,7 @@ def _train(players: Players, config: GanConfig, channels: int, dtype: torch.dtyp
     train_step(
         players,
         torch.empty(shape).to(memory_format=torch.channels_last),
-        torch.empty(config.batch, config.network.latent_size),
+        torch.empty(config.batch, numbers_per_image(config.network, config.data.resolution)),
         torch.empty(config.batch // config.network.packing),
         dataclasses.replace(settings, autocast_dtype=dtype),
         UNCOMPILED,

@@ -8,6 +8,7 @@ from torch import nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 
 from gan.config import GanConfig
+from gan.networks.growth import growing_parts
 from gan.training.players import build_networks
 
 
@@ -26,13 +27,18 @@ def without_numbers() -> Iterator[None]:
 def networks_on_meta(config: GanConfig, *, channels: int) -> tuple[nn.Module, nn.Module]:
     """Generator and discriminator on the meta device; to be made before `without_numbers`, then `faked`.
 
+    Networks that grow are fully grown.
+
     channels: of an image, 1 or 3.
 
     Raises: ConfigError for a resolution that the family does not support.
     """
     # fake modules cannot be brought into another memory format, these can (torch 2.14)
     with torch.device("meta"):
-        return build_networks(config, channels=channels)
+        networks = build_networks(config, channels=channels)
+    for part in growing_parts(*networks):
+        part.grow_fully()
+    return networks
 
 
 def faked(network: nn.Module) -> nn.Module:

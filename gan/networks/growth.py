@@ -54,6 +54,10 @@ class Growth(nn.Module):
         self.images_seen.fill_(count)
         self.level, self.is_fading = self.schedule.level_at(count), self.schedule.is_fading(count)
 
+    def grow_fully(self) -> None:
+        """Grow to where a network is in the end."""
+        self.set_images_seen(self.schedule.images())
+
     @property
     def side(self) -> int:
         """Of the images that are drawn now."""

@@ -43,6 +43,7 @@ def test_a_small_dcgan_has_the_layers_and_operations_that_one_counts_by_hand() -
         {"network.packing": 2, "network.minibatch_std": 4, "network.spectral_norm": True},
         {"network.upsampling": "transposed", "loss.name": "wasserstein"},
         {"network.sync_batch_norm": True, "data.resolution": 32},
+        *({"network.family": name} for name in ("dcgan", "resnet", "msg")),
     ],
     ids=str,
 )
@@ -53,6 +54,14 @@ def test_parameters_are_those_of_the_real_networks(values: dict[str, object]) ->
         assert found.parameters == sum(parameter.numel() for parameter in network.parameters())
         assert found.parameters == sum(layer.parameters for layer in found.layers)
         assert found.macs == sum(layer.macs for layer in found.layers)
+
+
+def test_weights_of_no_layer_count_for_their_network() -> None:
+    config = SMALL.with_values({"network.family": "style"})
+    generator = build_networks(config, channels=1)[0]
+    found = layers_of_both(config, channels=1)[0]
+    assert found.parameters == sum(parameter.numel() for parameter in generator.parameters())
+    assert any(layer.kind == "ModulatedConv2d" for layer in found.layers)
 
 
 class Odd(nn.Module):

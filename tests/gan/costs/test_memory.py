@@ -11,6 +11,7 @@ import torch
 from common.errors import ConfigError
 from gan.config import GanConfig
 from gan.costs.memory import estimate_memory
+from gan.networks.families import FAMILIES
 from gan.training.players import build_players
 
 SMALL = GanConfig.from_dict({"data": {"resolution": 16}, "network": {"width": 8, "latent_size": 20}})
@@ -32,6 +33,20 @@ def test_what_stays_is_what_real_networks_and_adams_hold() -> None:
     assert found.optimizer == 2 * sum(parameters) + counts, "two moments, and the number of steps"
     parts = (found.weights, found.averaged_generator, found.gradients, found.optimizer, found.activations)
     assert found.total == sum(parts)
+
+
+@pytest.mark.parametrize("family", list(FAMILIES))
+def test_every_family_is_estimated_fully_grown_with_all_that_a_step_takes(family: str) -> None:
+    config = SMALL.with_values({"network.family": family})
+    found = estimate_memory(config, channels=3)
+    networks = build_players(config, channels=3, device=torch.device("cpu"))
+    parameters = [
+        sum(4 * each.numel() for each in net.parameters())
+        for net in (networks.generator, networks.discriminator)
+    ]
+    # what progressive drew smaller images with is not trained any more
+    assert 1.95 * sum(parameters) < found.optimizer < 2.01 * sum(parameters) + 2000
+    assert found.activations > 0
 
 
 def test_activations_grow_with_the_batch_and_shrink_with_bf16_and_workers() -> None:
