@@ -5,8 +5,7 @@ faded in over `--fade-images`, and so on up to the resolution.
 """
 
 import dataclasses
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING
 
 from common.errors import require
 from gan.networks.families import Family
@@ -20,8 +19,6 @@ if TYPE_CHECKING:
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Settings:
     """Settings of the family."""
-
-    EARLIER: ClassVar[Mapping[str, Any]] = {"stable_images": 20_000, "fade_images": 20_000}
 
     stable_images: int = 20_000
     """For progressive: real images shown at each side before the next one begins."""

@@ -5,8 +5,7 @@ regularization; `--r1 1 --r1-every 16` adds its lazy penalty on the discriminato
 """
 
 import dataclasses
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING
 
 from common.errors import require, require_between
 from gan.networks.families import Family, GeneratorPenalty
@@ -22,13 +21,6 @@ if TYPE_CHECKING:
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Settings:
     """Settings of the family."""
-
-    EARLIER: ClassVar[Mapping[str, Any]] = {
-        "mapping_layers": 8,
-        "style_mixing": 0.9,
-        "path_length": 2.0,
-        "path_length_every": 4,
-    }
 
     mapping_layers: int = 8
     """For style: layers of the network that maps latents to styles."""
