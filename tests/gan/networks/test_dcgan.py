@@ -9,7 +9,7 @@ import torch.distributed as dist
 from torch import Tensor, nn
 
 from gan.config import NetworkConfig
-from gan.networks.families.dcgan import build_discriminator, build_generator
+from gan.networks import build_discriminator, build_generator
 from gan.networks.families.dcgan.networks import Discriminator, Generator
 from gan.networks.normalization import SpectralConv2d, SpectralLinear, SyncBatchNorm2d
 from tests.gan.ranks import on_two_ranks

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from gan.config import NetworkConfig
-from gan.networks.families.dcgan import build_discriminator
+from gan.networks import build_discriminator
 from gan.networks.unfolded import UnfoldedConv2d, UnfoldedConvTranspose2d, unfold
 
 Layer = UnfoldedConv2d | UnfoldedConvTranspose2d

@@ -17,13 +17,13 @@ from torch import Tensor, nn
 
 from gan.config import NetworkConfig
 from gan.networks import CriticNorm
-from gan.networks.describing import description
 from gan.networks.families.dcgan import Settings
 from gan.networks.families.dcgan.upsampling import doubling
 from gan.networks.minibatch_std import MinibatchStd
 from gan.networks.normalization import SpectralConv2d, SpectralLinear, batch_norm, discriminator_norm
 from gan.networks.unfolded import UnfoldedConv2d
 
+NAME = "DCGAN"
 FIRST_SIDE = 4
 WIDEST_FACTOR = 16
 WEIGHT_STD = 0.02
@@ -98,42 +98,12 @@ class Discriminator(nn.Module):
         return logits
 
 
-def build_generator(config: NetworkConfig, *, resolution: int, channels: int, seed: int = 0) -> Generator:
-    """A generator on the CPU, weights decided by `seed` alone; the global random state stays as it was."""
-    with torch.random.fork_rng(devices=[]):
-        network = Generator(config, resolution, channels)
-    _initialize(network, seed)
-    return network
+def details(config: NetworkConfig, resolution: int, norm: CriticNorm) -> list[str]:
+    """What the description says beside what all families have."""
+    return [f"{_settings(config).upsampling} upsampling"]
 
 
-def build_discriminator(
-    config: NetworkConfig, *, resolution: int, channels: int, seed: int = 0, norm: CriticNorm = "batch"
-) -> Discriminator:
-    """A discriminator on the CPU, weights decided by `seed` alone; the global random state stays as it was.
-
-    norm: "layer" where the gradient is penalized.
-    """
-    with torch.random.fork_rng(devices=[]):
-        network = Discriminator(config, resolution, channels, norm)
-    _initialize(network, seed)
-    return network
-
-
-def describe(config: NetworkConfig, *, resolution: int, channels: int, norm: CriticNorm) -> str:
-    """The settings and the number of parameters in one sentence, without memory for weights."""
-    return description(
-        "DCGAN",
-        config,
-        resolution=resolution,
-        build=lambda: (
-            Generator(config, resolution, channels),
-            Discriminator(config, resolution, config.packing * channels, norm),
-        ),
-        details=[f"{_settings(config).upsampling} upsampling"],
-    )
-
-
-def _initialize(network: nn.Module, seed: int) -> None:
+def initialize(network: nn.Module, seed: int) -> None:
     """Weights from N(0, 0.02), gains from N(1, 0.02), biases 0 (section 3; gains as in the authors' code)."""
     randomness = torch.Generator().manual_seed(seed)
     for module in network.modules():

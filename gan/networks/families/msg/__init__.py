@@ -5,37 +5,10 @@ MSG-GAN: gradients reach every layer of the generator directly, so that it needs
 
 from typing import TYPE_CHECKING
 
-from gan.networks.families import Family
+from gan.networks.families._built import built_from
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
-
-    from gan.config import NetworkConfig
-    from gan.networks import CriticNorm
-    from gan.networks.families.msg.networks import Discriminator, Generator
-
-
-def build_generator(config: "NetworkConfig", *, resolution: int, channels: int, seed: int) -> "Generator":
-    """A generator on the CPU, weights decided by `seed` alone; the global random state stays as it was."""
-    from gan.networks.families.msg import networks
-
-    return networks.build_generator(config, resolution=resolution, channels=channels, seed=seed)
-
-
-def build_discriminator(
-    config: "NetworkConfig", *, resolution: int, channels: int, seed: int, norm: "CriticNorm"
-) -> "Discriminator":
-    """A discriminator on the CPU, weights decided by `seed` alone; it has no normalization to choose."""
-    from gan.networks.families.msg import networks
-
-    return networks.build_discriminator(config, resolution=resolution, channels=channels, seed=seed)
-
-
-def describe(config: "NetworkConfig", *, resolution: int, channels: int, norm: "CriticNorm") -> str:
-    """The settings and the number of parameters in one sentence, without memory for weights."""
-    from gan.networks.families.msg import networks
-
-    return networks.describe(config, resolution=resolution, channels=channels)
 
 
 def scales(resolution: int) -> int:
@@ -51,11 +24,8 @@ def draw_scales(generator: "nn.Module", latents: "Tensor") -> "list[Tensor]":
     return generator.all_scales(latents)
 
 
-FAMILY = Family(
-    build_generator=build_generator,
-    build_discriminator=build_discriminator,
-    describe=describe,
-    resolutions=(16, 32, 64, 128, 256, 512),
+FAMILY = built_from(
+    "gan.networks.families.msg.networks",
     scales=scales,
     draw_scales=draw_scales,
 )

@@ -15,8 +15,8 @@ import torch
 from torch import Tensor, nn
 
 from gan.config import NetworkConfig
-from gan.networks.describing import description
-from gan.networks.equalized import EqualizedConv2d, initialize
+from gan.networks import CriticNorm
+from gan.networks.equalized import EqualizedConv2d, initialize  # noqa: F401 - as `_built` asks for
 from gan.networks.families.msg import scales
 from gan.networks.growing_blocks import (
     Doubling,
@@ -28,6 +28,8 @@ from gan.networks.growing_blocks import (
     widths_of,
 )
 from gan.networks.pyramid import split, stacked
+
+NAME = "MSG-GAN"
 
 
 class Generator(nn.Module):
@@ -60,7 +62,7 @@ class Generator(nn.Module):
 class Discriminator(nn.Module):
     """Pyramids (N, scales * channels, resolution, resolution) -> logits (N,); positive means real."""
 
-    def __init__(self, config: NetworkConfig, resolution: int, channels: int) -> None:
+    def __init__(self, config: NetworkConfig, resolution: int, channels: int, norm: CriticNorm) -> None:
         super().__init__()
         conv, _ = discriminator_layers(config)
         widths = widths_of(config.width, resolution)[::-1]
@@ -83,36 +85,6 @@ class Discriminator(nn.Module):
         return logits
 
 
-def build_generator(config: NetworkConfig, *, resolution: int, channels: int, seed: int = 0) -> Generator:
-    """A generator on the CPU, weights decided by `seed` alone; the global random state stays as it was."""
-    with torch.random.fork_rng(devices=[]):
-        network = Generator(config, resolution, channels)
-    initialize(network, seed)
-    return network
-
-
-def build_discriminator(
-    config: NetworkConfig, *, resolution: int, channels: int, seed: int = 0
-) -> Discriminator:
-    """A discriminator on the CPU; its weights and the random state are as with the generator.
-
-    channels: those of one scale; with packing, of a pack.
-    """
-    with torch.random.fork_rng(devices=[]):
-        network = Discriminator(config, resolution, channels)
-    initialize(network, seed)
-    return network
-
-
-def describe(config: NetworkConfig, *, resolution: int, channels: int) -> str:
-    """The settings and the number of parameters in one sentence, without memory for weights."""
-    return description(
-        "MSG-GAN",
-        config,
-        resolution=resolution,
-        build=lambda: (
-            Generator(config, resolution, channels),
-            Discriminator(config, resolution, config.packing * channels),
-        ),
-        details=(f"images of {scales(resolution)} scales judged at once",),
-    )
+def details(config: NetworkConfig, resolution: int, norm: CriticNorm) -> list[str]:
+    """What the description says beside what all families have."""
+    return [f"images of {scales(resolution)} scales judged at once"]

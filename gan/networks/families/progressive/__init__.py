@@ -5,15 +5,9 @@ faded in over `--fade-images`, and so on up to the resolution.
 """
 
 import dataclasses
-from typing import TYPE_CHECKING
 
 from common.errors import require
-from gan.networks.families import Family
-
-if TYPE_CHECKING:
-    from gan.config import NetworkConfig
-    from gan.networks import CriticNorm
-    from gan.networks.families.progressive.networks import Discriminator, Generator
+from gan.networks.families._built import built_from
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -33,32 +27,4 @@ class Settings:
             )
 
 
-def build_generator(config: "NetworkConfig", *, resolution: int, channels: int, seed: int) -> "Generator":
-    """A generator on the CPU, weights decided by `seed` alone; the global random state stays as it was."""
-    from gan.networks.families.progressive import networks
-
-    return networks.build_generator(config, resolution=resolution, channels=channels, seed=seed)
-
-
-def build_discriminator(
-    config: "NetworkConfig", *, resolution: int, channels: int, seed: int, norm: "CriticNorm"
-) -> "Discriminator":
-    """A discriminator on the CPU, weights decided by `seed` alone; it has no normalization to choose."""
-    from gan.networks.families.progressive import networks
-
-    return networks.build_discriminator(config, resolution=resolution, channels=channels, seed=seed)
-
-
-def describe(config: "NetworkConfig", *, resolution: int, channels: int, norm: "CriticNorm") -> str:
-    """The settings and the number of parameters in one sentence, without memory for weights."""
-    from gan.networks.families.progressive import networks
-
-    return networks.describe(config, resolution=resolution, channels=channels)
-
-
-FAMILY = Family(
-    build_generator=build_generator,
-    build_discriminator=build_discriminator,
-    describe=describe,
-    resolutions=(16, 32, 64, 128, 256, 512),
-)
+FAMILY = built_from("gan.networks.families.progressive.networks")

@@ -15,8 +15,8 @@ import torch
 from torch import Tensor, nn
 
 from gan.config import NetworkConfig
-from gan.networks.describing import description
-from gan.networks.equalized import EqualizedConv2d, initialize
+from gan.networks import CriticNorm
+from gan.networks.equalized import EqualizedConv2d, initialize  # noqa: F401 - as `_built` asks for
 from gan.networks.families.progressive import Settings
 from gan.networks.growing_blocks import (
     SMALLEST_IMAGE,
@@ -31,6 +31,8 @@ from gan.networks.growing_blocks import (
 )
 from gan.networks.growth import Growth, Schedule
 from gan.networks.pyramid import pooled, resized
+
+NAME = "progressive GAN"
 
 
 class Generator(nn.Module):
@@ -59,7 +61,7 @@ class Generator(nn.Module):
 class Discriminator(nn.Module):
     """images (N, channels, resolution, resolution) in [-1, 1] -> logits (N,); positive means real."""
 
-    def __init__(self, config: NetworkConfig, resolution: int, channels: int) -> None:
+    def __init__(self, config: NetworkConfig, resolution: int, channels: int, norm: CriticNorm) -> None:
         super().__init__()
         conv, _ = discriminator_layers(config)
         widths = widths_of(config.width, resolution)
@@ -86,37 +88,10 @@ class Discriminator(nn.Module):
         return logits
 
 
-def build_generator(config: NetworkConfig, *, resolution: int, channels: int, seed: int = 0) -> Generator:
-    """A generator on the CPU, weights decided by `seed` alone; the global random state stays as it was."""
-    with torch.random.fork_rng(devices=[]):
-        network = Generator(config, resolution, channels)
-    initialize(network, seed)
-    return network
-
-
-def build_discriminator(
-    config: NetworkConfig, *, resolution: int, channels: int, seed: int = 0
-) -> Discriminator:
-    """A discriminator on the CPU; its weights and the random state are as with the generator."""
-    with torch.random.fork_rng(devices=[]):
-        network = Discriminator(config, resolution, channels)
-    initialize(network, seed)
-    return network
-
-
-def describe(config: NetworkConfig, *, resolution: int, channels: int) -> str:
-    """The settings and the number of parameters in one sentence, without memory for weights."""
+def details(config: NetworkConfig, resolution: int, norm: CriticNorm) -> list[str]:
+    """What the description says beside what all families have."""
     grown = _schedule(config, resolution).images()
-    return description(
-        "progressive GAN",
-        config,
-        resolution=resolution,
-        build=lambda: (
-            Generator(config, resolution, channels),
-            Discriminator(config, resolution, config.packing * channels),
-        ),
-        details=(f"from {SMALLEST_IMAGE}x{SMALLEST_IMAGE} pixels, fully grown after {grown:,} images",),
-    )
+    return [f"from {SMALLEST_IMAGE}x{SMALLEST_IMAGE} pixels, fully grown after {grown:,} images"]
 
 
 def _schedule(config: NetworkConfig, resolution: int) -> Schedule:

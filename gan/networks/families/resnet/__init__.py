@@ -6,15 +6,10 @@ penalized.
 """
 
 import dataclasses
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from common.errors import require
-from gan.networks.families import Family
-
-if TYPE_CHECKING:
-    from gan.config import NetworkConfig
-    from gan.networks import CriticNorm
-    from gan.networks.families.resnet.networks import Discriminator, Generator
+from gan.networks.families._built import built_from
 
 Attention = Literal[0, 8, 16, 32, 64]
 Widening = Literal["double", "none"]
@@ -32,34 +27,6 @@ class Settings:
     networks for large images; none: as many everywhere, in the generator twice --width, as for CIFAR-10."""
 
 
-def build_generator(config: "NetworkConfig", *, resolution: int, channels: int, seed: int = 0) -> "Generator":
-    """A generator on the CPU, weights decided by `seed` alone; the global random state stays as it was."""
-    from gan.networks.families.resnet import networks
-
-    return networks.build_generator(config, resolution=resolution, channels=channels, seed=seed)
-
-
-def build_discriminator(
-    config: "NetworkConfig", *, resolution: int, channels: int, seed: int = 0, norm: "CriticNorm" = "batch"
-) -> "Discriminator":
-    """A discriminator on the CPU, weights decided by `seed` alone; the global random state stays as it was.
-
-    norm: "layer" where the gradient is penalized.
-    """
-    from gan.networks.families.resnet import networks
-
-    return networks.build_discriminator(
-        config, resolution=resolution, channels=channels, seed=seed, norm=norm
-    )
-
-
-def describe(config: "NetworkConfig", *, resolution: int, channels: int, norm: "CriticNorm") -> str:
-    """The settings and the number of parameters in one sentence, without memory for weights."""
-    from gan.networks.families.resnet import networks
-
-    return networks.describe(config, resolution=resolution, channels=channels, norm=norm)
-
-
 def _check(config: Any, resolution: int) -> None:
     require(
         config.attention <= resolution // 2,
@@ -68,10 +35,7 @@ def _check(config: Any, resolution: int) -> None:
     )
 
 
-FAMILY = Family(
-    build_generator=build_generator,
-    build_discriminator=build_discriminator,
-    describe=describe,
-    resolutions=(16, 32, 64, 128, 256, 512),
+FAMILY = built_from(
+    "gan.networks.families.resnet.networks",
     check=_check,
 )

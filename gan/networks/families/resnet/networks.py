@@ -23,13 +23,13 @@ from torch import Tensor, nn
 
 from gan.config import NetworkConfig
 from gan.networks import CriticNorm
-from gan.networks.describing import description
 from gan.networks.families.resnet import Settings
 from gan.networks.families.resnet.attention import SelfAttention
 from gan.networks.families.resnet.blocks import DownBlock, PlainBlock, UpBlock
 from gan.networks.minibatch_std import MinibatchStd
 from gan.networks.normalization import SpectralLinear, batch_norm
 
+NAME = "ResNet"
 FIRST_SIDE = 4
 WIDEST_FACTOR = 16
 
@@ -112,47 +112,17 @@ def _doubled(width: int, count: int) -> list[int]:
     return [width * min(2**depth, WIDEST_FACTOR) for depth in range(count)]
 
 
-def build_generator(config: NetworkConfig, *, resolution: int, channels: int, seed: int = 0) -> Generator:
-    """A generator on the CPU, weights decided by `seed` alone; the global random state stays as it was."""
-    with torch.random.fork_rng(devices=[]):
-        network = Generator(config, resolution, channels)
-    _initialize(network, seed)
-    return network
-
-
-def build_discriminator(
-    config: NetworkConfig, *, resolution: int, channels: int, seed: int = 0, norm: CriticNorm = "batch"
-) -> Discriminator:
-    """A discriminator on the CPU, weights decided by `seed` alone; the global random state stays as it was.
-
-    norm: "layer" where the gradient is penalized.
-    """
-    with torch.random.fork_rng(devices=[]):
-        network = Discriminator(config, resolution, channels, norm)
-    _initialize(network, seed)
-    return network
-
-
-def describe(config: NetworkConfig, *, resolution: int, channels: int, norm: CriticNorm) -> str:
-    """The settings and the number of parameters in one sentence, without memory for weights."""
+def details(config: NetworkConfig, resolution: int, norm: CriticNorm) -> list[str]:
+    """What the description says beside what all families have."""
     settings = _settings(config)
-    return description(
-        "ResNet",
-        config,
-        resolution=resolution,
-        build=lambda: (
-            Generator(config, resolution, channels),
-            Discriminator(config, resolution, config.packing * channels, norm),
-        ),
-        details=[
-            "" if settings.widening == "double" else "equal widths",
-            f"self-attention at {settings.attention} pixels" if settings.attention else "",
-            "" if config.spectral_norm else f"{norm} normalization of the discriminator",
-        ],
-    )
+    return [
+        "" if settings.widening == "double" else "equal widths",
+        f"self-attention at {settings.attention} pixels" if settings.attention else "",
+        "" if config.spectral_norm else f"{norm} normalization of the discriminator",
+    ]
 
 
-def _initialize(network: nn.Module, seed: int) -> None:
+def initialize(network: nn.Module, seed: int) -> None:
     randomness = torch.Generator().manual_seed(seed)
     blocks = [module for module in network.modules() if isinstance(module, UpBlock | DownBlock | PlainBlock)]
     residual = {layer for block in blocks for layer in (block.first, block.second)}

@@ -8,14 +8,13 @@ import dataclasses
 from typing import TYPE_CHECKING
 
 from common.errors import require, require_between
-from gan.networks.families import Family, GeneratorPenalty
+from gan.networks.families import GeneratorPenalty
+from gan.networks.families._built import built_from
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from gan.config import NetworkConfig
-    from gan.networks import CriticNorm
-    from gan.networks.families.style.networks import Discriminator, Generator
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -44,29 +43,6 @@ class Settings:
             1 <= self.path_length_every <= 1000,
             f"--path-length-every must lie between 1 and 1000, not {self.path_length_every}; try 4",
         )
-
-
-def build_generator(config: "NetworkConfig", *, resolution: int, channels: int, seed: int) -> "Generator":
-    """A generator on the CPU, weights decided by `seed` alone; the global random state stays as it was."""
-    from gan.networks.families.style import networks
-
-    return networks.build_generator(config, resolution=resolution, channels=channels, seed=seed)
-
-
-def build_discriminator(
-    config: "NetworkConfig", *, resolution: int, channels: int, seed: int, norm: "CriticNorm"
-) -> "Discriminator":
-    """A discriminator on the CPU, weights decided by `seed` alone; it has no normalization to choose."""
-    from gan.networks.families.style import networks
-
-    return networks.build_discriminator(config, resolution=resolution, channels=channels, seed=seed)
-
-
-def describe(config: "NetworkConfig", *, resolution: int, channels: int, norm: "CriticNorm") -> str:
-    """The settings and the number of parameters in one sentence, without memory for weights."""
-    from gan.networks.families.style import networks
-
-    return networks.describe(config, resolution=resolution, channels=channels)
 
 
 def numbers_per_image(config: "NetworkConfig", resolution: int) -> int:
@@ -111,11 +87,8 @@ def mix(generator: "nn.Module", coarse: "Tensor", fine: "Tensor") -> "Tensor":
     return generator.images(mixed, generator.layout.noise(coarse))
 
 
-FAMILY = Family(
-    build_generator=build_generator,
-    build_discriminator=build_discriminator,
-    describe=describe,
-    resolutions=(16, 32, 64, 128, 256, 512),
+FAMILY = built_from(
+    "gan.networks.families.style.networks",
     numbers_per_image=numbers_per_image,
     generator_penalty=generator_penalty,
     truncate=truncate,

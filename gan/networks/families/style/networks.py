@@ -17,14 +17,16 @@ import torch
 from torch import Tensor, nn
 
 from gan.config import NetworkConfig
-from gan.networks.describing import description
-from gan.networks.equalized import GAIN, EqualizedConv2d, initialize
+from gan.networks import CriticNorm
+from gan.networks.equalized import GAIN, EqualizedConv2d
+from gan.networks.equalized import initialize as initialize_layers
 from gan.networks.families.style import Settings
 from gan.networks.families.style.inputs import Layout
 from gan.networks.families.style.layers import Mapping, ModulatedConv2d, StyledConv2d, doubled
 from gan.networks.growing_blocks import FIRST_SIDE, Conv, Last, discriminator_layers, leaky, widths_of
 from gan.networks.pyramid import pooled
 
+NAME = "StyleGAN2"
 MEAN_RATE = 0.005
 """Share of the mean style that one step renews."""
 
@@ -96,7 +98,7 @@ class Generator(nn.Module):
 class Discriminator(nn.Module):
     """images (N, channels, resolution, resolution) in [-1, 1] -> logits (N,); positive means real."""
 
-    def __init__(self, config: NetworkConfig, resolution: int, channels: int) -> None:
+    def __init__(self, config: NetworkConfig, resolution: int, channels: int, norm: CriticNorm) -> None:
         super().__init__()
         conv, _ = discriminator_layers(config)
         widths = widths_of(config.width, resolution)[::-1]
@@ -138,39 +140,17 @@ class _ResidualHalving(nn.Module):
         return result
 
 
-def build_generator(config: NetworkConfig, *, resolution: int, channels: int, seed: int = 0) -> Generator:
-    """A generator on the CPU, weights decided by `seed` alone; the global random state stays as it was."""
-    with torch.random.fork_rng(devices=[]):
-        network = Generator(config, resolution, channels)
-    initialize(network, seed)
-    nn.init.normal_(network.constant, generator=torch.Generator().manual_seed(seed))
-    return network
-
-
-def build_discriminator(
-    config: NetworkConfig, *, resolution: int, channels: int, seed: int = 0
-) -> Discriminator:
-    """A discriminator on the CPU; its weights and the random state are as with the generator."""
-    with torch.random.fork_rng(devices=[]):
-        network = Discriminator(config, resolution, channels)
-    initialize(network, seed)
-    return network
-
-
-def describe(config: NetworkConfig, *, resolution: int, channels: int) -> str:
-    """The settings and the number of parameters in one sentence, without memory for weights."""
+def details(config: NetworkConfig, resolution: int, norm: CriticNorm) -> list[str]:
+    """What the description says beside what all families have."""
     assert isinstance(config, Settings), "a NetworkConfig has the settings of every family"
-    details = (
+    return [
         f"mapping of {config.mapping_layers} layers",
         f"path lengths weighing {config.path_length:g}" if config.path_length else "",
-    )
-    return description(
-        "StyleGAN2",
-        config,
-        resolution=resolution,
-        build=lambda: (
-            Generator(config, resolution, channels),
-            Discriminator(config, resolution, config.packing * channels),
-        ),
-        details=details,
-    )
+    ]
+
+
+def initialize(network: nn.Module, seed: int) -> None:
+    """Weights and the constant from N(0, 1), biases 0."""
+    initialize_layers(network, seed)
+    if isinstance(network, Generator):
+        nn.init.normal_(network.constant, generator=torch.Generator().manual_seed(seed))
