@@ -22,12 +22,14 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import torch
 from kept_results import CACHE, Result, kept_result
 from planted_runs import data_values
 
 from gan.config import GanConfig
 from gan.data.images import Images
 from gan.data.loading import load_images
+from gan.distributed import Ranks
 from gan.metrics.config import CONFIRMATION_IMAGES
 from gan.metrics.preparation import metric_of_run, prepare_metric
 from gan.training.run import Diverged, GanRun
@@ -90,7 +92,8 @@ def measured(config: GanConfig, images: Images) -> Result:
     found = {name: value for name, value, _ in run.confirm()}
     by_classes = dataclasses.replace(config.evaluation, metric="kl", metric_images=CONFIRMATION_IMAGES)
     metric = metric_of_run(dataclasses.replace(config, evaluation=by_classes), images, device=run.device)
-    return {**found, "kl": metric.distance(run.samples(CONFIRMATION_IMAGES))}
+    samples = torch.from_numpy(run.samples(CONFIRMATION_IMAGES))
+    return {**found, "kl": metric.distance(samples, Ranks())}
 
 
 def row(results: list[Result]) -> dict[str, Any]:
