@@ -105,7 +105,7 @@ def run_resume(command: Resume, console: Console) -> int:
     from tune.driver.plan import SweepPlan
     from tune.records.event_reading import read_events
     from tune.records.sweep_folder import SweepFolder
-    from tune.records.trial_records import collect
+    from tune.records.trial_records import collect, has_confirmed, states_best_first
     from tune.space.space import check_accepts
 
     check_address(command.address)
@@ -119,7 +119,8 @@ def run_resume(command: Resume, console: Console) -> int:
         config.trials >= len(known),
         f"--trials {command.trials} is fewer than the {len(known)} trials of the sweep; try --trials +10",
     )
-    if len(known) >= config.trials and not any(trial.is_unfinished() for trial in known.values()):
+    is_over = len(known) >= config.trials and not any(trial.is_unfinished() for trial in known.values())
+    if is_over and (has_confirmed(known) or not states_best_first(known)):
         more = f"{resume_command(folder, config)} --trials +10"
         say(console, f"all {len(known)} trials are finished; to add more, run {more}")
         return 0

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, get_args
 
+from common.errors import ConfigError
 from common.storage.folder import Folder, is_inside
 from tune.records.events import (
     KINDS,
@@ -24,6 +25,9 @@ from tune.records.events import (
 from tune.space.domains import Choice, Domain
 from tune.space.space import Space
 
+TRIALS_CSV = "trials.csv"
+"""The table of trials, which is made of the log."""
+
 # what a field may hold, by its name; None only where it has no value by default
 _COUNTS = ("number", "images_seen", "attempt", "worker_group", "trials")
 _NUMBERS = ("time", "value", "noise", "second", "second_noise")
@@ -35,9 +39,17 @@ def read_events(location: str | Path) -> list[SweepEvent]:
 
     Skips incomplete lines, kinds of events that a newer version added, states outside the sweep's folder,
     events with a field of a wrong type, and metrics that are no finite numbers.
+
+    Raises: ConfigError when the log is gone while the tables that were made of it are there.
     """
-    content = Folder(str(location)).read(LOG_NAME) or b""
-    return list(_parse(content))
+    folder = Folder(str(location))
+    content = folder.read(LOG_NAME)
+    if content is None and folder.status(TRIALS_CSV) is not None:
+        raise ConfigError(
+            f"{location} has lost its {LOG_NAME}, of which all else is made; put it back from a copy, or "
+            "begin another sweep"
+        )
+    return list(_parse(content or b""))
 
 
 def searched_only(events: Iterable[SweepEvent], space: Space) -> Iterator[SweepEvent]:

@@ -12,6 +12,7 @@ import pyarrow.parquet
 from common.storage.folder import Folder
 from gan.columns import Column
 from gan.metrics.config import ARTIFACTS
+from tune.records.event_reading import TRIALS_CSV
 from tune.records.schema import CATEGORY, DURATION, TIME, categories, history_columns, trial_columns
 from tune.records.trial_records import Trial, best_first
 from tune.space.space import Space
@@ -67,7 +68,7 @@ def write_tables(location: str | Path, trials: pd.DataFrame, history: pd.DataFra
     """
     folder = Folder(str(location))
     folder.write("trials.parquet", _parquet(trials, trial_columns(space)))
-    folder.write("trials.csv", _in_seconds(trials).to_csv(index=False).encode())
+    folder.write(TRIALS_CSV, _in_seconds(trials).to_csv(index=False).encode())
     folder.write("history.parquet", _parquet(history, history_columns(space, history.columns)))
 
 

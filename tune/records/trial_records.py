@@ -198,6 +198,11 @@ def states_best_first(trials: Mapping[int, Trial]) -> list[tuple[Trial, Checkpoi
     return best_first((found.value, state) for found, state in lucky if found is not None) + ranked[count:]
 
 
+def has_confirmed(trials: Mapping[int, Trial]) -> bool:
+    """Whether any state was measured again, as at the end of a sweep."""
+    return any(trial.confirmed for trial in trials.values())
+
+
 def failed_winner(trials: Mapping[int, Trial]) -> str | None:
     """A line where the trial with the best state failed after it by its own fault, None otherwise."""
     states = states_best_first(trials)

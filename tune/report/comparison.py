@@ -107,7 +107,7 @@ def compare(sweeps: Sequence[SweepData], budget: Budget = "images", *, seed: int
                 low=_finite(low),
                 high=_finite(high),
                 ahead=float(ahead) if is_enough else None,
-                best_of_all=sweep.ranked_rows[0].best,
+                best_of_all=min(row.best for row in sweep.ranked_rows if row.best is not None),
                 confirmed=confirmed.value if confirmed else None,
             )
         )

@@ -131,7 +131,7 @@ def discriminator_won(signals: Signals) -> Finding | None:
         return None
     return Finding(
         f"the discriminator is right about {real:.0%} of real and {fake:.0%} of generated images, and "
-        f"{signals.metric} has not fallen for {window} ticks",
+        + _stands(signals, window),
         "lower the discriminator's rate, or let it rest while it is ahead (--balance accuracy)",
     )
 
@@ -146,11 +146,12 @@ def generator_won(signals: Signals) -> Finding | None:
         return None
     skipped = signals.mean("discriminator_skipped")
     rests = f", which rests in {skipped:.0%} of the steps," if skipped else ""
-    still = f", and {signals.metric} has not fallen for {SHORT_WINDOW} ticks" if stands else ""
+    still = f", and {_stands(signals, SHORT_WINDOW)}" if stands else ""
     return Finding(
         f"the discriminator{rests} takes generated images for more real than real ones (margin "
         f"{margin:.1f}){still}",
-        "raise the discriminator's rate, or let it train in every step (--balance none)",
+        "raise the discriminator's rate"
+        + (", or let it train in every step (--balance none)" if skipped else ""),
     )
 
 
@@ -162,10 +163,14 @@ def stalled(signals: Signals) -> Finding | None:
     if _progress(signals, LONG_WINDOW) >= PROGRESS:
         return None
     return Finding(
-        f"{signals.metric} has not fallen for {LONG_WINDOW} ticks and is {signals.smoothed[-1]:.4g}; that of "
-        f"real images is {floor:.2g}",
+        f"{_stands(signals, LONG_WINDOW)} and is {signals.smoothed[-1]:.4g}; that of real images is "
+        f"{floor:.2g}",
         "raise the generator's rate, or widen the networks (--width)",
     )
+
+
+def _stands(signals: Signals, ticks: int) -> str:
+    return f"{signals.metric} has fallen by less than {PROGRESS:.0%} in {ticks} ticks"
 
 
 def _gradient_ratio(signals: Signals) -> float:

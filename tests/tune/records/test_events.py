@@ -13,6 +13,7 @@ import fsspec
 import numpy as np
 import pytest
 
+from common.errors import ConfigError
 from common.storage.atomic import WriteError
 from tune.records.event_reading import read_events
 from tune.records.events import (
@@ -197,3 +198,10 @@ def test_a_metric_that_is_no_finite_number_is_left_out(tmp_path: Path) -> None:
     (tmp_path / LOG_NAME).write_text(line)
     (tick,) = read_events(tmp_path)
     assert isinstance(tick, Tick) and tick.metrics == {"swd": 0.5, "steps": 3.0}
+
+
+def test_a_log_that_is_gone_while_its_tables_are_there_is_one_clear_error(tmp_path: Path) -> None:
+    assert read_events(tmp_path) == []
+    (tmp_path / "trials.csv").write_text("number\n0\n")
+    with pytest.raises(ConfigError, match=r"has lost its events\.jsonl, .* put it back from a copy"):
+        read_events(tmp_path)

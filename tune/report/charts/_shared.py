@@ -20,6 +20,8 @@ STATES: Mapping[str, tuple[str, str]] = {
 }
 GREY = "var(--grey)"
 HOVER = "%{customdata}<extra></extra>"
+LEAST_TRIALS = 10
+"""Trials with a value from which on it is said what the best ones have in common."""
 _FEW_DECADES = 20
 _NEAR = 10
 _CLOSE = 3

@@ -9,11 +9,10 @@ import plotly.graph_objects as go
 
 from common.page.figures import SOFT
 from tune.report.charts import Answer, Chart
-from tune.report.charts._shared import GREY, HOVER, share
+from tune.report.charts._shared import GREY, HOVER, LEAST_TRIALS, share
 from tune.report.data import SweepData
 from tune.report.study import study_of
 
-LEAST_TRIALS = 10
 _SHUFFLES = 100
 _TOP = 0.1
 _FEWEST_TOP = 4

@@ -9,7 +9,7 @@ import plotly.graph_objects as go
 from common.page.figures import INK, LINE
 from tune.display.leaderboard import short
 from tune.report.charts import Answer, Chart
-from tune.report.charts._shared import GREY, HOVER, is_log, of_trials, told
+from tune.report.charts._shared import GREY, HOVER, LEAST_TRIALS, is_log, of_trials, told
 from tune.report.data import Row, SweepData
 from tune.space.domains import Choice
 
@@ -27,7 +27,7 @@ def _draw(sweep: SweepData) -> Answer:
     figure = go.Figure()
     for group, style in (
         (rows[len(top) :][::-1], {"name": "others", "line": {"color": GREY, "width": 1}}),
-        (top[:0:-1], {"name": "best tenth", "line": {"color": "var(--blue)", "width": 1.75}}),
+        (top[:0:-1], {"name": f"best {len(top)}", "line": {"color": "var(--blue)", "width": 1.75}}),
         (
             top[:1],
             {"name": f"trial {top[0].number}, the best", "line": {"color": "var(--vermillion)", "width": 3}},
@@ -82,7 +82,8 @@ def _draw(sweep: SweepData) -> Answer:
         figures={"parallel coordinates": figure},
         height=460,
         min_width=88 * len(names),
-        note="A line that passes below an axis has no such setting: it belongs to another policy." * has_gaps,
+        note="A line that passes below an axis has no such setting: it belongs to another policy or family."
+        * has_gaps,
     )
 
 
@@ -162,6 +163,8 @@ def _said(sweep: SweepData, top: Sequence[Row]) -> str:
         if scale.height(max(seen)) - scale.height(min(seen)) <= 1 / 3:
             agreed.append(f"{sweep.setting(path)} from {short(min(seen))} to {short(max(seen))}")
     who = f"The best {len(top)} trials"
+    if len(sweep.rows) < LEAST_TRIALS:
+        return f"{who} are shown; what they have in common says little among {len(sweep.rows)} trials."
     if not agreed:
         among = " among them" * (len(top) > 3)
         return f"{who} ({of_trials(top[:3])}{among}) agree on no setting: there are several ways."

@@ -85,9 +85,12 @@ def _figure(sweep: SweepData, found: Sequence[Step], end: Step, title: str, fiel
 
 
 def _said(sweep: SweepData, found: Sequence[Step], end: Step) -> str:
-    last = found[-1]
+    # what is lower by less than the noise floor is as good: the first such value is when the best was found
+    floor = found[-1].value + (sweep.noise or 0.0)
+    last = next(step for step in found if step.value <= floor)
+    which = "The best value" if last == found[-1] else "A value as good as the best, within the noise floor,"
     text = (
-        f"The best value came from trial {last.number}, after {share(last.images, end.images)} of all images "
+        f"{which} came from trial {last.number}, after {share(last.images, end.images)} of all images "
         f"and {share(last.worker_s, end.worker_s)} of the cost"
     )
     if last.worker_s < 0.6 * end.worker_s:
