@@ -57,7 +57,8 @@ class Gallery:
             return ""
         times = (
             f"Samples are {self.memorization:.2f} times as far from the training pictures as new pictures "
-            f"are (real ones that it has not seen: {self.memorization_noise:.2f})"
+            f"are (real ones that it has not seen: {self.memorization_noise:.2f}); distances above the usual "
+            "one of new pictures are counted as that, so that strange samples hide no copies"
         )
         if self.memorization < COPIES:
             return f"{times}: the generator copies. Give more pictures, or augment them."
