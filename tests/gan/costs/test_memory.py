@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -47,6 +48,8 @@ def test_every_family_is_estimated_fully_grown_with_all_that_a_step_takes(family
     # what progressive drew smaller images with is not trained any more
     assert 1.95 * sum(parameters) < found.optimizer < 2.01 * sum(parameters) + 2000
     assert found.activations > 0
+    # what was made without numbers is not left behind
+    assert np.isfinite(networks.ema(torch.randn(1, config.network.latent_size)).detach().numpy()).all()
 
 
 def test_activations_grow_with_the_batch_and_shrink_with_bf16_and_workers() -> None:

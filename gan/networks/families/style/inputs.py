@@ -3,6 +3,8 @@
 import functools
 from typing import NamedTuple, Self
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
@@ -51,18 +53,22 @@ class Layout(NamedTuple):
     def noise(self, rows: Tensor) -> list[Tensor]:
         """Each layer's noise (N, 1, side, side); where rows are latents alone, the same for all images."""
         if rows.shape[1] == self.latent_size:
-            return [fixed_noise(side, index).to(rows) for index, side in enumerate(self.noise_sides)]
+            return [
+                torch.from_numpy(fixed_noise(side, index)).to(rows)
+                for index, side in enumerate(self.noise_sides)
+            ]
         parts = rows[:, 2 * self.latent_size + 2 :].split([side**2 for side in self.noise_sides], dim=1)
         return [
             part.unflatten(1, (1, side, side)) for part, side in zip(parts, self.noise_sides, strict=True)
         ]
 
 
+# an array, not a tensor: one that was made while PyTorch traces a network would be none outside of that
 @functools.lru_cache(maxsize=64)
-def fixed_noise(side: int, index: int) -> Tensor:
+def fixed_noise(side: int, index: int) -> npt.NDArray[np.float32]:
     """Standard normal numbers (1, 1, side, side), always the same for a layer."""
-    randomness = torch.Generator().manual_seed(_NOISE_SEED + index)
-    return torch.randn(1, 1, side, side, generator=randomness)
+    randomness = np.random.Generator(np.random.Philox([_NOISE_SEED, index]))
+    return randomness.standard_normal((1, 1, side, side), dtype=np.float32)
 
 
 def _uniform(normal: Tensor) -> Tensor:
