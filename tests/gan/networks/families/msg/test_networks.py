@@ -15,7 +15,7 @@ from gan.networks.pyramid import pyramids, split
 from gan.training.run import GanRun
 from gan.training.view import see
 from tests.gan.ranks import on_two_ranks
-from tests.gan.training.runs import assert_same_state, config_of, few_images, images_of, timeless
+from tests.gan.training.runs import assert_same_state, config_of, errors_on_a_ramp, few_images, timeless
 
 CONFIG = NetworkConfig(family="msg", width=4, latent_size=6)
 MSG = {"network.family": "msg", "optimizer.generator_lr": 1e-3, "optimizer.discriminator_lr": 1e-3}
@@ -120,16 +120,5 @@ def _ticks(rank: int, world_size: int = 2) -> dict[str, list[dict[str, float]]]:
 
 
 def test_it_learns_a_picture() -> None:
-    torch.set_num_threads(1)
-    ramp = np.linspace(20, 235, 16).astype(np.uint8)
-    pictures = np.broadcast_to(ramp[None, None, :, None], (100, 16, 16, 3)).copy()
-    values = {**MSG, "images": 3200, "images_per_tick": 3200, "ema_half_life": 200}
-    values |= {"optimizer.generator_lr": 3e-3, "optimizer.discriminator_lr": 3e-3}
-    run = GanRun(config_of(values), images_of(pictures))
-
-    def error() -> float:
-        return float(np.abs(run.samples(32).astype(float) - ramp[:, None]).mean())
-
-    before = error()
-    run.tick()
-    assert error() < before / 2
+    before, after = errors_on_a_ramp(MSG)
+    assert after < before / 2
