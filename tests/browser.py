@@ -47,6 +47,19 @@ class Visit:
         )
         return [(state, count) for state, count in found]
 
+    def broken_pictures(self) -> int:
+        """How many of the page's pictures show nothing, each series of pictures over time once in view.
+
+        A series is filled when the page's observer sees it, which scrolling past it need not let happen.
+        """
+        series = "[...document.querySelectorAll('.frames')]"
+        for index in range(self.page.evaluate(f"{series}.length")):
+            self.page.evaluate(f"{series}[{index}].scrollIntoView()")
+            self.until(f"!{series}[{index}].offsetParent || {series}[{index}].dataset.state === 'shown'")
+        shown = "[...document.images].filter((each) => each.offsetParent)"
+        self.until(f"{shown}.every((each) => each.complete)")
+        return int(self.page.evaluate(f"{shown}.filter((each) => !each.naturalWidth).length"))
+
 
 @contextlib.contextmanager
 def visited(file: Path, *, scheme: str = "light", width: int = 1200, height: int = 900) -> Iterator[Visit]:
