@@ -2,6 +2,7 @@
 
 import contextlib
 import math
+import operator
 import re
 from collections.abc import Iterator
 
@@ -22,6 +23,23 @@ def require_between(name: str, value: float, low: float, high: float) -> None:
         math.isfinite(value) and low <= value <= high,
         f"{name} must lie between {low:g} and {high:g}, not {value:g}; choose a value in that range",
     )
+
+
+def whole_number(name: str, value: object, low: int, high: int, example: int) -> int:
+    """An argument of a Python function that must be a whole number; NumPy's are taken too.
+
+    Raises: ConfigError unless it is one with low <= value <= high.
+    """
+    try:
+        number = operator.index(value)  # type: ignore[arg-type]  # which is what it finds out
+    except TypeError:
+        number = None
+    require(
+        number is not None and not isinstance(value, bool) and low <= number <= high,
+        f"{name} must be a whole number between {low} and {high}, not {value!r}; try {example}",
+    )
+    assert number is not None
+    return number
 
 
 @contextlib.contextmanager

@@ -7,14 +7,15 @@ from typing import Any
 import pandas as pd
 from PIL import Image
 
-from common.cli.parsing import words_of
+from common.cli.parsing import check_settings, words_of
 from common.cli.signals import as_keyboard_interrupt
 from common.cli.terminal import Terminal
-from common.errors import ConfigError
+from common.errors import ConfigError, whole_number
 from common.storage.folder import Folder
 from gan import generation, image_grid
 from gan.cli.early import check_early
-from gan.cli.flags import Evaluate, Sample, Train, parse_command
+from gan.cli.flags import Evaluate, Train, parse_command
+from gan.cli.flags.sampling import LARGEST_SEED, MOST_SAMPLES
 from gan.config import GanConfig
 from gan.run_folder import HISTORY, RunFolder
 from gan.training.health import HEALTHY, TROUBLES
@@ -37,8 +38,9 @@ class TrainedGan:
 
         Raises: ConfigError for a number of images or a seed that is out of range.
         """
-        asked = Sample(checkpoint=self.location, count=n, seed=seed)
-        latents = generation.random_latents(self.config, asked.count, asked.seed)
+        n = whole_number("n", n, 1, MOST_SAMPLES, 64)
+        seed = whole_number("seed", seed, 0, LARGEST_SEED, 0)
+        latents = generation.random_latents(self.config, n, seed)
         return generation.sample(self.generator, latents, self.config)
 
     def grid(self, n: int = 64, *, seed: int = 0) -> Image.Image:
@@ -48,7 +50,8 @@ class TrainedGan:
         """
         from gan.cli.sample import check_grid
 
-        check_grid(n, self.config.data.resolution)
+        n = whole_number("n", n, 1, MOST_SAMPLES, 64)
+        check_grid(n, self.config.data.resolution, "n", "ask for fewer, or call sample")
         return image_grid.picture_of(image_grid.grid(self.sample(n, seed=seed)))
 
     @property
@@ -125,6 +128,7 @@ def train(config: GanConfig | None = None, *, quiet: bool = False, **settings: A
     Raises: ConfigError for a wrong setting; RunError, one line, when the run diverged or failed;
     KeyboardInterrupt after Ctrl-C, when what is finished is saved.
     """
+    check_settings("gan.train", config, GanConfig)
     command = parse_command(["train", *words_of(settings)], config)
     assert isinstance(command, Train)
     check_early(command)

@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 import html
+import io
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from common.cli.parsing import words_of
+from common.cli.parsing import check_settings, words_of
 from common.cli.signals import as_keyboard_interrupt
 from common.cli.terminal import Terminal
 from common.errors import require
@@ -20,6 +21,7 @@ from tune.cli.flags import Sweep as SweepCommand
 from tune.cli.flags import parse_command
 from tune.config import SweepConfig
 from tune.records.event_reading import read_events, searched_only
+from tune.records.grids import read_grids
 from tune.records.sweep_folder import SweepFolder
 from tune.records.tables import history_table, ranked, trials_table
 from tune.records.trial_records import Trial, best_of, collect, states_best_first
@@ -29,6 +31,7 @@ from tune.trial_keys import STATE_FILE
 
 if TYPE_CHECKING:
     import optuna
+    from PIL import Image
 
     from gan.api import TrainedGan
 
@@ -140,6 +143,16 @@ class Sweep:
             path=f"{self.location}/{state.path}",
         )
 
+    def grids(self, number: int) -> dict[int, "Image.Image"]:
+        """A trial's samples as one small picture a tick, by the images that it had seen.
+
+        Kept for the best trials and the base settings (`--grid-trials`); empty for the others.
+        """
+        from PIL import Image
+
+        found = read_grids(self._folder.files, [number]).get(number, {})
+        return {images_seen: Image.open(io.BytesIO(content)) for images_seen, content in found.items()}
+
     def report(self, out: str | Path | None = None) -> str:
         """Write the report, a page for the browser, and return where it is; default: in its folder."""
         from tune.report import write_report
@@ -195,6 +208,7 @@ def run(
     Raises: ConfigError for a wrong setting; SweepError, one line, when the sweep cannot continue;
     KeyboardInterrupt after Ctrl-C, when everything is saved.
     """
+    check_settings("tune.run", config, SweepConfig)
     if isinstance(space, str | Path):
         settings, space = {**settings, "space": str(space)}, None
     command = parse_command(["sweep", *words_of(settings)], config)

@@ -54,6 +54,18 @@ def words_of(settings: Mapping[str, Any]) -> list[str]:
     return words
 
 
+def check_settings(call: str, config: object, kind: type) -> None:
+    """Raise `ConfigError` unless what a Python function was given as its settings are of this class, or None.
+
+    call: name of the function, such as `gan.train`.
+    """
+    remedy = f"{call}(**settings)" if isinstance(config, dict) else f"{call}(batch=64)"
+    require(
+        config is None or isinstance(config, kind),
+        f"{call} takes a {kind.__name__} or settings by name, not a {type(config).__name__}; try {remedy}",
+    )
+
+
 def with_home(args: Sequence[str]) -> list[str]:
     """The words of a command line with `~` expanded, also within a word such as `--out=~/x`.
 

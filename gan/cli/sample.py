@@ -63,13 +63,18 @@ def run_sample(command: Sample, console: Console) -> int:
     return 0
 
 
-def check_grid(count: int, resolution: int) -> None:
+def check_grid(
+    count: int,
+    resolution: int,
+    name: str = "--count",
+    remedy: str = "lower --count, or add --no-grid --singles",
+) -> None:
     """Raise `ConfigError` when so many images of that side would be a picture that few programs open."""
     side = math.ceil(math.sqrt(count)) * (resolution + image_grid.GAP_PX)
     require(
         side <= _LARGEST_GRID_PX,
-        f"--count {count} images of {resolution} pixels would be a grid of {side:,} pixels a side, at most "
-        f"{_LARGEST_GRID_PX:,} are written; lower --count, or add --no-grid --singles",
+        f"{name} {count} images of {resolution} pixels would be a grid of {side:,} pixels a side, at most "
+        f"{_LARGEST_GRID_PX:,} are written; {remedy}",
     )
 
 

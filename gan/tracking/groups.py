@@ -13,6 +13,7 @@ def in_groups(row: Mapping[str, float], objective: str) -> dict[str, float]:
 
     Groups: `objective` (with its noise floor), `players`, `health` (variety and copies, traces of broken
     images, and what else verdicts are read from), `noise` (noise floors of what is in `health`), `speed`.
+    A sweep adds `confirmed`: what its best states got when they were measured again.
     """
     return {named(name, objective): value for name, value in row.items() if name != "images_seen"}
 

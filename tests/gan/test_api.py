@@ -14,6 +14,7 @@ from common.cli.terminal import Terminal
 from common.errors import ConfigError
 from common.storage.folder import Folder
 from gan.cli.flags import Train
+from gan.cli.sample import check_grid
 from gan.cli.train import PlannedRun, Progress, RunError, run_train
 from gan.config import GanConfig
 from gan.generation import load_trained, random_latents, sample
@@ -46,6 +47,11 @@ def test_a_grid_is_a_picture_and_a_notebook_shows_one(plain_run: PlainRun) -> No
     assert trained._repr_png_().startswith(b"\x89PNG")
 
 
+def test_a_grid_that_few_programs_open_is_refused_by_the_name_of_the_argument() -> None:
+    with pytest.raises(ConfigError, match=r"n 100000 images of 32 pixels .* 10,778 pixels .* call sample$"):
+        check_grid(100_000, 32, "n", "ask for fewer, or call sample")
+
+
 def test_the_history_has_the_rows_of_the_run_and_its_verdicts(plain_run: PlainRun) -> None:
     folder, rows = plain_run
     history = gan.load(folder.location).history
@@ -70,9 +76,14 @@ def test_an_evaluation_is_a_table_of_measures_beside_their_noise_floors(
 @pytest.mark.parametrize(
     ("call", "says"),
     [
-        (lambda trained: trained.sample(0), "--count must lie between 1 and 100000, not 0"),
-        (lambda trained: trained.sample(1, seed=-1), "--seed must lie between"),
-        (lambda trained: trained.grid(100_000_000), "would be a grid of 180,000 pixels a side"),
+        (lambda trained: trained.sample(0), "n must be a whole number between 1 and 100000, not 0; try 64"),
+        (lambda trained: trained.sample("a"), "n must be a whole number between 1 and 100000, not 'a'"),
+        (lambda trained: trained.sample(2.5), "n must be a whole number between 1 and 100000, not 2.5"),
+        (lambda trained: trained.sample(True), "n must be a whole number between 1 and 100000, not True"),
+        (lambda trained: trained.sample(1, seed=-1), "seed must be a whole number between 0 and"),
+        (lambda trained: trained.grid(None), "n must be a whole number between 1 and 100000, not None"),
+        (lambda _: gan.train({"batch": 64}), "not a dict; try gan.train(**settings)"),
+        (lambda _: gan.train("paintings"), "not a str; try gan.train(batch=64)"),
         (lambda trained: trained.evaluate(images=1), "--images must lie between 16"),
         (lambda trained: trained.evaluate(pictures=1), "--pictures"),
         (lambda _: gan.load("nowhere"), "nowhere has no generator.safetensors"),

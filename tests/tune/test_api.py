@@ -1,5 +1,6 @@
 """Sweeps from Python: read while they run, in a folder or at a URL, without writing; started with checks."""
 
+import io
 import re
 import shutil
 import signal
@@ -14,6 +15,7 @@ import fsspec
 import optuna
 import pandas as pd
 import pytest
+from PIL import Image
 
 import gan
 import tune
@@ -23,6 +25,7 @@ from tests.tune.sweeps import RATE, rates, tiny_gan
 from tune.driver.plan import SweepPlan
 from tune.driver.stopping import SweepError
 from tune.records.events import CheckpointSaved, EventLog, StateConfirmed, Tick, TrialEnded, TrialStarted
+from tune.records.grids import grid_name
 from tune.records.sweep_folder import SweepFolder
 from tune.records.tables import history_table, trials_table
 from tune.records.trial_records import Trial, collect
@@ -88,6 +91,18 @@ def test_tables_are_those_of_the_log_and_as_new_as_the_sweep(folder: SweepFolder
     with EventLog(folder.location) as log:
         log.record(Tick(number=1, trial_id="b", images_seen=128, metrics={"swd": 2.0}))
     assert sweep.trials["best"].tolist() == [5.0, 2.0] and len(sweep.history) == 3
+
+
+def test_the_grids_of_a_trial_are_pictures_by_images_seen(folder: SweepFolder) -> None:
+    colours = {64: (200, 10, 10), 128: (10, 10, 200)}
+    for images_seen, colour in colours.items():
+        content = io.BytesIO()
+        Image.new("RGB", (6, 4), colour).save(content, format="WEBP", lossless=True)
+        folder.files.write(grid_name(1, images_seen), content.getvalue())
+    sweep = tune.load(folder.location)
+    found = sweep.grids(1)
+    assert {images: picture.convert("RGB").getpixel((0, 0)) for images, picture in found.items()} == colours
+    assert found[64].size == (6, 4) and sweep.grids(0) == {}
 
 
 def test_nothing_is_written_while_a_sweep_is_read(folder: SweepFolder, tmp_path: Path) -> None:
@@ -277,6 +292,8 @@ def test_a_space_is_an_object_a_mapping_or_a_file(started: Started, form: str, t
         ({"trials": 0}, "--trials must be at least 1, not 0"),
         ({"trails": 3}, "--trails"),
         ({"data": "/does/not/exist"}, "/does/not/exist"),
+        ({"config": {"trials": 3}}, "not a dict; try tune.run(**settings)"),
+        ({"config": "runs/x"}, "not a str; try tune.run("),
         ({"space": {"optimizer.lr": tune.Float(0.1, 1.0)}}, "optimizer.lr"),
         ({"space": "/does/not/exist.toml"}, "--space /does/not/exist.toml cannot be read"),
         ({"print_space": True}, "print_space has no meaning here"),

@@ -44,11 +44,13 @@ def confirm_best(
     trials: dict[int, Trial],
     view: SweepView,
     check: Callable[[], None],
+    note: Callable[[StateConfirmed], None],
 ) -> None:
     """Measure the best states and the baseline's again in the worker groups, and log the values.
 
     A state that cannot be measured is left out, with a line that says why.
 
+    note: told of each value that was logged.
     check: called several times a second; raises what ends the sweep.
     """
     candidates = _candidates(trials, lambda again: _is_measured(again, plan.config.gan))
@@ -76,6 +78,7 @@ def confirm_best(
                 event = _event(number, path, measured)
                 log.record(event)
                 apply(trials, event)
+                note(event)
 
 
 def _has_idle_group(groups: WorkerGroups, check: Callable[[], None]) -> bool:

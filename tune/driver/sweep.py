@@ -162,7 +162,7 @@ def _tune(
         raise
     callback.interrupt_the_running()
     artifacts.close()  # first: what follows may be interrupted
-    confirm_best(plan, groups, log, trials, view, check)
+    confirm_best(plan, groups, log, trials, view, check, tracking.note)
     artifacts.close(is_confirmed=True)
 
 

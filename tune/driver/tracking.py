@@ -1,5 +1,6 @@
 """Tells the trackers of a sweep of its trials, from the events that its log receives."""
 
+import dataclasses
 import functools
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -7,12 +8,12 @@ from typing import Any
 from gan.tracking.grids import decoded
 from gan.tracking.groups import in_groups, named
 from gan.tracking.identity import identity_of
-from gan.tracking.named import RunInfo
+from gan.tracking.named import RunInfo, RunState
 from gan.tracking.settings import flat_settings
 from gan.tracking.trackers import Trackers, no_grid
 from gan.training.health import Verdict
 from tune.driver.plan import SweepPlan
-from tune.records.events import SweepEvent, Tick, TrialEnded, TrialStarted
+from tune.records.events import StateConfirmed, SweepEvent, Tick, TrialEnded, TrialStarted
 from tune.records.trial_records import Trial
 from tune.search.study import SEED
 
@@ -43,15 +44,10 @@ class SweepTracking:
             self._trackers.begin(self._info(self._trials[event.number]))
         elif isinstance(event, Tick):
             self._tick(event, grid)
+        elif isinstance(event, StateConfirmed):
+            self._confirmed(event)
         elif isinstance(event, TrialEnded):
-            best = self._trials[event.number].best_tick(self._metric)
-            is_stopped = event.state == "pruned" and event.verdict is not None
-            self._trackers.end(
-                _name(event.number),
-                "stopped" if is_stopped else "diverged" if event.own_fault else event.state,
-                event.reason or "",
-                best.metrics[self._metric] if best else None,
-            )
+            self._end(self._trials[event.number])
 
     def close(self) -> None:
         """Wait for the trackers."""
@@ -70,6 +66,30 @@ class SweepTracking:
             verdict=verdict,
         )
 
+    def _confirmed(self, again: StateConfirmed) -> None:
+        """Add the values to the trial's run, which has ended: it goes on, and ends once more as before."""
+        trial = self._trials[again.number]
+        values = {again.metric: again.value, f"{again.metric}_noise": again.noise}
+        if again.second_metric is not None and again.second is not None:
+            values[again.second_metric] = again.second
+        saved = [saved.images_seen for saved in trial.checkpoints if saved.path == again.path]
+        self._trackers.begin(dataclasses.replace(self._info(trial), images_seen=trial.images_seen))
+        self._trackers.tick(
+            _name(trial.number),
+            saved[-1] if saved else trial.images_seen,
+            {f"confirmed/{name}": value for name, value in values.items()},
+        )
+        self._end(trial)
+
+    def _end(self, trial: Trial) -> None:
+        best = trial.best_tick(self._metric)
+        self._trackers.end(
+            _name(trial.number),
+            _run_state(trial),
+            trial.reason or "",
+            best.metrics[self._metric] if best else None,
+        )
+
     def _info(self, trial: Trial) -> RunInfo:
         values, space = trial.values, self._plan.space
         saved = trial.last_checkpoint()
@@ -83,6 +103,15 @@ class SweepTracking:
             objective=named(self._metric, self._metric),
             images_seen=saved.images_seen if saved is not None else 0,
         )
+
+
+def _run_state(trial: Trial) -> RunState:
+    """How trackers call the state of a trial that has ended or was interrupted."""
+    if trial.state == "pruned" and trial.ended_for is not None:
+        return "stopped"
+    if trial.own_fault:
+        return "diverged"
+    return "interrupted" if trial.state == "running" else trial.state
 
 
 def _name(number: int) -> str:

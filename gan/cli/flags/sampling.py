@@ -10,6 +10,9 @@ from gan.export.formats import ExportFormat
 from gan.image_grid import TICK_IMAGES
 from gan.latent_walk import Interpolation
 
+MOST_SAMPLES = 100_000
+LARGEST_SEED = 2**63 - 1
+
 CheckpointArgument = Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="CHECKPOINT")]
 
 
@@ -49,9 +52,12 @@ class Sample:
         require_between("--truncation", self.truncation, 0, 1)
         require(0 <= self.mix <= 100, f"--mix must lie between 0 and 100, not {self.mix}; try 6")
         require(
-            1 <= self.count <= 100_000, f"--count must lie between 1 and 100000, not {self.count}; try 64"
+            1 <= self.count <= MOST_SAMPLES,
+            f"--count must lie between 1 and {MOST_SAMPLES}, not {self.count}; try 64",
         )
-        require(0 <= self.seed < 2**63, f"--seed must lie between 0 and 2^63 - 1, not {self.seed}; try 0")
+        require(
+            0 <= self.seed <= LARGEST_SEED, f"--seed must lie between 0 and 2^63 - 1, not {self.seed}; try 0"
+        )
         require(
             self.interpolate == 0 or 2 <= self.interpolate <= 1000,
             f"--interpolate must be 0 or lie between 2 and 1000, not {self.interpolate}; try 8",

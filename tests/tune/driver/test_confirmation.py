@@ -74,7 +74,7 @@ def test_long_ticks_are_not_waited_for_when_a_time_budget_ends(monkeypatch: pyte
     groups: Any = types.SimpleNamespace(pool=pool)
     view: Any = types.SimpleNamespace(say=said.append)
     trials = {0: Trial(number=0, checkpoints=[Checkpoint(path="c", images_seen=64, value=1.0)])}
-    confirm_best(unused, groups, unused, trials, view, lambda: None)
+    confirm_best(unused, groups, unused, trials, view, lambda: None, [].append)
     assert said == ["the best states were not measured again: all workers are in the middle of a tick"]
-    confirm_best(unused, groups, unused, {0: Trial(number=0)}, view, lambda: None)
+    confirm_best(unused, groups, unused, {0: Trial(number=0)}, view, lambda: None, [].append)
     assert len(said) == 1, "there was nothing to measure"

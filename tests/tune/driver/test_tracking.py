@@ -15,7 +15,14 @@ from tests.tune.sweeps import RATE, rates, tiny_gan
 from tune.config import SweepConfig
 from tune.driver.plan import SweepPlan
 from tune.driver.tracking import SweepTracking
-from tune.records.events import CheckpointSaved, SweepEvent, Tick, TrialEnded, TrialStarted
+from tune.records.events import (
+    CheckpointSaved,
+    StateConfirmed,
+    SweepEvent,
+    Tick,
+    TrialEnded,
+    TrialStarted,
+)
 from tune.records.sweep_folder import SweepFolder
 from tune.records.trial_records import Trial, apply
 
@@ -105,3 +112,35 @@ def test_settings_that_change_within_a_trial_are_curves(tmp_path: Path, recorder
     track(tmp_path, started(), tick(64, 5.0, values={RATE: 3e-4}), scheduler="pbt")
     (told,) = recorder.told[:1]
     assert told[1] == {"objective/swd": 5.0, f"settings/{RATE}": 3e-4}
+
+
+def test_values_that_were_measured_again_reach_the_run_of_a_trial_that_has_ended(
+    tmp_path: Path, recorder: Recorder
+) -> None:
+    track(
+        tmp_path,
+        started(),
+        tick(64, 5.0),
+        CheckpointSaved(number=3, images_seen=64, path="c", value=5.0),
+        tick(128, 6.0),
+        TrialEnded(number=3, state="pruned", reason="mode_collapse: recall 0.1", verdict="mode_collapse"),
+        StateConfirmed(
+            number=3,
+            path="c",
+            metric="swd",
+            value=5.5,
+            noise=0.2,
+            second=9.0,
+            second_metric="fd_lite0_60",
+            second_noise=1.0,
+        ),
+    )
+    end = ("stopped", "mode_collapse: recall 0.1", 5.0)
+    assert recorder.told[-3:] == [
+        end,
+        (64, {"confirmed/swd": 5.5, "confirmed/swd_noise": 0.2, "confirmed/fd_lite0_60": 9.0}, None, None),
+        end,
+    ]
+    first, again = recorder.begun
+    assert first.identity == again.identity
+    assert again.images_seen == 128, "no tick is repeated"

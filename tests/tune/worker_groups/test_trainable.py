@@ -11,7 +11,9 @@ import ray
 from ray.tune.result import TRIAL_INFO
 
 from tests.tune.sweeps import tiny_gan
-from tune.trial_keys import STATE_FILE
+from tune.trial_keys import GROUP_KEY, STATE_FILE
+from tune.worker_groups import trainable
+from tune.worker_groups.messages import TickAnswer
 from tune.worker_groups.pool import Pool
 from tune.worker_groups.trainable import GanTrial
 
@@ -65,6 +67,18 @@ def test_a_trials_process_loads_no_pytorch() -> None:
         [sys.executable, "-c", ONE_TICK], capture_output=True, text=True, cwd=ROOT, check=True
     )
     assert done.stdout.split() == ["2.5", "False", "False"]
+
+
+def test_a_result_says_which_worker_group_trained_the_tick_and_where(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(trainable.ray, "get", lambda value: value)
+    place = {GROUP_KEY: "worker-group-1", "node": "of it"}
+    answer = TickAnswer({"images_seen": 64.0, "swd": 2.5}, place=place)
+    pool = SimpleNamespace(
+        open=SimpleNamespace(remote=lambda trial, config: "run"),
+        tick=SimpleNamespace(remote=lambda run: answer),
+    )
+    result = trial_of(pool, "a").step()
+    assert {key: result[key] for key in place} == place
 
 
 def folder_with(state: bytes, folder: Path) -> str:
