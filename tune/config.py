@@ -131,6 +131,10 @@ class SweepConfig(Settings):
         fewest = self.workers_per_trial if self.min_workers is None else self.min_workers
         return range(fewest, self.workers_per_trial + 1)
 
+    def more_trials(self) -> str:
+        """What `--trials` of a resume takes to run as many trials again: `+20`."""
+        return f"+{self.trials}"
+
     def time_budget_s(self) -> float | None:
         """The time budget in seconds, None without one.
 

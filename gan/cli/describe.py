@@ -21,6 +21,7 @@ from gan.generator_file import find_generator
 from gan.networks import describe
 from gan.training.regularizing import critic_norm
 
+_WIDTH_OF_A_FILE = 160
 _PARTS = {
     "weights": "weights of both networks",
     "averaged_generator": "averaged generator",
@@ -37,6 +38,8 @@ def run_describe(command: Describe, console: Console) -> int:
     resolution.
     """
     config, workers = command.gan, command.workers
+    if not console.is_terminal:
+        console.width = _WIDTH_OF_A_FILE  # rich takes 80 columns, and cuts numbers off
     known = _channels(command)
     channels = known or 3
     dtype = autocast_dtype(config.precision, torch.device("cuda" if torch.cuda.is_available() else "cpu"))

@@ -43,7 +43,7 @@ class RunDisplay:
                 f"{sparkline(self._values, encoding=self._console.encoding)}  "
                 f"{event.images_per_s:.0f} images/s"
                 f"  G {event.generator_loss:.3f}  D {event.discriminator_loss:.3f}"
-                f"  D real {event.accuracy_real:.0%} fake {event.accuracy_fake:.0%}  {self._objective}"
+                f"  {_right(event.accuracy_real, event.accuracy_fake)}  {self._objective}"
             )
             self._bar.update(self._task, completed=event.images_seen, text=text.lstrip())
         elif isinstance(event, Ticked):
@@ -88,9 +88,13 @@ def tick_line(row: dict[str, float], metric: str, total_images: int) -> str:
     return (
         f"{row['images_seen']:,.0f}/{total_images:,} images  {objective(row, metric)}"
         f"  G {row['generator_loss']:.3f}  D {row['discriminator_loss']:.3f}"
-        f"  D real {row['accuracy_real']:.0%} fake {row['accuracy_fake']:.0%}"
-        f"  {row['images_per_s']:.0f} images/s"
+        f"  {_right(row['accuracy_real'], row['accuracy_fake'])}  {row['images_per_s']:.0f} images/s"
     )
+
+
+def _right(real: float, fake: float) -> str:
+    """`D right on 83% real, 71% fake`: shares that the discriminator takes for what they are."""
+    return f"D right on {real:.0%} real, {fake:.0%} fake"
 
 
 def say_skipped(console: Console, images: "Images") -> None:

@@ -1,8 +1,11 @@
 """The `report` and `gallery` commands, and the page that is written at the end of training."""
 
+import shlex
+
 from rich.console import Console
 
 from common.cli.progress import say
+from common.cli.signals import Interrupted
 from common.errors import require
 from common.storage.folder import Folder
 from common.text import one_line
@@ -48,6 +51,10 @@ def leave_page(results: RunFolder, outcome: str, reason: str, console: Console) 
         results.note_end(outcome, reason)
         with console.status("writing the report"):
             place = write_report(results, makes_gallery=outcome != "interrupted")
+    except Interrupted:
+        where = shlex.quote(results.folder.location)
+        say(console, f"report.html was not written; python -m gan report {where} does it")
+        raise
     except (
         Exception
     ) as error:  # whatever is wrong with the page, the training is done and its result is there

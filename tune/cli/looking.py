@@ -2,6 +2,7 @@
 
 import dataclasses
 import itertools
+import os
 import re
 from collections.abc import Sequence
 from typing import Annotated, Literal
@@ -28,6 +29,7 @@ class Report:
 
     def __post_init__(self) -> None:
         require(bool(self.directories), "report needs the folder of a sweep; try report runs/shapes-DATE")
+        _check_different("report", self.directories)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -45,6 +47,7 @@ class Compare:
             f"compare needs the folders of two sweeps or more, not {len(self.directories)}; for a single one "
             "try report DIR",
         )
+        _check_different("compare", self.directories)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -84,6 +87,18 @@ class Status:
     def __post_init__(self) -> None:
         if self.watch is not None:
             require_between("--watch", self.watch, 0.5, 86400)
+
+
+def _check_different(command: str, directories: Sequence[str]) -> None:
+    """Raise `ConfigError` where one sweep is named twice."""
+    seen: dict[str, str] = {}
+    for directory in directories:
+        place = directory.rstrip("/") if "://" in directory else os.path.realpath(directory)
+        require(
+            place not in seen,
+            f"{command} was given the same sweep twice, as {seen.get(place)} and {directory}; leave one out",
+        )
+        seen[place] = directory
 
 
 def with_watch_seconds(args: Sequence[str]) -> list[str]:

@@ -1,5 +1,6 @@
 """Runs `python -m tune report` and `python -m tune compare`."""
 
+import shlex
 from typing import TYPE_CHECKING
 
 import rich.box
@@ -7,6 +8,7 @@ import rich.table
 from rich.console import Console
 
 from common.cli.progress import say
+from common.cli.signals import Interrupted
 from common.storage.reach import check_reachable
 from common.text import one_line
 from tune.cli.looking import Compare, Report
@@ -53,6 +55,9 @@ def report_of(location: str, console: Console) -> None:
     # whatever is wrong with the page, the sweep's results are there and its exit code stands
     try:
         say(console, f"report: {write_report([location])}")
+    except Interrupted:
+        say(console, f"the report was not written; python -m tune report {shlex.quote(location)} does it")
+        raise
     except Exception as error:
         say(console, f"the report could not be written: {one_line(error, _LONGEST)}")
 

@@ -14,7 +14,7 @@ from common.storage.reach import check_reachable
 from tune.cli.looking import Status as StatusCommand
 from tune.display.endings import end_lines
 from tune.display.status import Status
-from tune.records.event_reading import read_events
+from tune.records.event_reading import damage, read_events
 from tune.records.events import LOG_NAME, SweepEvent
 from tune.records.standing import standing
 from tune.records.sweep_folder import SweepFolder
@@ -89,6 +89,8 @@ def _show_once(console: Console, reader: _Reader) -> Status:
     if status.standing.state != "running":
         for line in end_lines(status.trials, status.config.gan.total_images()):
             say(console, line)
+    if (damaged := damage(status.location)) is not None:
+        say(console, damaged)
     for what, words in status.next_commands().items():
         say(console, f"{what}: {words}")
     return status

@@ -103,7 +103,7 @@ def plan_new_sweep(config: SweepConfig, console: Console, space: "Space | None" 
 
 def run_resume(command: Resume, console: Console) -> int:
     from tune.driver.plan import SweepPlan
-    from tune.records.event_reading import read_events
+    from tune.records.event_reading import damage, read_events
     from tune.records.sweep_folder import SweepFolder
     from tune.records.trial_records import collect, has_confirmed, states_best_first
     from tune.space.space import check_accepts
@@ -115,13 +115,16 @@ def run_resume(command: Resume, console: Console) -> int:
     space = folder.space(config)
     check_accepts(space, config.gan, config.worker_counts())
     known = collect(read_events(folder.location))
+    if (damaged := damage(folder.location)) is not None:
+        say(console, damaged)
     require(
         config.trials >= len(known),
-        f"--trials {command.trials} is fewer than the {len(known)} trials of the sweep; try --trials +10",
+        f"--trials {command.trials} is fewer than the {len(known)} trials of the sweep; try "
+        f"--trials {folder.config().more_trials()}",
     )
     is_over = len(known) >= config.trials and not any(trial.is_unfinished() for trial in known.values())
     if is_over and (has_confirmed(known) or not states_best_first(known)):
-        more = f"{resume_command(folder, config)} --trials +10"
+        more = f"{resume_command(folder, config)} --trials {config.more_trials()}"
         say(console, f"all {len(known)} trials are finished; to add more, run {more}")
         return 0
     plan = SweepPlan(

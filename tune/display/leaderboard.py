@@ -27,7 +27,8 @@ _STYLES = {
     "running": "cyan",
 }
 # in this order they are left out of a terminal that is too narrow for all
-_DISPENSABLE = ("images", "last ticks")
+_IMAGES = "images\nat best"
+_DISPENSABLE = (_IMAGES, "last ticks")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -65,8 +66,8 @@ def leaderboard(
     curves: Mapping[int, Sequence[float | None]] | None = None,
     room: Room | None = None,
 ) -> Group:
-    """The best trials: rank, number, state, best value, the last values as a curve, images at the best, the
-    searched settings, and why a trial ended or what is the matter with it.
+    """The best trials: rank, number, state, best value, the last values as a curve, what it was when it was
+    measured again, images at the best, the searched settings, and why a trial ended or what is the matter.
 
     Each setting that a shown trial has gets a column if all fit beside the others; otherwise a trial's
     settings are below its line. A reason is at the end of the line, or below it where it does not fit.
@@ -155,17 +156,20 @@ def _fixed_columns(
     encoding: str | None,
 ) -> list[_Column]:
     drawn = [sparkline(curves.get(row["number"], ()), length=CURVE_TICKS, encoding=encoding) for row in board]
-    return [
+    again = ["" if pd.isna(row["confirmed"]) else f"{row['confirmed']:.4g}" for row in board]
+    columns = [
         _Column("#", ["-" if pd.isna(row["rank"]) else str(row["rank"]) for row in board]),
         _Column("trial", [str(row["number"]) for row in board]),
         _Column("state", [str(row["state"]) for row in board], is_left=True),
         _Column(metric, ["-" if pd.isna(row["best"]) else f"{row['best']:.4g}" for row in board]),
         _Column("last ticks", drawn, is_left=True),
+        _Column("measured\nagain", again),  # by which the first ones are ranked
         _Column(
-            "images",
+            _IMAGES,
             ["-" if pd.isna(row["images_at_best"]) else f"{row['images_at_best']:,}" for row in board],
         ),
     ]
+    return columns if any(again) else [column for column in columns if column.cells is not again]
 
 
 def _setting_columns(board: list[dict[Any, Any]], space: Space) -> list[_Column]:

@@ -77,7 +77,7 @@ class Status:
         if state == "running":
             commands["watch it"] = f"{_COMMAND} status {where} --watch"
         elif state == "finished":
-            commands["add trials"] = f"{_COMMAND} resume {where} --trials +{max(1, self.config.trials)}"
+            commands["add trials"] = f"{_COMMAND} resume {where} --trials {self.config.more_trials()}"
         else:
             commands["continue it"] = f"{_COMMAND} resume {where}{address_flag(self.config.address)}"
         if self.standing.has_state:

@@ -10,6 +10,7 @@ from typing import Any, get_args
 
 from common.errors import ConfigError
 from common.storage.folder import Folder, is_inside
+from common.text import counted
 from tune.records.events import (
     KINDS,
     LOG_NAME,
@@ -37,8 +38,9 @@ _FLAGS = ("resumed", "own_fault")
 def read_events(location: str | Path) -> list[SweepEvent]:
     """Every event of a sweep's folder in the order of writing; an empty list without a log.
 
-    Skips incomplete lines, kinds of events that a newer version added, states outside the sweep's folder,
-    events with a field of a wrong type, and metrics that are no finite numbers.
+    Skips lines that cannot be read, of which `damage` tells, kinds of events that a newer version added,
+    states outside the sweep's folder, events with a field of a wrong type, and metrics that are no finite
+    numbers.
 
     Raises: ConfigError when the log is gone while the tables that were made of it are there.
     """
@@ -50,6 +52,21 @@ def read_events(location: str | Path) -> list[SweepEvent]:
             "begin another sweep"
         )
     return list(_parse(content or b""))
+
+
+def damage(location: str | Path) -> str | None:
+    """One line about lines of a sweep's log that cannot be read, None where all can.
+
+    An incomplete last line is no damage: the sweep is writing it, or was killed while it did.
+    """
+    content = Folder(str(location)).read(LOG_NAME) or b""
+    broken = [number for number, line in enumerate(content.split(b"\n")[:-1], 1) if not _is_object(line)]
+    if not broken:
+        return None
+    return (
+        f"{counted(len(broken), 'line')} of {LOG_NAME} cannot be read, first line {broken[0]}: what happened "
+        "there is left out everywhere; the file may have been edited, or its disk may be failing"
+    )
 
 
 def searched_only(events: Iterable[SweepEvent], space: Space) -> Iterator[SweepEvent]:
@@ -82,6 +99,13 @@ def _parse(content: bytes) -> Iterator[SweepEvent]:
             # a sweep reads and removes the states that its log names: a foreign path must not be among them
             if not isinstance(event, CheckpointSaved | StateConfirmed) or is_inside(event.path):
                 yield event
+
+
+def _is_object(line: bytes) -> bool:
+    try:
+        return isinstance(json.loads(line), dict)
+    except ValueError:
+        return False
 
 
 def _is_sound(event: SweepEvent, name: str) -> bool:

@@ -122,7 +122,7 @@ def commands(sweep: SweepData, *, has_state: bool) -> dict[str, str]:
     """What to run next, by what it does."""
     where = shlex.quote(sweep.location)
     images = _LONGER * sweep.config.gan.total_images()
-    more = " --trials +20" if sweep.is_finished else ""
+    more = f" --trials {sweep.config.more_trials()}" if sweep.is_finished else ""
     found = {}
     if has_state:
         found["Train the winner longer"] = (

@@ -59,8 +59,8 @@ def diverged(signals: Signals) -> Finding | None:
         value = signals.last.get(name)
         if value is not None and not math.isfinite(value):
             return Finding(f"{name} is {value}", SLOWER)
-    loss, burnt = signals.largest("discriminator_loss", WINDOW), signals.mean("burnt", 1)
-    if loss is not None and loss > EXPLODED:
+    loss, burnt = _largest_loss(signals), signals.mean("burnt", 1)
+    if loss > EXPLODED:
         return Finding(f"the discriminator's loss has reached {loss:.3g}", SLOWER)
     if burnt is not None and burnt > BURNT and _progress(signals, SHORT_WINDOW) < PROGRESS:
         return Finding(f"{burnt:.0%} of the generated values are burnt out that would not be", SLOWER)
@@ -72,7 +72,10 @@ def mode_collapse(signals: Signals) -> Finding | None:
     spread, separation = signals.mean("spread"), signals.mean("separation")
     if signals.ticks < YOUNG or spread is None or separation is None:
         return None
-    remedy = "lower the generator's rate, or try --packing 2, --minibatch-std or --loss wasserstein"
+    remedy = (
+        "lower the generator's rate, or try --packing 2, --minibatch-std or --loss wasserstein; a "
+        "--latent-size below 16 allows no more than few kinds of images"
+    )
     if spread < LEAST_SPREAD:
         return Finding(f"generated images vary by {spread:.1%} of what real ones do", remedy)
     if separation < LEAST_SEPARATION:
@@ -171,6 +174,15 @@ def stalled(signals: Signals) -> Finding | None:
 
 def _stands(signals: Signals, ticks: int) -> str:
     return f"{signals.metric} has fallen by less than {PROGRESS:.0%} in {ticks} ticks"
+
+
+def _largest_loss(signals: Signals) -> float:
+    """The discriminator's in the latest ticks; a first tick counts for a tenth.
+
+    It holds the losses of untrained networks, which may be large in a run that then goes well.
+    """
+    losses = signals.latest("discriminator_loss", WINDOW)
+    return max((loss if place else loss / 10 for place, loss in losses), default=0.0)
 
 
 def _gradient_ratio(signals: Signals) -> float:

@@ -54,10 +54,11 @@ class Signals:
         present = [value for value in found if value is not None]
         return statistics.fmean(present) if len(present) == min(ticks, len(found)) > 0 else None
 
-    def largest(self, name: str, ticks: int) -> float | None:
-        """The largest value of a number in the last `ticks` ticks, None without any; name: see `mean`."""
-        found = [self._value(row, name) for row in self._history[-ticks:]]
-        return max((value for value in found if value is not None), default=None)
+    def latest(self, name: str, ticks: int) -> list[tuple[int, float]]:
+        """A number in the last `ticks` ticks: place of the tick, from 0, and value; name: see `mean`."""
+        rows = list(enumerate(self._history))[-ticks:]
+        found = [(place, self._value(row, name)) for place, row in rows]
+        return [(place, value) for place, value in found if value is not None]
 
     def _value(self, row: Row, name: str) -> float | None:
         if name in row:

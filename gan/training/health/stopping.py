@@ -1,6 +1,7 @@
 """Says when a run that is in trouble ends: after so many ticks in a row with a verdict that stops it."""
 
 import dataclasses
+import difflib
 from collections.abc import Sequence
 from typing import Annotated
 
@@ -27,9 +28,11 @@ class StoppingConfig:
     def __post_init__(self) -> None:
         words = self.words()
         unknown = [word for word in words if word not in TROUBLES]
+        near = difflib.get_close_matches(unknown[0].lower(), TROUBLES, n=1) if unknown else []
         require(
             not unknown and (bool(words) or self.when.strip() == NOTHING),
-            f"--stop-when may name {', '.join(TROUBLES)}, or be {NOTHING}, not {self.when!r}; try decayed",
+            f"--stop-when may name {', '.join(TROUBLES)}, or be {NOTHING}, not {self.when!r}; try "
+            f"{near[0] if near else 'decayed'}",
         )
         require(
             len(set(words)) == len(words),

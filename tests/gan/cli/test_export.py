@@ -43,6 +43,14 @@ def test_a_program_of_torch_is_written_where_it_was_asked_for(
     assert torch.export.load(out).module()(torch.zeros(3, 8)).shape == (3, 3, 16, 16)
 
 
+def test_what_is_not_there_is_said_before_what_is_not_installed(
+    monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    monkeypatch.setattr("common.extras.importlib.util.find_spec", lambda _: None)
+    assert main(["export", "nope"]) == 2
+    assert capsys.readouterr().err.startswith("python -m gan: nope has no generator.safetensors")
+
+
 def test_a_failure_is_one_line_and_exit_code_1(
     plain_run: tuple[Folder, list[Row]], monkeypatch: pytest.MonkeyPatch, capsys: Capture
 ) -> None:

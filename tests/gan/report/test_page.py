@@ -1,12 +1,15 @@
 """The page of a run: what it says of runs in every state, and that a browser draws it."""
 
 import io
+import shlex
 import shutil
+import signal
 from pathlib import Path
 
 import pytest
 from rich.console import Console
 
+from common.cli.signals import Interrupted
 from common.errors import ConfigError
 from common.storage.folder import Folder
 from gan.cli import report
@@ -113,6 +116,15 @@ def test_the_page_at_the_end_of_training_never_costs_the_run(
     monkeypatch.setattr(report, "write_report", broken)
     leave_page(results, "finished", "", console)
     assert "report.html was not written: no space left" in said.getvalue()
+
+    def stopped(*_: object, **__: object) -> None:
+        raise Interrupted(signal.SIGTERM)
+
+    monkeypatch.setattr(report, "write_report", stopped)
+    with pytest.raises(Interrupted):
+        leave_page(results, "finished", "", console)
+    last = said.getvalue().replace("\n", "")
+    assert f"python -m gan report {shlex.quote(results.folder.location)} does it" in last
 
 
 @needs_chromium

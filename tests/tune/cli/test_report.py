@@ -2,11 +2,13 @@
 
 import io
 import re
+import signal
 from pathlib import Path
 
 import pytest
 from rich.console import Console
 
+from common.cli.signals import Interrupted
 from common.errors import ConfigError
 from common.storage.folder import Folder
 from tests.servers import s3_bucket
@@ -30,6 +32,13 @@ def test_folders_and_the_file_are_taken() -> None:
 def test_too_few_folders_are_refused(words: list[str]) -> None:
     with pytest.raises(ConfigError, match="needs the folder"):
         parse_command(words)
+
+
+@pytest.mark.parametrize("command", ["report", "compare"])
+@pytest.mark.parametrize("twice", [("a", "./b/../a"), ("s3://b/c", "s3://b/c/")])
+def test_a_sweep_that_is_given_twice_is_refused(command: str, twice: tuple[str, str]) -> None:
+    with pytest.raises(ConfigError, match=rf"^{command} was given the same sweep twice, as {twice[0]} and"):
+        parse_command([command, "other", *twice])
 
 
 def test_a_report_is_written_and_its_place_printed(
@@ -85,3 +94,13 @@ def test_a_report_that_fails_costs_a_sweep_one_line(tmp_path: Path, monkeypatch:
     monkeypatch.setattr("tune.cli.report.write_report", broken)
     report_of(location, console)
     assert out.getvalue().splitlines()[-1] == "the report could not be written: no luck"
+
+    def stopped(*_: object) -> str:
+        raise Interrupted(signal.SIGTERM)
+
+    monkeypatch.setattr("tune.cli.report.write_report", stopped)
+    with pytest.raises(Interrupted):
+        report_of("runs/x", console)
+    assert (
+        out.getvalue().splitlines()[-1] == "the report was not written; python -m tune report runs/x does it"
+    )

@@ -27,6 +27,7 @@ from tune.records.events import (
     LOG_NAME,
     CheckpointSaved,
     EventLog,
+    StateConfirmed,
     SweepEvent,
     SweepStarted,
     Tick,
@@ -175,6 +176,36 @@ def test_a_cut_or_empty_or_missing_log_is_read_as_far_as_it_goes(tmp_path: Path,
         assert lines[0].endswith("no event yet") and "no trial has begun yet" in lines
     log.unlink()
     assert told(folder, capsys)["best"] is None
+
+
+def test_damaged_lines_within_the_log_are_told(tmp_path: Path, capsys: Capture) -> None:
+    folder = sweep(tmp_path, *RUNNING, ended(0, "completed"), ended(1, "pruned"), trials=2)
+    assert not any("cannot be read" in line for line in said(folder, capsys))
+    log = tmp_path / "mine" / LOG_NAME
+    lines = log.read_bytes().splitlines()
+    lines[2] = lines[2][:-9] + b"\x00\xff"
+    lines[4] = b"17"
+    log.write_bytes(
+        b"\n".join(lines) + b'\n{"event": "newer"}\n{"event": "ti'
+    )  # the last one is being written
+    [told_of] = [line for line in said(folder, capsys) if "cannot be read" in line]
+    assert told_of.startswith("2 lines of events.jsonl cannot be read, first line 3: what happened there is")
+
+
+def test_the_ranking_shows_the_values_that_it_goes_by(tmp_path: Path, capsys: Capture) -> None:
+    again = [
+        StateConfirmed(number=0, path="trial_0000/checkpoint_64", metric="swd", value=8.5, noise=5.0),
+        StateConfirmed(number=1, path="trial_0001/checkpoint_64", metric="swd", value=8.25, noise=5.0),
+    ]
+    events = (*RUNNING, saved(1, 64, 8.0), ended(0, "completed"), ended(1, "completed"))
+    before = said(sweep(tmp_path / "before", *events, trials=2), capsys)
+    assert not any("measured" in line for line in before[:3])
+    lines = said(sweep(tmp_path / "after", *events, *again, trials=2), capsys)
+    assert lines[1].split() == ["measured", "images", "generator"]
+    assert lines[2].split() == ["#", "trial", "state", "swd", "last", "ticks", "again", "at", "best", "lr"]
+    first, second = (line.split() for line in lines[4:6])
+    assert first[:2] == ["1", "1"] and first[3] == "8" and "8.25" in first
+    assert second[:2] == ["2", "0"] and second[3] == "7" and "8.5" in second, "it was luckier, and is worse"
 
 
 def test_a_sweep_of_failures_says_why_each_of_them_failed(tmp_path: Path, capsys: Capture) -> None:

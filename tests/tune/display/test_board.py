@@ -112,8 +112,8 @@ def test_few_settings_get_columns_and_those_that_no_trial_has_get_none() -> None
     values = {"optimizer.generator_lr": 1e-4, "balance.policy": "none"}
     known = collect([TrialStarted(number=0, trial_id="t", values=values)])
     lines = shown(known, space, 100)
-    assert lines[0].split() == ["generator"]
-    assert lines[1].split() == ["#", "trial", "state", METRIC, "last", "ticks", "images", "lr", "policy"]
+    assert lines[0].split() == ["images", "generator"]
+    assert lines[1].split() == ["#", "trial", "state", METRIC, "last", "ticks", "at", "best", "lr", "policy"]
     assert lines[3].split() == ["-", "0", "running", "-", "-", "0.0001", "none"]
 
 
@@ -126,7 +126,7 @@ def test_what_depends_on_a_setting_stands_in_its_parentheses(trials: dict[int, T
 
 def test_an_output_in_ascii_gets_ascii(trials: dict[int, Trial]) -> None:
     lines = shown(trials, SPACE, 80, 24, encoding="ascii")
-    assert set(lines[1]) == {"-"} and any("^" in line and "_" in line for line in lines[2:])
+    assert set(lines[2]) == {"-"} and any("^" in line and "_" in line for line in lines[2:])
 
 
 def test_a_reason_from_outside_cannot_control_the_terminal() -> None:

@@ -124,6 +124,14 @@ def test_a_verdict_needs_what_it_reads_and_nothing_else() -> None:
     assert verdict(collapsed, METRIC).is_healthy
 
 
+@pytest.mark.parametrize(("loss", "name"), [(24.5, HEALTHY), (149.0, HEALTHY), (400.0, "diverged")])
+@pytest.mark.parametrize("ticks", [1, 3])
+def test_the_losses_of_untrained_networks_may_be_large(loss: float, name: str, ticks: int) -> None:
+    rows = history(FALLING[:ticks])
+    rows[0]["discriminator_loss"] = loss
+    assert verdict(rows, METRIC).name == name
+
+
 @pytest.mark.parametrize("rows", [[], [{}], [{METRIC: None}], [{}, {"images_seen": 5.0}]])
 def test_a_history_without_numbers_is_healthy_and_says_so(rows: list[dict[str, Any]]) -> None:
     found = verdict(rows, METRIC)

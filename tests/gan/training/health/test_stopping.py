@@ -40,7 +40,9 @@ def test_a_history_shorter_than_the_patience_goes_on() -> None:
     ("when", "said"),
     [
         ("", "--stop-when may name"),
-        ("collapse", "not 'collapse'"),
+        ("unlucky", "not 'unlucky'; try decayed"),
+        ("discriminator-won", "not 'discriminator-won'; try discriminator_won"),
+        ("decayed,Mode-Collapse", "not 'decayed,Mode-Collapse'; try mode_collapse"),
         ("none,decayed", "--stop-when may name"),
         ("decayed,decayed", "each verdict once"),
         (",".join([*TROUBLES, "healthy"]), "--stop-when may name"),
