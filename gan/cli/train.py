@@ -252,8 +252,8 @@ def _read_data(config: GanConfig, console: Console) -> tuple[Images, str | None]
     bar, move = counted(console, "reading images")
     with bar:
         images = load_images(config.data, on_progress=move)
+    check_sizes(len(images.train), len(images.held_out), config.data.source)  # first: no batch helps
     images.check_batch(config.batch)
-    check_sizes(len(images.train), len(images.held_out), config.data.source)
     say_skipped(console, images)
     norm, resolution = critic_norm(config), config.data.resolution
     networks = describe(config.network, resolution=resolution, channels=images.channels, norm=norm)

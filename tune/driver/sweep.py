@@ -18,6 +18,7 @@ from common.storage.lock import FolderLock
 from gan.config import GanConfig
 from gan.data.images import Images, check_same, remember
 from gan.data.loading import load_images
+from gan.metrics.few import check_sizes
 from gan.metrics.preparation import check_same_network, check_second_metric, prepare_metric
 from gan.networks import family_of
 from gan.raytrain.broadcast import broadcast_images
@@ -238,6 +239,7 @@ def _worker_groups(
 
 def _check_images(images: Images, config: GanConfig, space: Space) -> str | None:
     """What identifies the metric's network; see `prepare_metric`."""
+    check_sizes(len(images.train), len(images.held_out), config.data.source)  # first: no batch helps
     if "batch" in space:
         largest = int(max(space["batch"].extremes()))
         images.check_batch(largest, flag="batch in the --space", remedy="lower its values")

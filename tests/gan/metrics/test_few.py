@@ -1,19 +1,23 @@
 """What is measured where there are few pictures."""
 
 import math
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from common.errors import ConfigError
+from gan.__main__ import main as gan_main
 from gan.config import DataConfig, EvaluationConfig, GanConfig
 from gan.data.images import Images
 from gan.distributed import Ranks
 from gan.metrics.evaluation import RealFeatures, evaluate
 from gan.metrics.few import check_sizes, halves, say_few
 from gan.metrics.preparation import metric_of_run, real_images
+from tune.__main__ import main as tune_main
 
 
 def _images(train: int, held_out: int) -> Images:
@@ -81,6 +85,19 @@ def test_a_refusal_names_a_remedy_that_works(train: int, held_out: int, said: st
         check_sizes(train, held_out, "few")
     check_sizes(13, 3, "few")
     check_sizes(80, 20, "few")
+
+
+@pytest.mark.parametrize("start", [gan_main, tune_main])
+def test_too_few_pictures_are_said_before_a_batch_that_they_do_not_fill(
+    start: Callable[[list[str]], int], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "five").mkdir()
+    for number, pixels in enumerate(_images(5, 0).train):
+        Image.fromarray(pixels).save(tmp_path / "five" / f"{number}.png")
+    command = "train" if start is gan_main else "sweep"
+    places = ["--cache-dir", str(tmp_path / "cache"), "--storage", str(tmp_path / "runs")]
+    assert start([command, "--data", str(tmp_path / "five"), "--batch", "64", *places]) == 2
+    assert "must hold at least 16 pictures, so that quality can be measured, not 5" in capsys.readouterr().err
 
 
 def test_halves_are_of_tensors_as_of_arrays() -> None:
