@@ -15,7 +15,7 @@ from common.cli.parsing import address_flag
 from common.cli.progress import counted, say
 from common.cli.signals import Interrupted, deferred
 from common.cli.terminal import complain
-from common.cluster.placement import share_resources
+from common.cluster.placement import free_memory_bytes, share_resources
 from common.cluster.session import cluster_nodes, local_nodes, ray_session
 from common.cluster.shared_storage import check_seen_by_all
 from common.errors import require
@@ -28,6 +28,7 @@ from gan.cli.resuming import check_goes_on, check_resumable
 from gan.cli.tracking import tracked
 from gan.config import GanConfig
 from gan.config_file import CONFIG_FILE, with_absolute_paths
+from gan.costs.fitting import check_fits
 from gan.data.images import Images, check_same, remember
 from gan.data.loading import load_images
 from gan.metrics.few import check_sizes
@@ -182,6 +183,8 @@ def _train(plan: PlannedRun, command: Train, console: Console, progress: Progres
         channels=plan.channels,
     )
     check_same_network(plan.earlier_network, network, config.evaluation.key())
+    if command.address is None and not share_resources(local_nodes(), plan.workers, command.wants_gpu()).gpu:
+        check_fits(config, channels=images.channels, free=free_memory_bytes(), workers=plan.workers)
     plan.details.update({"images": remember(images), "network": network})
     # Ray turns exceptions of a signal's handler into errors of its own: from here on `check` raises them
     with deferred() as check, ray_session(command.address, RunError):

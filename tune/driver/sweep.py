@@ -15,15 +15,13 @@ from common.cluster.session import cluster_nodes, local_nodes, ray_session
 from common.cluster.shared_storage import check_seen_by_all
 from common.storage.atomic import WriteError
 from common.storage.lock import FolderLock
-from gan.config import GanConfig
 from gan.data.images import Images, check_same, remember
 from gan.data.loading import load_images
-from gan.metrics.few import check_sizes
-from gan.metrics.preparation import check_same_network, check_second_metric, prepare_metric
-from gan.networks import family_of
+from gan.metrics.preparation import check_same_network
 from gan.raytrain.broadcast import broadcast_images
 from tune.display.view import SweepView
 from tune.driver.artifacts import ArtifactStore
+from tune.driver.checks import check_images, check_memory
 from tune.driver.confirmation import confirm_best, divided
 from tune.driver.event_callback import EventCallback
 from tune.driver.health_watch import HealthWatch
@@ -38,7 +36,7 @@ from tune.records.trial_records import Trial, collect
 from tune.search.journal import StudyStorage, name_of_study, remove_study
 from tune.search.searcher import OptunaSearcher
 from tune.search.study import SweepStudy
-from tune.space.space import Space, baseline
+from tune.space.space import baseline
 from tune.worker_groups import capacity
 from tune.worker_groups.launcher import WorkerGroupConfig, WorkerGroups
 
@@ -67,7 +65,9 @@ def run_sweep(plan: SweepPlan, view: SweepView) -> dict[int, Trial]:
                 source=config.gan.data.source,
                 accepts_change=plan.accepts_changed_data,
             )
-        network = _check_images(images, config.gan, plan.space)
+        network = check_images(images, config.gan, plan.space)
+        if config.address is None:
+            check_memory(images, config, plan.space)
         if plan.is_resumed:
             check_same_network(plan.folder.network(), network, config.gan.evaluation.key())
         view.say_skipped(images)
@@ -235,17 +235,3 @@ def _worker_groups(
         yield groups
     finally:
         groups.stop(ends_ray=ends_ray)
-
-
-def _check_images(images: Images, config: GanConfig, space: Space) -> str | None:
-    """What identifies the metric's network; see `prepare_metric`."""
-    check_sizes(len(images.train), len(images.held_out), config.data.source)  # first: no batch helps
-    if "batch" in space:
-        largest = int(max(space["batch"].extremes()))
-        images.check_batch(largest, flag="batch in the --space", remedy="lower its values")
-    else:
-        images.check_batch(config.batch)
-    family_of(config.network, config.data.resolution)  # refuses what the family does not support
-    network = prepare_metric(config, images)
-    check_second_metric(config, images)
-    return network

@@ -157,7 +157,7 @@ def to_mutations(space: Space) -> dict[str, Callable[[], Value] | list[Value]]:
 
 def check_accepts(space: Space, base: GanConfig, worker_counts: Sequence[int] = (1,)) -> None:
     """Raise `ConfigError` unless the base accepts the extremes of the space, for these workers a trial."""
-    for values in _extreme_values(space):
+    for values in extreme_values(space):
         try:
             config = base.with_values(values)
             family_of(config.network, config.data.resolution)
@@ -168,7 +168,7 @@ def check_accepts(space: Space, base: GanConfig, worker_counts: Sequence[int] = 
             raise ConfigError(f"the search space has {where}, which is refused: {error}") from None
 
 
-def _extreme_values(space: Space) -> Iterator[dict[str, Value]]:
+def extreme_values(space: Space) -> Iterator[dict[str, Value]]:
     """Each setting at its extremes alone; then, beside each named choice, all at their lows and highs.
 
     A conditional setting comes with each choice of the others that its `when` allows, and all those settings

@@ -28,7 +28,7 @@ STAGES = [
     "plan.SweepPlan.check",
     "sweep._open_study",
     "sweep.load_images",
-    "sweep._check_images",
+    "sweep.check_images",
     "sweep.ray_session",
     "sweep.check_seen_by_all",
     "sweep.broadcast_images",
