@@ -56,6 +56,18 @@ def numbers_per_image(config: "NetworkConfig", resolution: int) -> int:
     return FAMILIES[config.family].numbers_per_image(config, resolution)
 
 
+def too_short_to_grow(config: "NetworkConfig", resolution: int, images: int) -> str | None:
+    """One line where a run of so many images ends before it draws images of its resolution; else None."""
+    needed = FAMILIES[config.family].images_to_grow(config, resolution)
+    if images >= needed:
+        return None
+    return (
+        f"--family {config.family} draws images of {resolution} x {resolution} pixels after {needed:,} "
+        f"images, and {images:,} are trained; more of them, a smaller --stable-images or --fade-images, or "
+        "another family would reach its end"
+    )
+
+
 def family_of(config: "NetworkConfig", resolution: int) -> Family:
     """The family that the configuration names.
 

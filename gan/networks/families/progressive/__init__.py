@@ -5,9 +5,13 @@ faded in over `--fade-images`, and so on up to the resolution.
 """
 
 import dataclasses
+from typing import TYPE_CHECKING
 
 from common.errors import require
 from gan.networks.families._built import built_from
+
+if TYPE_CHECKING:
+    from gan.config import NetworkConfig
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -27,4 +31,11 @@ class Settings:
             )
 
 
-FAMILY = built_from("gan.networks.families.progressive.networks")
+def images_to_grow(config: "NetworkConfig", resolution: int) -> int:
+    """Each side above 8 pixels comes after the images of the one before, and its fade."""
+    assert isinstance(config, Settings), "a NetworkConfig has the settings of every family"
+    doublings = (resolution // 8).bit_length() - 1
+    return doublings * (config.stable_images + config.fade_images)
+
+
+FAMILY = built_from("gan.networks.families.progressive.networks", images_to_grow=images_to_grow)

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from common.errors import ConfigError
 from gan import checkpoint
 from gan.config import GanConfig, NetworkConfig
-from gan.networks import build_discriminator, build_generator
+from gan.networks import build_discriminator, build_generator, too_short_to_grow
 from gan.networks.families.progressive.networks import Discriminator, Generator
 from gan.training.run import GanRun
 from tests.gan.ranks import on_two_ranks
@@ -122,6 +122,16 @@ def test_two_ranks_end_where_one_rank_does(tmp_path: Path) -> None:
 def _ticks(rank: int, values: dict[str, object], world_size: int = 2) -> dict[str, object]:
     run = GanRun(config_of(values), few_images(), rank=rank, world_size=world_size)
     return {"rows": [run.tick() for _ in range(3)], "tensors": run.state_dict().tensors}
+
+
+@pytest.mark.parametrize("resolution", [16, 32, 64])
+def test_a_run_that_ends_before_it_is_grown_is_told_when_it_would_be(resolution: int) -> None:
+    generator, _ = networks_at(0, resolution)
+    needed = generator.growth.schedule.images()
+    assert too_short_to_grow(CONFIG, resolution, needed) is None
+    said = too_short_to_grow(CONFIG, resolution, needed - 1)
+    assert said is not None and f"{resolution} x {resolution} pixels after {needed:,} images" in said
+    assert too_short_to_grow(NetworkConfig(), resolution, 1) is None, "other families do not grow"
 
 
 def test_it_learns_a_picture() -> None:
