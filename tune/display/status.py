@@ -134,11 +134,11 @@ class Status:
         }
 
     def _seconds(self) -> float:
-        """How long the last session has trained, up to its last event if it does not run."""
+        """How long the last session has trained, up to its last tick if it does not run."""
         standing = self.standing
-        if standing.trained_since is None or standing.last_event is None:
+        end = self._now if standing.state == "running" else standing.trained_until
+        if standing.trained_since is None or end is None:
             return 0.0
-        end = self._now if standing.state == "running" else standing.last_event
         return max(0.0, end - standing.trained_since)
 
     def _age(self) -> str:

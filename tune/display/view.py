@@ -46,6 +46,7 @@ class SweepView:
             SECONDS_BETWEEN_LINES, _SHARE_OF_TIME, is_due_at_once=False, clock=clock
         )
         self._started, self._started_at = clock(), time.time()
+        self._ended: float | None = None
         self._images_before: int | None = None
         self._images_in_last_line = 0
         self._reported: set[int] = set()
@@ -87,12 +88,13 @@ class SweepView:
     def live(self) -> Iterator[None]:
         """Within the block `refresh` updates a live table, which disappears afterwards."""
         self._started, self._started_at = self._clock(), time.time()
-        if not self._console.is_terminal:
+        if self._console.is_terminal:
+            with Live(console=self._console, auto_refresh=False, transient=True) as self._live:
+                yield
+            self._live = None
+        else:
             yield
-            return
-        with Live(console=self._console, auto_refresh=False, transient=True) as self._live:
-            yield
-        self._live = None
+        self._ended = self._clock()  # what follows trains nothing, and does not count in the speed
 
     def refresh(self, trials: dict[int, Trial]) -> None:
         """Show the trials as they are now; does nothing when called again too soon."""
@@ -127,7 +129,7 @@ class SweepView:
             trials,
             self._metric,
             self._num_trials,
-            seconds=self._clock() - self._started,
+            seconds=(self._clock() if self._ended is None else self._ended) - self._started,
             images=images_of(trials) - (self._images_before or 0),
             left=left,
         )

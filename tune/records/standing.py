@@ -6,7 +6,7 @@ from typing import Literal
 
 from common.storage.lock_state import LockState
 from gan.metrics.config import EvaluationConfig, count_name
-from tune.records.events import SweepEvent, SweepStarted, TrialStarted
+from tune.records.events import SweepEvent, SweepStarted, Tick, TrialEnded, TrialStarted
 from tune.records.trial_records import Trial, states_best_first
 
 State = Literal["running", "finished", "stopped", "died", "unknown"]
@@ -28,6 +28,8 @@ class Standing:
     """Seconds since 1970; None before the first event."""
     trained_since: float | None
     """Seconds since 1970 at which the last session's first trial began; None before."""
+    trained_until: float | None
+    """Of its last tick or trial's end; None before the first."""
     last_event: float | None
     images_before: int
     """Images that its trials had seen when the last session began."""
@@ -54,6 +56,7 @@ def standing(
         sessions=len(starts),
         session_started=started,
         trained_since=next((event.time for event in later if isinstance(event, TrialStarted)), None),
+        trained_until=max((each.time for each in later if isinstance(each, Tick | TrialEnded)), default=None),
         last_event=max((event.time for event in events), default=None),
         images_before=_images_before(trials, started),
         has_state=bool(states_best_first(trials)),

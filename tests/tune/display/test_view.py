@@ -79,6 +79,17 @@ def test_without_a_terminal_a_line_a_minute_reports_progress_if_something_was_tr
         assert line.endswith("; best swd 6 of trial 2")
 
 
+def test_the_speed_at_the_end_is_that_of_the_training_alone() -> None:
+    out, now_s = io.StringIO(), 0.0
+    view = SweepView(Console(file=out, width=200), rates(), "swd", num_trials=1, clock=lambda: now_s)
+    with view.live():
+        view.refresh(trials())
+        now_s = 50.0
+    now_s = 90.0  # the best states were measured again
+    view.finish(trials(tick(0, 1000, 9.0)), total_images=1000)
+    assert "; 50 s, 20 images/s" in out.getvalue()
+
+
 def test_the_end_names_what_the_best_states_were_measured_at_again() -> None:
     known = trials(
         tick(0, 64, 9.0),

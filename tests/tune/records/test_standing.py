@@ -5,7 +5,15 @@ import pytest
 from common.storage.lock import Holder
 from common.storage.lock_state import LockState
 from gan.config import EvaluationConfig
-from tune.records.events import CheckpointSaved, SweepEvent, SweepStarted, Tick, TrialEnded, TrialStarted
+from tune.records.events import (
+    CheckpointSaved,
+    StateConfirmed,
+    SweepEvent,
+    SweepStarted,
+    Tick,
+    TrialEnded,
+    TrialStarted,
+)
 from tune.records.standing import Standing, objective_name, standing
 from tune.records.trial_records import EndState, collect
 
@@ -71,9 +79,11 @@ def test_a_session_is_told_apart_from_the_ones_before() -> None:
         began(0, 110.0, attempt=1),
         ticked(0, 128, 120.0),
         ticked(0, 192, 130.0),
+        StateConfirmed(number=0, path="c", metric="swd", value=1.0, noise=0.1, time=170.0),
     )
+    assert sweep.trained_until == 130.0, "what is measured again trains nothing"
     assert (sweep.sessions, sweep.session_started, sweep.trained_since) == (2, 100.0, 110.0)
-    assert (sweep.last_event, sweep.images_before, sweep.num_trials) == (130.0, 128, 3)
+    assert (sweep.last_event, sweep.images_before, sweep.num_trials) == (170.0, 128, 3)
     assert sweep.has_state
 
 
