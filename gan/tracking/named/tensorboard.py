@@ -43,7 +43,7 @@ class _Run:
         grid: "np.ndarray | None",
         verdict: "Verdict | None",
     ) -> None:
-        self._images_seen = images_seen
+        self._images_seen = max(self._images_seen, images_seen)
         for name, value in row.items():
             self._writer.add_scalar(name, value, images_seen)
         if grid is not None:

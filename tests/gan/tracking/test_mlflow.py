@@ -43,6 +43,11 @@ def test_a_trial_is_a_run_that_goes_on_after_a_resume(
     history = client.get_metric_history(found.info.run_id, "objective/fd")
     assert [(metric.step, metric.value) for metric in history] == [(1000, 3.0), (2000, 2.0)]
     assert found.data.metrics["objective/best"] == 2.0
+    run = MLFLOW.begin(run_info(tmp_path, images_seen=2000))  # its best state was measured again
+    run.tick(2000, {"confirmed/fd": 2.25}, grid=None, verdict=None)
+    run.end("stopped", "mode_collapse", 2.0)
+    found = client.get_run(found.info.run_id)
+    assert (found.info.status, found.data.metrics["confirmed/fd"]) == ("FINISHED", 2.25)
     assert found.data.params["optimizer.generator_lr"] == "0.0001"
     assert found.data.tags["verdict"] == "mode_collapse" and found.data.tags["state"] == "stopped"
     (picture,) = [file for file in client.list_artifacts(found.info.run_id, "images") if ".png" in file.path]

@@ -101,6 +101,21 @@ def test_a_run_that_goes_on_repeats_the_ticks_after_its_last_state(tmp_path: Pat
     assert hparams(folder, metadata.SESSION_END_INFO_TAG).status == 1
 
 
+def test_what_is_measured_after_the_end_is_added_and_hides_nothing(tmp_path: Path) -> None:
+    run = TENSORBOARD.begin(run_info(tmp_path))
+    for images, value in ((1000, 2.0), (2000, 3.0)):
+        run.tick(images, row(value), grid=None, verdict=None)
+    run.end("completed", "", 2.0)
+    run = TENSORBOARD.begin(run_info(tmp_path, images_seen=2000))
+    run.tick(1000, {"confirmed/fd": 2.5}, grid=None, verdict=None)
+    run.end("completed", "", 2.0)
+    folder = tmp_path / "tensorboard" / "trial_0000"
+    assert scalars(folder, "objective/fd") == [(1000, 2.0), (2000, 3.0)]
+    assert scalars(folder, "confirmed/fd") == [(1000, 2.5)]
+    assert scalars(folder, "objective/best") == [(2000, 2.0)] * 2
+    assert hparams(folder, metadata.SESSION_END_INFO_TAG).status == 1
+
+
 def test_a_url_is_refused_with_a_remedy(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"--tensorboard appends to files on a disk.*memory://runs/x"):
         TENSORBOARD.check(Folder("memory://runs/x"))
