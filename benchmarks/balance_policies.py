@@ -14,59 +14,25 @@ goes on. Prints one JSON object at the end.
 """
 
 import argparse
-import dataclasses
 import json
-import statistics
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
-import torch
-from kept_results import CACHE, Result, kept_result
-from planted_runs import data_values
+from kept_results import CACHE
+from trained_again import TICKS, prepare, swept, trained_again
 
 from gan.config import GanConfig
-from gan.data.images import Images
 from gan.data.loading import load_images
-from gan.distributed import Ranks
-from gan.metrics.config import CONFIRMATION_IMAGES
-from gan.metrics.preparation import metric_of_run, prepare_metric
-from gan.training.run import Diverged, GanRun
-from tune.records.event_reading import read_events
-from tune.records.export_best import best_config
-from tune.records.sweep_folder import SweepFolder
-from tune.records.trial_records import collect
 
 KEPT = "balance-policies"
 SPACE = Path(__file__).parents[1] / "examples" / "balance.toml"
-WIDTH, TICKS = 16, 8
+WIDTH = 16
 PLAIN: dict[str, Any] = {"balance.policy": "none"} | dict.fromkeys(
     ("regularization.instance_noise", "regularization.r1", "network.minibatch_std"), 0
 )
 PLAIN |= {"regularization.augment": "none", "network.packing": 1}
 PAPER: dict[str, Any] = {"optimizer.generator_lr": 2e-4, "optimizer.discriminator_lr": 2e-4}
 POLICIES = ("accuracy", "margin", "adaptive")
-
-
-def swept(trials: int, images: int) -> GanConfig:
-    """The settings of the best trial of the sweep, which is run, or continued, where it is not finished."""
-    folder = CACHE / KEPT / f"sweep-{trials}-{images}"
-    tune = [sys.executable, "-m", "tune"]
-    if not (folder / "sweep.json").exists():
-        data = [word for path, value in data_values("cifar10").items() for word in (_flag(path), str(value))]
-        size = ["--trials", str(trials), "--images-per-trial", str(images), "--width", str(WIDTH)]
-        where = ["--storage", str(folder.parent), "--name", folder.name]
-        ticks = ["--images-per-tick", str(images // TICKS), "--scheduler", "none", "--space", str(SPACE)]
-        subprocess.run([*tune, "sweep", *data, *size, *ticks, *where], check=True)
-    else:
-        subprocess.run([*tune, "resume", str(folder)], check=True)
-    opened = SweepFolder.at(str(folder))
-    return best_config(opened.config().gan, collect(read_events(opened.location)), keep_seed=False)
-
-
-def _flag(path: str) -> str:
-    return {"data.source": "--data", "data.root": "--data-root"}[path]
 
 
 def candidates(best: GanConfig) -> dict[str, GanConfig]:
@@ -81,32 +47,6 @@ def candidates(best: GanConfig) -> dict[str, GanConfig]:
     }
 
 
-def measured(config: GanConfig, images: Images) -> Result:
-    """One run's last generator by each metric."""
-    run = GanRun(config, images)
-    try:
-        while not run.is_finished:
-            run.tick()
-    except Diverged as error:
-        return {"diverged": error.reason, "after": run.images_seen}
-    found = {name: value for name, value, _ in run.confirm()}
-    by_classes = dataclasses.replace(config.evaluation, metric="kl", metric_images=CONFIRMATION_IMAGES)
-    metric = metric_of_run(dataclasses.replace(config, evaluation=by_classes), images, device=run.device)
-    samples = torch.from_numpy(run.samples(CONFIRMATION_IMAGES))
-    return {**found, "kl": metric.distance(samples, Ranks())}
-
-
-def row(results: list[Result]) -> dict[str, Any]:
-    """Mean and standard deviation of each metric over the seeds that did not diverge."""
-    finished = [result for result in results if "diverged" not in result]
-    found: dict[str, Any] = {"finished": len(finished)}
-    for name in finished[0] if finished else ():
-        values = [result[name] for result in finished]
-        found[name] = statistics.mean(values)
-        found[f"{name}_sd"] = statistics.stdev(values) if len(values) > 1 else None
-    return found
-
-
 def main() -> None:
     """Sweep, train again, print."""
     parser = argparse.ArgumentParser(
@@ -118,18 +58,15 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     command = parser.parse_args()
     size = {"images": command.images, "images_per_tick": command.images // TICKS}
-    best = swept(command.trials, command.trial_images).with_values({**size, "stopping.when": "none"})
+    folder = CACHE / KEPT / f"sweep-{command.trials}-{command.trial_images}"
+    found = swept(folder, SPACE, command.trials, command.trial_images, ["--width", str(WIDTH)])
+    best = found.with_values({**size, "stopping.when": "none"})
     images = load_images(best.data)
-    by_classes = dataclasses.replace(best.evaluation, metric="kl", metric_images=CONFIRMATION_IMAGES)
-    prepare_metric(dataclasses.replace(best, evaluation=by_classes), images)
-    table = {}
-    for name, config in candidates(best).items():
-        results = []
-        for seed in command.seeds:
-            seeded = config.with_values({"seed": seed})
-            results.append(kept_result(KEPT, seeded, lambda seeded=seeded: measured(seeded, images)))
-            print(f"{name}, seed {seed}: {results[-1]}", flush=True)
-        table[name] = row(results) | {"seeds": results}
+    prepare(best, images)
+    table = {
+        name: trained_again(KEPT, name, config, images, command.seeds)
+        for name, config in candidates(best).items()
+    }
     print(json.dumps({"best": best.to_dict(), "images": command.images, "table": table}))
 
 
