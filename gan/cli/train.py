@@ -11,6 +11,7 @@ from typing import Any
 
 from rich.console import Console
 
+from common import text
 from common.cli.parsing import address_flag
 from common.cli.progress import counted, say
 from common.cli.signals import Interrupted, deferred
@@ -198,8 +199,10 @@ def _train(plan: PlannedRun, command: Train, console: Console, progress: Progres
         check()
         if message is not None:
             say(console, message)
-        device = "1 GPU" if resources.gpu else f"{resources.cpus} CPU{'s' * (resources.cpus > 1)}"
-        say(console, f"{results.folder.location}: {plan.workers} x {device}")
+        device = "1 GPU" if resources.gpu else text.counted(resources.cpus, "CPU")
+        workers = text.counted(plan.workers, "worker")
+        each = " each" if plan.workers > 1 else ""
+        say(console, f"{results.folder.location}: {workers} with {device}{each}")
         training = worker.train(config, results.folder, resources, broadcast, check)
         display = RunDisplay(console, config.total_images(), config.evaluation.key())
         tracking = tracked(plan.trackers, results, config, console)

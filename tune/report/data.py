@@ -15,7 +15,7 @@ from common.text import duration
 from gan.metrics.config import EvaluationConfig, count_name
 from gan.training.health import HEALTHY
 from tune.config import SweepConfig
-from tune.records.event_reading import read_events, searched_only
+from tune.records.event_reading import damage, read_events, searched_only
 from tune.records.events import SweepEvent, SweepStarted, Tick
 from tune.records.sweep_folder import SweepFolder
 from tune.records.tables import ranked, trials_table
@@ -127,6 +127,7 @@ def read_sweep(location: str) -> SweepData:
     trials, metric = collect(events), _objective(config.gan.evaluation, events)
     table = ranked(trials_table(trials, space, metric))
     rows = [_row(trials[each["number"]], each, config, space) for each in table.to_dict("records")]
+    damaged = damage(folder.location)
     is_finished = len(trials) >= config.trials and not any(each.is_unfinished() for each in trials.values())
     return SweepData(
         location=folder.location,
@@ -139,7 +140,8 @@ def read_sweep(location: str) -> SweepData:
         table=table,
         sessions=[event.time for event in events if isinstance(event, SweepStarted)],
         pictures=read_pictures(folder.files, [row.number for row in rows]),
-        status=_status(folder, config, trials, is_finished=is_finished),
+        status=_status(folder, config, trials, is_finished=is_finished)
+        + (f" But {damaged}." if damaged is not None else ""),
         is_finished=is_finished,
     )
 
