@@ -14,7 +14,7 @@ import pandas as pd
 from common.cli.parsing import check_settings, words_of
 from common.cli.signals import as_keyboard_interrupt
 from common.cli.terminal import Terminal
-from common.errors import require
+from common.errors import require, whole_number
 from common.storage.reach import check_reachable
 from gan.config import GanConfig
 from tune.cli.flags import Sweep as SweepCommand
@@ -147,9 +147,12 @@ class Sweep:
         """A trial's samples as one small picture a tick, by the images that it had seen.
 
         Kept for the best trials and the base settings (`--grid-trials`); empty for the others.
+
+        Raises: ConfigError for what is no number of a trial.
         """
         from PIL import Image
 
+        number = whole_number("number", number, 0, 10**9, 0)
         found = read_grids(self._folder.files, [number]).get(number, {})
         return {images_seen: Image.open(io.BytesIO(content)) for images_seen, content in found.items()}
 

@@ -103,6 +103,8 @@ def test_the_grids_of_a_trial_are_pictures_by_images_seen(folder: SweepFolder) -
     found = sweep.grids(1)
     assert {images: picture.convert("RGB").getpixel((0, 0)) for images, picture in found.items()} == colours
     assert found[64].size == (6, 4) and sweep.grids(0) == {}
+    with pytest.raises(ConfigError, match="number must be a whole number between 0 and .*, not 'best'"):
+        sweep.grids("best")  # type: ignore[arg-type]
 
 
 def test_nothing_is_written_while_a_sweep_is_read(folder: SweepFolder, tmp_path: Path) -> None:

@@ -74,7 +74,7 @@ def mode_collapse(signals: Signals) -> Finding | None:
         return None
     remedy = (
         "lower the generator's rate, or try --packing 2, --minibatch-std or --loss wasserstein; a "
-        "--latent-size below 16 allows no more than few kinds of images"
+        "very small --latent-size allows few kinds of images"
     )
     if spread < LEAST_SPREAD:
         return Finding(f"generated images vary by {spread:.1%} of what real ones do", remedy)
