@@ -103,7 +103,7 @@ def test_the_grids_of_a_trial_are_pictures_by_images_seen(folder: SweepFolder) -
     found = sweep.grids(1)
     assert {images: picture.convert("RGB").getpixel((0, 0)) for images, picture in found.items()} == colours
     assert found[64].size == (6, 4) and sweep.grids(0) == {}
-    with pytest.raises(ConfigError, match="number must be a whole number between 0 and .*, not 'best'"):
+    with pytest.raises(ConfigError, match="number must be a whole number between 0"):
         sweep.grids("best")  # type: ignore[arg-type]
 
 
