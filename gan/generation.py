@@ -21,7 +21,10 @@ Pixels = npt.NDArray[np.uint8]
 FixedPurpose = Literal["evaluation", "grid", "confirmation"]
 
 BATCH = 256
-_BATCH_PIXELS = BATCH * 128**2
+"""Most images that are generated at once."""
+_FEATURES_AT_ONCE = BATCH * 64 * 64**2
+"""Features of the layer nearest the image, of all images that are generated at once: more of them would take
+more memory than training."""
 
 
 def load_trained(location: str) -> tuple[nn.Module, GanConfig]:
@@ -53,13 +56,15 @@ def sample(generator: nn.Module, latents: Tensor, config: GanConfig) -> Pixels:
 
 
 def sample_as_in_run(generator: nn.Module, latents: Tensor, config: GanConfig) -> tuple[Tensor, Tensor]:
-    """What `sample_on_device` returns, computed as precisely as in the run with `config`.
-
-    Of images of more than 128 pixels a side fewer are generated at once, for the memory.
-    """
+    """What `sample_on_device` returns, computed as precisely as in the run with `config`."""
     dtype = autocast_dtype(config.precision, next(generator.parameters()).device)
-    batch = min(BATCH, _BATCH_PIXELS // config.data.resolution**2)
-    return sample_on_device(generator, latents, dtype, batch=batch)
+    return sample_on_device(generator, latents, dtype, batch=images_at_once(config))
+
+
+def images_at_once(config: GanConfig) -> int:
+    """How many images are generated at once, for the memory: 256 where they are small, at least 4."""
+    features = config.network.width * config.data.resolution**2
+    return min(BATCH, max(4, _FEATURES_AT_ONCE // features))
 
 
 @torch.no_grad()

@@ -9,7 +9,14 @@ from gan.training.health import verdicts
 
 # What may differ when a run is resumed: how long it is, where the data are, and how fast it is computed.
 CHANGEABLE = {
-    *("images", "precision", "compile", "stopping.when", "stopping.patience"),
+    *(
+        "images",
+        "precision",
+        "compile",
+        "network.gradient_checkpointing",
+        "stopping.when",
+        "stopping.patience",
+    ),
     *("data.source", "data.root", "data.cache", "data.download", "evaluation.metric_weights"),
 }
 

@@ -13,7 +13,7 @@ from gan.costs.allocations import LiveBytes
 from gan.costs.weightless import faked, networks_on_meta, without_numbers
 from gan.data.images import Images
 from gan.distributed import Ranks
-from gan.generation import sample_on_device
+from gan.generation import images_at_once, sample_on_device
 from gan.networks import numbers_per_image
 from gan.training.balance import Turn
 from gan.training.players import Players, with_optimizers
@@ -86,7 +86,7 @@ def estimate_memory(
         live.restart()
         _train(players, config, channels, dtype)
         latents = torch.empty(samples, config.network.latent_size)
-        sample_on_device(players.ema, latents, dtype)
+        sample_on_device(players.ema, latents, dtype, batch=images_at_once(config))
         del latents
         peak = live.peak
     kept = {

@@ -79,5 +79,10 @@ def family_of(config: "NetworkConfig", resolution: int) -> Family:
         f"--family {config.family} makes images of {', '.join(map(str, family.resolutions))} pixels, "
         f"not {resolution}; choose another --resolution or another --family",
     )
+    require(
+        family.recomputes or not config.gradient_checkpointing,
+        f"--gradient-checkpointing has no effect with --family {config.family}; leave it out, or take "
+        f"{' or '.join(name for name in FAMILIES if FAMILIES[name].recomputes)}",
+    )
     family.check(config, resolution)
     return family

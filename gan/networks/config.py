@@ -45,7 +45,16 @@ class _Network:
     """Images of a group whose spread the discriminator sees (Karras et al. 2018), a pack counting as one; 0:
     off."""
 
+    gradient_checkpointing: bool = False
+    """For progressive, msg and style: compute activations again in the backward pass instead of keeping them;
+    takes a fraction of the memory, and more time, and gives the same numbers."""
+
     def __post_init__(self) -> None:
+        require(
+            not (self.gradient_checkpointing and self.spectral_norm),
+            "--gradient-checkpointing gives other numbers with --spectral-norm, whose vectors move with each "
+            "pass; leave one of them out",
+        )
         require(1 <= self.width <= 1024, f"--width must lie between 1 and 1024, not {self.width}; try 64")
         require(
             1 <= self.latent_size <= 8192,

@@ -21,6 +21,7 @@ from gan.networks.equalized import (
 from gan.networks.minibatch_std import MinibatchStd
 from gan.networks.normalization import SpectralConv2d, SpectralLinear
 from gan.networks.pyramid import pooled
+from gan.networks.recomputing import Block
 
 FIRST_SIDE, SMALLEST_IMAGE = 4, 8
 MOST_CHANNELS = 512
@@ -28,7 +29,7 @@ MOST_CHANNELS = 512
 Conv = Callable[[int, int, int], nn.Module]
 
 
-class First(nn.Module):
+class First(Block):
     """latents (N, latent_size) -> features (N, width, 4, 4)."""
 
     def __init__(self, latent_size: int, width: int) -> None:
@@ -44,7 +45,7 @@ class First(nn.Module):
         return activated(self.conv(x))
 
 
-class Doubling(nn.Module):
+class Doubling(Block):
     """features (N, inner, H, W) -> (N, outer, 2 H, 2 W)."""
 
     def __init__(self, inner: int, outer: int) -> None:
@@ -56,7 +57,7 @@ class Doubling(nn.Module):
         return activated(self.second(activated(self.first(x))))
 
 
-class Halving(nn.Module):
+class Halving(Block):
     """features (N, given, H, W) -> (N, inner, H / 2, W / 2), with `outer` channels in between."""
 
     def __init__(self, given: int, outer: int, inner: int, conv: Conv) -> None:

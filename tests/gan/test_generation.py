@@ -28,9 +28,10 @@ def test_of_large_images_few_are_generated_at_once_and_all_are_returned() -> Non
             return input[:, :1, None, None]
 
     latents = torch.linspace(-1, 1, 40)[:, None].expand(-1, 6)
-    for resolution, expected in ((128, [40]), (512, [16, 16, 8])):
+    for width, resolution, expected in ((64, 128, [40]), (64, 256, [16, 16, 8]), (16, 512, [16, 16, 8])):
         counts.clear()
-        pixels = sample(Grey(6, 1), latents, CONFIG.with_values({"data.resolution": resolution}))
+        shape = {"data.resolution": resolution, "network.width": width}
+        pixels = sample(Grey(6, 1), latents, CONFIG.with_values(shape))
         assert counts == expected and pixels.shape == (40, 1, 1, 1)
         assert (pixels[1:] > pixels[:-1]).all()
 

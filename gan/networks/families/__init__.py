@@ -96,6 +96,8 @@ class Family:
     scales: Callable[[int], int] = lambda resolution: 1
     """(resolution) -> at how many scales the discriminator sees each image. With more than 1 it takes
     pyramids, and the generator makes them while it trains, else images; see `gan.networks.pyramid`."""
+    recomputes: bool = False
+    """Whether its networks consist of blocks that may be computed twice; see `gan.networks.recomputing`."""
     images_to_grow: "Callable[[NetworkConfig, int], int]" = lambda config, resolution: 0
     """(config, resolution) -> real images that must have been shown before images of the resolution are
     drawn as they stay."""

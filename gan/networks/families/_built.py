@@ -34,6 +34,10 @@ def built_from(module: str, **more: Any) -> Family:
         with torch.random.fork_rng(devices=[]):  # the global random state stays as it was
             network: nn.Module = getattr(parts, which)(config, *shape)
         parts.initialize(network, seed)
+        if config.gradient_checkpointing:
+            from gan.networks.recomputing import recompute
+
+            recompute(network)
         return network
 
     def build_generator(config: "NetworkConfig", *, resolution: int, channels: int, seed: int) -> "nn.Module":

@@ -21,7 +21,7 @@ from common.device import keep_freed_memory, return_freed_memory
 from gan.config import GanConfig
 from gan.data.images import Images
 from gan.distributed import Ranks
-from gan.generation import sample_on_device
+from gan.generation import images_at_once, sample_on_device
 from gan.training.balance import Turn
 from gan.training.players import build_players
 from gan.training.regularizing import Regularizing
@@ -65,7 +65,8 @@ def train(config: GanConfig, dtype: torch.dtype | None) -> None:
         train_step(players, real, latents, shares, settings, UNCOMPILED, who_trains=turn, regularization=done)
         del real, latents, shares, done
     count = config.evaluation.metric_images
-    sample_on_device(players.ema, torch.randn(count, config.network.latent_size), dtype)
+    latents = torch.randn(count, config.network.latent_size)
+    sample_on_device(players.ema, latents, dtype, batch=images_at_once(config))
 
 
 def resident(name: str) -> int:

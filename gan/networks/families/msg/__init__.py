@@ -26,6 +26,7 @@ def draw_scales(generator: "nn.Module", latents: "Tensor") -> "list[Tensor]":
 
 FAMILY = built_from(
     "gan.networks.families.msg.networks",
+    recomputes=True,
     scales=scales,
     draw_scales=draw_scales,
 )

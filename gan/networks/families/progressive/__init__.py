@@ -38,4 +38,6 @@ def images_to_grow(config: "NetworkConfig", resolution: int) -> int:
     return doublings * (config.stable_images + config.fade_images)
 
 
-FAMILY = built_from("gan.networks.families.progressive.networks", images_to_grow=images_to_grow)
+FAMILY = built_from(
+    "gan.networks.families.progressive.networks", recomputes=True, images_to_grow=images_to_grow
+)

@@ -89,6 +89,7 @@ def mix(generator: "nn.Module", coarse: "Tensor", fine: "Tensor") -> "Tensor":
 
 FAMILY = built_from(
     "gan.networks.families.style.networks",
+    recomputes=True,
     numbers_per_image=numbers_per_image,
     generator_penalty=generator_penalty,
     truncate=truncate,

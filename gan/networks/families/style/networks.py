@@ -25,6 +25,7 @@ from gan.networks.families.style.inputs import Layout
 from gan.networks.families.style.layers import Mapping, ModulatedConv2d, StyledConv2d, doubled
 from gan.networks.growing_blocks import FIRST_SIDE, Conv, Last, discriminator_layers, leaky, widths_of
 from gan.networks.pyramid import pooled
+from gan.networks.recomputing import Block
 
 NAME = "StyleGAN2"
 MEAN_RATE = 0.005
@@ -114,7 +115,7 @@ class Discriminator(nn.Module):
         return logits
 
 
-class _StyledDoubling(nn.Module):
+class _StyledDoubling(Block):
     def __init__(self, inner: int, outer: int, style_size: int) -> None:
         super().__init__()
         self.first = StyledConv2d(inner, outer, style_size, gain=GAIN)
@@ -127,7 +128,7 @@ class _StyledDoubling(nn.Module):
         return result
 
 
-class _ResidualHalving(nn.Module):
+class _ResidualHalving(Block):
     def __init__(self, outer: int, inner: int, conv: Conv) -> None:
         super().__init__()
         self.first, self.second = conv(outer, outer, 3), conv(outer, inner, 3)
