@@ -47,7 +47,9 @@ class SweepTracking:
         elif isinstance(event, StateConfirmed):
             self._confirmed(event)
         elif isinstance(event, TrialEnded):
-            self._end(self._trials[event.number])
+            trial = self._trials[event.number]
+            best = trial.best_tick(self._metric)
+            self._end(trial, best.metrics[self._metric] if best else None)
 
     def close(self) -> None:
         """Wait for the trackers."""
@@ -79,16 +81,10 @@ class SweepTracking:
             saved[-1] if saved else trial.images_seen,
             {f"confirmed/{name}": value for name, value in values.items()},
         )
-        self._end(trial)
+        self._end(trial, None)  # it was told its best when it ended
 
-    def _end(self, trial: Trial) -> None:
-        best = trial.best_tick(self._metric)
-        self._trackers.end(
-            _name(trial.number),
-            _run_state(trial),
-            trial.reason or "",
-            best.metrics[self._metric] if best else None,
-        )
+    def _end(self, trial: Trial, best: float | None) -> None:
+        self._trackers.end(_name(trial.number), _run_state(trial), trial.reason or "", best)
 
     def _info(self, trial: Trial) -> RunInfo:
         values, space = trial.values, self._plan.space

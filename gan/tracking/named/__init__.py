@@ -64,7 +64,10 @@ class TrackedRun(Protocol):
         """
 
     def end(self, state: RunState, reason: str, best: float | None) -> None:
-        """Show how the run ended, and its best objective, None without one; frees what it holds."""
+        """Show how the run ended, and its best objective; frees what it holds.
+
+        best: None without one, and where the run had ended before and was told its best then.
+        """
 
 
 def _nothing_to_check(folder: "Folder") -> None:

@@ -60,7 +60,8 @@ class _Run:
         self._run.log(shown)
 
     def end(self, state: RunState, reason: str, best: float | None) -> None:
-        self._run.summary.update({BEST: best, "state": state, "reason": reason})
+        known = {} if best is None else {BEST: best}
+        self._run.summary.update({**known, "state": state, "reason": reason})
         self._run.finish(exit_code=1 if state in FAILURES else 0)
 
 

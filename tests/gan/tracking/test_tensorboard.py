@@ -108,11 +108,11 @@ def test_what_is_measured_after_the_end_is_added_and_hides_nothing(tmp_path: Pat
     run.end("completed", "", 2.0)
     run = TENSORBOARD.begin(run_info(tmp_path, images_seen=2000))
     run.tick(1000, {"confirmed/fd": 2.5}, grid=None, verdict=None)
-    run.end("completed", "", 2.0)
+    run.end("completed", "", None)
     folder = tmp_path / "tensorboard" / "trial_0000"
     assert scalars(folder, "objective/fd") == [(1000, 2.0), (2000, 3.0)]
     assert scalars(folder, "confirmed/fd") == [(1000, 2.5)]
-    assert scalars(folder, "objective/best") == [(2000, 2.0)] * 2
+    assert scalars(folder, "objective/best") == [(2000, 2.0)]
     assert hparams(folder, metadata.SESSION_END_INFO_TAG).status == 1
 
 

@@ -114,6 +114,9 @@ def test_tensorboard_has_the_ticks_of_all_trials_also_of_the_new_one(resumed: Pa
         assert [step for step, _ in shown] == [images for images, _ in swd_by_images(trial)]
         assert [value for _, value in shown] == pytest.approx([swd for _, swd in swd_by_images(trial)])
         assert len(events.Scalars("objective/best")) == 1
+        for again in trial.confirmed.values():
+            shown_again = [each.value for each in events.Scalars(f"confirmed/{again.metric}")]
+            assert pytest.approx(again.value) in shown_again
 
 
 def test_a_study_at_a_relative_path_is_found_from_another_folder(

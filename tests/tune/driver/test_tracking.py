@@ -135,11 +135,11 @@ def test_values_that_were_measured_again_reach_the_run_of_a_trial_that_has_ended
             second_noise=1.0,
         ),
     )
-    end = ("stopped", "mode_collapse: recall 0.1", 5.0)
+    end = ("stopped", "mode_collapse: recall 0.1")
     assert recorder.told[-3:] == [
-        end,
+        (*end, 5.0),
         (64, {"confirmed/swd": 5.5, "confirmed/swd_noise": 0.2, "confirmed/fd_lite0_60": 9.0}, None, None),
-        end,
+        (*end, None),
     ]
     first, again = recorder.begun
     assert first.identity == again.identity
