@@ -20,10 +20,11 @@ def check_early(command: GanCommand) -> None:
     if isinstance(command, Describe):
         command.gan.check_workers(command.workers)
         return
+    if isinstance(command, Export):
+        check_out(command.out, command.format)
     if not isinstance(command, Train):
         find_generator(command.checkpoint)
         if isinstance(command, Export):
-            check_out(command.out, command.format)
             check_packages(command.format)
         return
     check_address(command.address)

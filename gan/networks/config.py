@@ -28,7 +28,7 @@ else:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class _Network:
-    EARLIER: ClassVar[Mapping[str, Any]] = {"packing": 1, "minibatch_std": 0}
+    EARLIER: ClassVar[Mapping[str, Any]] = {"packing": 1, "minibatch_std": 0, "gradient_checkpointing": False}
 
     family: Annotated[FamilyName, tyro.conf.arg(help=FAMILIES.help())] = "dcgan"
     width: int = 64

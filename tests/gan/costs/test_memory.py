@@ -97,7 +97,11 @@ def resident() -> int:
 
 @pytest.mark.parametrize(
     ("values", "precision"),
-    [({"batch": 128}, "fp32"), ({"batch": 128, "loss": {"name": "wasserstein"}}, "bf16")],
+    [
+        ({"batch": 128}, "fp32"),
+        # narrow, since older processors take minutes for convolutions in bf16
+        ({"batch": 512, "network": {"width": 16}, "loss": {"name": "wasserstein"}}, "bf16"),
+    ],
     ids=str,
 )
 def test_the_estimate_is_near_what_steps_were_measured_to_take(

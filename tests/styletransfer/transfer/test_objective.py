@@ -180,7 +180,8 @@ def test_each_picture_of_a_batch_is_evaluated_as_if_alone() -> None:
     for index in range(2):
         alone_terms, alone_gradient = evaluated(requests[index : index + 1], canvases[index : index + 1])
         torch.testing.assert_close(terms[index : index + 1], alone_terms)
-        torch.testing.assert_close(gradient[index : index + 1], alone_gradient, rtol=1e-3, atol=1e-4)
+        small = 1e-5 * float(alone_gradient.abs().max())  # processors differ in the order of sums
+        torch.testing.assert_close(gradient[index : index + 1], alone_gradient, rtol=1e-3, atol=small)
 
 
 def test_a_layer_of_weight_nothing_and_one_left_out_are_the_same() -> None:
