@@ -125,11 +125,13 @@ class SweepView:
         left = None
         if self._schedule is not None:
             left = estimate(self._schedule, trials, session_started=self._started_at, now=time.time())
+        starts = (trial.attempt_started - self._started_at for trial in trials.values())
+        waited = min((start for start in starts if start >= 0), default=0.0)  # for Tune and the first trial
         return summary(
             trials,
             self._metric,
             self._num_trials,
-            seconds=(self._clock() if self._ended is None else self._ended) - self._started,
+            seconds=(self._clock() if self._ended is None else self._ended) - self._started - waited,
             images=images_of(trials) - (self._images_before or 0),
             left=left,
         )

@@ -83,10 +83,12 @@ def test_the_speed_at_the_end_is_that_of_the_training_alone() -> None:
     out, now_s = io.StringIO(), 0.0
     view = SweepView(Console(file=out, width=200), rates(), "swd", num_trials=1, clock=lambda: now_s)
     with view.live():
+        began = time.time() + 10  # Tune takes a while
         view.refresh(trials())
-        now_s = 50.0
-    now_s = 90.0  # the best states were measured again
-    view.finish(trials(tick(0, 1000, 9.0)), total_images=1000)
+        now_s = 60.0
+    now_s = 100.0  # the best states were measured again
+    start = TrialStarted(number=0, trial_id="t0", time=began)
+    view.finish(collect([start, tick(0, 1000, 9.0)]), total_images=1000)
     assert "; 50 s, 20 images/s" in out.getvalue()
 
 
