@@ -3,7 +3,7 @@
 import torch
 
 from common.device import autocast_dtype
-from common.errors import ConfigError, require
+from common.errors import ConfigError
 from gan.config import GanConfig
 from gan.costs.memory import PROCESS_BYTES, StepMemory, estimate_memory
 
@@ -32,13 +32,14 @@ def check_fits(config: GanConfig, *, channels: int, free: int, workers: int = 1,
     if needed <= free:
         return
     network, side = config.network, config.data.resolution
-    room = free / workers - LEAST_PROCESS_BYTES - (memory.total - memory.activations)
-    batch = _batch_for(config, room / memory.activations, channels=channels, free=free, workers=workers)
+    if not remedy:
+        room = free / workers - LEAST_PROCESS_BYTES - (memory.total - memory.activations)
+        batch = _batch_for(config, room / memory.activations, channels=channels, free=free, workers=workers)
+        remedy = f"try --batch {batch}" if batch else "lower --width or --resolution"
     what = f"{network.family} of width {network.width} at {side} x {side} pixels with --batch {config.batch}"
-    require(
-        False,
+    raise ConfigError(
         f"{what} needs {needed / _GIB:.1f} GiB of memory at the least, and {free / _GIB:.1f} are free; "
-        + (remedy or (f"try --batch {batch}" if batch else "lower --width or --resolution")),
+        + remedy
     )
 
 

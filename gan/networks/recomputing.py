@@ -1,7 +1,7 @@
 """Gradient checkpointing: what a block computes in between is computed again when its gradients are.
 
 Chen et al. 2016, "Training deep nets with sublinear memory cost". Between the passes only what goes into each
-block is kept, which takes a fraction of the memory and about a third more time. A block must compute the same
+block is kept, which takes a fraction of the memory and one more forward pass. A block must compute the same
 the second time: BatchNorm, which would count its images twice, and spectral normalization, whose vectors
 move with every pass, do not.
 """

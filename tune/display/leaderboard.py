@@ -26,8 +26,8 @@ _STYLES = {
     "interrupted": "magenta",
     "running": "cyan",
 }
-# in this order they are left out of a terminal that is too narrow for all
 _IMAGES = "images\nat best"
+# in this order they are left out of a terminal that is too narrow for all
 _DISPENSABLE = (_IMAGES, "last ticks")
 
 
@@ -157,19 +157,18 @@ def _fixed_columns(
 ) -> list[_Column]:
     drawn = [sparkline(curves.get(row["number"], ()), length=CURVE_TICKS, encoding=encoding) for row in board]
     again = ["" if pd.isna(row["confirmed"]) else f"{row['confirmed']:.4g}" for row in board]
-    columns = [
+    return [
         _Column("#", ["-" if pd.isna(row["rank"]) else str(row["rank"]) for row in board]),
         _Column("trial", [str(row["number"]) for row in board]),
         _Column("state", [str(row["state"]) for row in board], is_left=True),
         _Column(metric, ["-" if pd.isna(row["best"]) else f"{row['best']:.4g}" for row in board]),
         _Column("last ticks", drawn, is_left=True),
-        _Column("measured\nagain", again),  # by which the first ones are ranked
+        *([_Column("measured\nagain", again)] if any(again) else []),  # by which the first ones are ranked
         _Column(
             _IMAGES,
             ["-" if pd.isna(row["images_at_best"]) else f"{row['images_at_best']:,}" for row in board],
         ),
     ]
-    return columns if any(again) else [column for column in columns if column.cells is not again]
 
 
 def _setting_columns(board: list[dict[Any, Any]], space: Space) -> list[_Column]:

@@ -1,5 +1,7 @@
 """What of a sweep is checked once its images are known, before Ray starts."""
 
+import dataclasses
+
 from common.cluster.placement import free_memory_bytes
 from common.cluster.session import local_nodes
 from gan.config import GanConfig
@@ -34,9 +36,12 @@ def check_memory(images: Images, config: SweepConfig, space: Space) -> None:
     if capacity_here.gpus:
         return
     workers, groups, free = capacity_here.num_workers, capacity_here.groups, free_memory_bytes()
-    for values in extreme_values(space):
+    extremes = (config.gan.with_values(values) for values in extreme_values(space))
+    # most of them differ in rates alone, and an estimate may take seconds
+    for largest in dict.fromkeys(
+        dataclasses.replace(each, optimizer=config.gan.optimizer) for each in extremes
+    ):
         remedy = "lower the highest values in the --space, or take the family out"
-        largest = config.gan.with_values(values)
         check_fits(largest, channels=images.channels, free=free, workers=workers, remedy=remedy)
     if groups > 1:
         remedy = f"for each of {groups} trials at once; try --concurrent 1, or a smaller --batch"
