@@ -23,7 +23,7 @@ from gan.data.loading import load_images
 from gan.metrics import feature_distance
 from gan.training import run as run_module
 from gan.training.health import verdict
-from gan.training.margin import MarginProbe
+from gan.training.measuring.margin import MarginProbe
 from gan.training.run import GanRun
 
 TICKS = 6

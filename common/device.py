@@ -29,10 +29,12 @@ def has_fast_bf16(device: torch.device) -> bool:
 
 
 def autocast_dtype(precision: Precision, device: torch.device) -> torch.dtype | None:
-    """The dtype that convolutions compute in: bf16, or None for fp32 throughout.
+    """The dtype that convolutions compute in: bf16 or fp16, or None for fp32 throughout.
 
     precision: auto is bf16 where the device multiplies it in hardware, else fp32.
     """
+    if precision == "fp16":
+        return torch.float16
     is_bf16 = precision == "bf16" or (precision == "auto" and has_fast_bf16(device))
     return torch.bfloat16 if is_bf16 else None
 

@@ -11,8 +11,8 @@ import pydantic
 from common.errors import ConfigError, require
 from common.owners import Owners
 
-# what convolutions compute in; auto: bf16 where the device computes it fast
-Precision = Literal["auto", "fp32", "bf16"]
+# what convolutions compute in; auto: bf16 where the device computes it fast, else fp32
+Precision = Literal["auto", "fp32", "bf16", "fp16"]
 
 _adapter: Callable[[Any], pydantic.TypeAdapter[Any]] = functools.cache(pydantic.TypeAdapter)
 

@@ -14,9 +14,11 @@ import tyro
 
 from common.errors import require, require_between
 from common.settings import Precision, Settings, check_distinct, check_rules
+from gan.batches import Batches
 from gan.data.config import NAMED_SOURCES as NAMED_SOURCES
 from gan.data.config import DataConfig as DataConfig
 from gan.metrics.config import EvaluationConfig as EvaluationConfig
+from gan.networks import batch_divisors
 from gan.networks.config import NetworkConfig as NetworkConfig
 from gan.training import balance
 from gan.training.balance import POLICIES
@@ -125,7 +127,7 @@ class RegularizationConfig(_RegularizerSettings):
 class GanConfig(Settings):
     """One GAN run, completely."""
 
-    EARLIER: ClassVar[Mapping[str, Any]] = {"stopping": {"when": NOTHING}}
+    EARLIER: ClassVar[Mapping[str, Any]] = {"stopping": {"when": NOTHING}, "accumulate": 1}
 
     data: DataConfig = dataclasses.field(default_factory=DataConfig)
     network: NetworkConfig = dataclasses.field(default_factory=NetworkConfig)
@@ -144,8 +146,12 @@ class GanConfig(Settings):
     ema_half_life: int = 2_000
     """Real images shown after which half of the averaged generator is new, also while the generator rests; 0
     turns averaging off."""
+    accumulate: int = 1
+    """Parts of a worker's share of the batch that are trained on one after the other, for the memory; their
+    gradients are added, and each part is normalized by itself."""
     precision: Precision = "auto"
-    """auto: bf16 where the device computes it fast, else fp32. Weights and optimizers stay fp32."""
+    """auto: bf16 where the device computes it fast, else fp32. fp16, with scaled gradients: for GPUs without
+    bf16. Weights and optimizers stay fp32."""
     compile: Literal["auto", "on", "off"] = "auto"
     """torch.compile; auto: where it pays within the run and a compiler is present."""
     seed: int = 0
@@ -162,6 +168,10 @@ class GanConfig(Settings):
             self.ema_half_life >= 0,
             f"--ema-half-life must not be negative, not {self.ema_half_life}; try 2000",
         )
+        require(
+            1 <= self.accumulate <= 4096,
+            f"--accumulate must lie between 1 and 4096, not {self.accumulate}; try 2",
+        )
         require(0 <= self.seed < 2**63, f"--seed must lie between 0 and 2^63 - 1, not {self.seed}; try 0")
         self._check_packs(1)
 
@@ -171,7 +181,12 @@ class GanConfig(Settings):
 
     def total_images(self) -> int:
         """Real images that the whole run sees: whole ticks, rounded up to whole batches."""
-        return self._whole_batches(self.total_ticks() * self.images_per_tick)
+        return self.batches().until(0, self.total_ticks() * self.images_per_tick)[1]
+
+    def batches(self) -> Batches:
+        """The batch of every step: `batch`, or the parts of it by which the family trains larger images."""
+        divisors = batch_divisors(self.network, self.data.resolution)
+        return Batches(tuple((begin, self.batch // divisor) for begin, divisor in divisors))
 
     def nominal_images(self, images_seen: int) -> int:
         """`images_seen` at the end of a tick, less what whole batches added.
@@ -187,30 +202,46 @@ class GanConfig(Settings):
         rounded up by itself, large batches would see ever more images than small ones.
         """
         end = self.nominal_images(images_seen) + self.images_per_tick
-        return math.ceil((end - images_seen) / self.batch)
-
-    def _whole_batches(self, images: int) -> int:
-        return math.ceil(images / self.batch) * self.batch
+        return self.batches().until(images_seen, end)[0]
 
     def check_workers(self, num_workers: int) -> None:
-        """Raise `ConfigError` unless the batch divides over the workers with at least 2 images each."""
-        share, rest = divmod(self.batch, num_workers)
-        below = max(2, share) * num_workers
+        """Raise `ConfigError` unless every batch divides over the workers with at least 2 images each.
+
+        Or, with `accumulate`, over the parts of their shares.
+        """
+        parts = self._parts(num_workers)
+        share, rest = divmod(self.batch, parts)
+        below = max(2, share) * parts
+        whom = "worker" if num_workers == 1 else f"{num_workers} workers"
         require(
             rest == 0 and share >= 2,
-            f"--batch must be a multiple of the {num_workers} workers with at least 2 images each, "
-            f"not {self.batch}; try {below} or {below + num_workers}",
+            f"--batch must be a multiple of the {whom}{self._divided()} with at least 2 images each, "
+            f"not {self.batch}; try {below} or {below + parts}",
         )
         self._check_packs(num_workers)
 
     def _check_packs(self, num_workers: int) -> None:
-        together = self.network.images_judged_together()
-        unit = together * num_workers
+        unit = self.network.images_judged_together() * self._parts(num_workers)
         below = max(1, self.batch // unit) * unit
         workers = f" on {num_workers} workers" if num_workers > 1 else ""
         require(
             self.batch % unit == 0,
             f"--batch must be a multiple of {unit}, with --packing {self.network.packing} and "
-            f"--minibatch-std {self.network.minibatch_std}{workers}, not {self.batch}; "
+            f"--minibatch-std {self.network.minibatch_std}{workers}{self._divided()}, not {self.batch}; "
             f"try {below} or {below + unit}",
         )
+
+    def _parts(self, num_workers: int) -> int:
+        """Into how many parts the batch is divided where they are smallest."""
+        return num_workers * self.accumulate * self._largest_divisor()
+
+    def _largest_divisor(self) -> int:
+        return max(divisor for _, divisor in batch_divisors(self.network, self.data.resolution))
+
+    def _divided(self) -> str:
+        """What divides it beside the workers, for an error."""
+        said = f" times --accumulate {self.accumulate}" if self.accumulate > 1 else ""
+        divisor, side = self._largest_divisor(), self.data.resolution
+        if divisor > 1:
+            said += f" times the {divisor} by which {self.network.family} divides it at {side} pixels"
+        return said

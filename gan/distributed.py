@@ -57,7 +57,7 @@ def is_loss_of_a_peer(error: BaseException) -> bool:
 
 
 class Reduction:
-    """Sums the gradients of a network over ranks, for one backward pass.
+    """Sums the gradients of a network over ranks, for one backward pass or several that add up.
 
     The reduction of a large gradient starts as soon as it is complete, during the backward pass; all small
     ones are reduced as one tensor at the end, with the step's statistics. Gradients are completed in the same
@@ -66,6 +66,8 @@ class Reduction:
 
     def __init__(self, network: nn.Module, world_size: int) -> None:
         self._parameters, self._world_size = list(network.parameters()), world_size
+        self.is_last = True
+        """Whether the next backward pass completes the gradients, which may then be sent."""
         self._works: list[dist.Work] = []
         self._hooks = [
             parameter.register_post_accumulate_grad_hook(self._send)
@@ -75,6 +77,8 @@ class Reduction:
 
     @torch.no_grad()
     def _send(self, parameter: Tensor) -> None:
+        if not self.is_last:
+            return
         assert parameter.grad is not None
         self._works.append(dist.all_reduce(as_stored(parameter.grad), async_op=True))
 

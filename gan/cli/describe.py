@@ -22,6 +22,7 @@ from gan.networks import describe
 from gan.training.regularizing import critic_norm
 
 _WIDTH_OF_A_FILE = 160
+_NAMES = {None: "fp32", torch.bfloat16: "bf16", torch.float16: "fp16"}
 _PARTS = {
     "weights": "weights of both networks",
     "averaged_generator": "averaged generator",
@@ -47,7 +48,7 @@ def run_describe(command: Describe, console: Console) -> int:
         memory = estimate_memory(config, channels=channels, workers=workers, dtype=dtype)
         generator, discriminator = layers_of_both(config, channels=channels)
     both = {"generator": generator, "discriminator": discriminator}
-    share, precision = config.batch // workers, "fp32" if dtype is None else "bf16"
+    share, precision = config.batches().last // workers, _NAMES[dtype]
     if command.json:
         step = {"batch_of_a_worker": share, "precision": precision, "channels": channels}
         print(json.dumps(_values(both) | step | {"memory": _bytes_of(memory)}))

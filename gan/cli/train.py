@@ -34,7 +34,7 @@ from gan.data.images import Images, check_same, remember
 from gan.data.loading import load_images
 from gan.metrics.few import check_sizes
 from gan.metrics.preparation import check_same_network, prepare_metric
-from gan.networks import describe, too_short_to_grow
+from gan.networks import describe, remarks
 from gan.raytrain import worker
 from gan.raytrain.broadcast import broadcast_images
 from gan.raytrain.events import Begun, Ended
@@ -266,9 +266,8 @@ def _read_data(config: GanConfig, console: Console) -> tuple[Images, str | None]
     with console.status("preparing the metric"):
         network = prepare_metric(config, images)
     say(console, networks)
-    short = too_short_to_grow(config.network, resolution, config.images)
-    if short is not None:
-        say(console, short)
+    for remark in remarks(config):
+        say(console, remark)
     return images, network
 
 

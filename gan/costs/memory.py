@@ -60,6 +60,7 @@ def estimate_memory(
     is run as if both players trained and every regularizer was on. Generating the samples that a tick
     measures is counted where it takes more, as with small batches. Departures from a run:
 
+    - Networks that grow are counted as they are in the end, with the batch of then.
     - Compiled passes (`--compile`) are not followed; what they keep was not measured.
     - Not counted are the metric's network and its features, the page cache that the images are mapped from,
       buffers of Ray and of a reduction over workers, and what Python and PyTorch take by themselves: about
@@ -76,15 +77,15 @@ def estimate_memory(
     resolution.
     """
     config.check_workers(workers)
-    config = dataclasses.replace(config, batch=config.batch // workers)
+    batch = config.batches().last // workers
     samples = -(-config.evaluation.metric_images // workers)
     generator, discriminator = networks_on_meta(config, channels=channels)
     average = copy.deepcopy(generator).eval().requires_grad_(False)
     with without_numbers(), LiveBytes() as live:
         players = with_optimizers(config, faked(generator), faked(discriminator), faked(average))
-        _train(players, config, channels, dtype)  # Adam's moments come with the first step
+        _train(players, config, batch, channels, dtype)  # Adam's moments come with the first step
         live.restart()
-        _train(players, config, channels, dtype)
+        _train(players, config, batch, channels, dtype)
         latents = torch.empty(samples, config.network.latent_size)
         sample_on_device(players.ema, latents, dtype, batch=images_at_once(config))
         del latents
@@ -102,27 +103,27 @@ def estimate_memory(
     return StepMemory(**kept, activations=peak - sum(kept.values()))
 
 
-def _train(players: Players, config: GanConfig, channels: int, dtype: torch.dtype | None) -> None:
+def _train(players: Players, config: GanConfig, batch: int, channels: int, dtype: torch.dtype | None) -> None:
     """One step at the start of a run, where regularizers that fade are strongest."""
-    device, shape = torch.device("cpu"), (config.batch, channels, *[config.data.resolution] * 2)
+    device, shape = torch.device("cpu"), (batch, channels, *[config.data.resolution] * 2)
     settings = step_settings(config, device=device, world_size=1)
-    regularizing = Regularizing(config, _no_images(config, channels), ranks=Ranks(), device=device)
+    regularizing = Regularizing(config, _no_images(config, batch, channels), ranks=Ranks(), device=device)
     train_step(
         players,
         torch.empty(shape).to(memory_format=torch.channels_last),
-        torch.empty(config.batch, numbers_per_image(config.network, config.data.resolution)),
-        torch.empty(config.batch // config.network.packing),
+        torch.empty(batch, numbers_per_image(config.network, config.data.resolution)),
+        torch.empty(batch // config.network.packing),
         dataclasses.replace(settings, autocast_dtype=dtype),
         UNCOMPILED,
         who_trains=Turn(discriminator=True, generator=True),
-        regularization=regularizing.for_step(0, progress=0.0),
+        regularization=regularizing.for_step(0, images_seen=0, progress=0.0, batch=batch),
     )
 
 
-def _no_images(config: GanConfig, channels: int) -> Images:
+def _no_images(config: GanConfig, batch: int, channels: int) -> Images:
     """A data set of the right shape: one pixel, repeated."""
     side = config.data.resolution
-    black = np.broadcast_to(np.uint8(0), (4 * config.batch, side, side, channels))
+    black = np.broadcast_to(np.uint8(0), (4 * batch, side, side, channels))
     return Images(
         train=black,
         held_out=black,

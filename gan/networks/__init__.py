@@ -8,7 +8,7 @@ from gan.networks.families import FAMILIES, Family
 if TYPE_CHECKING:
     from torch import nn
 
-    from gan.config import NetworkConfig
+    from gan.config import GanConfig, NetworkConfig
 
 CriticNorm = Literal["batch", "layer"]
 """Normalization of the discriminator: over the batch, or for each image alone."""
@@ -56,16 +56,15 @@ def numbers_per_image(config: "NetworkConfig", resolution: int) -> int:
     return FAMILIES[config.family].numbers_per_image(config, resolution)
 
 
-def too_short_to_grow(config: "NetworkConfig", resolution: int, images: int) -> str | None:
-    """One line where a run of so many images ends before it draws images of its resolution; else None."""
-    needed = FAMILIES[config.family].images_to_grow(config, resolution)
-    if images >= needed:
-        return None
-    return (
-        f"--family {config.family} draws images of {resolution} x {resolution} pixels after {needed:,} "
-        f"images, and {images:,} are trained; more of them, a smaller --stable-images or --fade-images, or "
-        "another family would reach its end"
-    )
+def batch_divisors(config: "NetworkConfig", resolution: int) -> tuple[tuple[int, int], ...]:
+    """(images seen, by what the family divides the batch from then on), the first at 0 images."""
+    family = FAMILIES[config.family]
+    return family.batch_divisors(config, resolution) if resolution in family.resolutions else ((0, 1),)
+
+
+def remarks(config: "GanConfig") -> list[str]:
+    """What the family has to say of a run with these settings before it begins, a sentence each."""
+    return FAMILIES[config.network.family].remarks(config)
 
 
 def family_of(config: "NetworkConfig", resolution: int) -> Family:

@@ -23,7 +23,7 @@ from gan.networks.normalization import SpectralConv2d, SpectralLinear
 from gan.networks.pyramid import pooled
 from gan.networks.recomputing import Block
 
-FIRST_SIDE, SMALLEST_IMAGE = 4, 8
+FIRST_SIDE = 4
 MOST_CHANNELS = 512
 
 Conv = Callable[[int, int, int], nn.Module]

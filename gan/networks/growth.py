@@ -1,36 +1,12 @@
 """How far networks that grow during training have grown, by the images that they have seen."""
 
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 
-
-class Schedule(NamedTuple):
-    """Sides and lengths of growth: `stable` images at the first side, `fade` and `stable` at each other."""
-
-    sides: tuple[int, ...]
-    """Of the images that are drawn, in pixels, each twice the one before."""
-    stable: int
-    fade: int
-
-    def begin_of_fade(self, level: int) -> int:
-        """Images seen when the layers of `sides[level]` begin to fade in; 0 for the first side."""
-        return level * self.stable + (level - 1) * self.fade if level else 0
-
-    def level_at(self, images_seen: int) -> int:
-        """Index of the largest side that is drawn then."""
-        reached = [level for level in range(len(self.sides)) if self.begin_of_fade(level) <= images_seen]
-        return reached[-1]
-
-    def is_fading(self, images_seen: int) -> bool:
-        """Whether the newest layers are faded in only in part."""
-        level = self.level_at(images_seen)
-        return level > 0 and images_seen < self.begin_of_fade(level) + self.fade
-
-    def images(self) -> int:
-        """Images after which the networks are fully grown."""
-        return self.begin_of_fade(len(self.sides) - 1) + self.fade if len(self.sides) > 1 else 0
+if TYPE_CHECKING:
+    from gan.networks.families.progressive.schedule import Schedule
 
 
 class Growth(nn.Module):
@@ -42,7 +18,7 @@ class Growth(nn.Module):
 
     images_seen: Tensor
 
-    def __init__(self, schedule: Schedule) -> None:
+    def __init__(self, schedule: "Schedule") -> None:
         super().__init__()
         self.schedule = schedule
         self.register_buffer("images_seen", torch.zeros((), dtype=torch.int64))

@@ -35,7 +35,7 @@ class Variant:
     loss: str
     augmentations: tuple[str, ...]
     batch: int
-    """Images of one rank's step."""
+    """Images of one rank's step, or of a part of them."""
     resolution: int
     dtype: torch.dtype | None
     device_type: str
@@ -47,7 +47,7 @@ def variant_of(config: GanConfig, *, device: torch.device, world_size: int) -> V
         network=config.network,
         loss=config.loss.name,
         augmentations=augmentations(config),
-        batch=config.batch // world_size,
+        batch=config.batch // (world_size * config.accumulate),
         resolution=config.data.resolution,
         dtype=autocast_dtype(config.precision, device),
         device_type=device.type,
@@ -108,7 +108,7 @@ def passes_for(
     if config.compile == "off" or in_pieces:
         return UNCOMPILED
     variant = variant_of(config, device=device, world_size=world_size)
-    steps = config.total_images() // config.batch if steps_left is None else steps_left
+    steps = config.batches().until(0, config.total_images())[0] if steps_left is None else steps_left
     if config.compile == "auto" and not pays(variant, steps):
         return UNCOMPILED
     return compiled_passes(device.type, variant=variant)

@@ -16,17 +16,21 @@ from gan.training import seeding
 from gan.training.regularizing import critic_norm
 
 _BIAS = ".bias"
+_LEAST_SCALE = 2.0**-10
+"""A scale of gradients that no training needs; with a smaller one they exceed fp16 in every step."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Players:
-    """Both networks, the generator's average and both optimizers, on one device."""
+    """Both networks, the generator's average and both optimizers, on one device; scalers for fp16 alone."""
 
     generator: nn.Module
     discriminator: nn.Module
     ema: nn.Module
     generator_optimizer: torch.optim.Adam
     discriminator_optimizer: torch.optim.Adam
+    generator_scaler: torch.amp.GradScaler
+    discriminator_scaler: torch.amp.GradScaler
 
     def grow(self, images_seen: int) -> None:
         """Let networks that grow be as they are after so many images."""
@@ -64,12 +68,16 @@ def with_optimizers(
     config: GanConfig, generator: nn.Module, discriminator: nn.Module, average: nn.Module
 ) -> Players:
     """The networks as players; `average` is the averaged generator, which no optimizer moves."""
+    device = next(generator.parameters()).device.type
+    is_scaled = config.precision == "fp16"
     return Players(
         generator,
         discriminator,
         average,
         _adam(generator, config.optimizer.generator_lr, config.optimizer),
         _adam(discriminator, config.optimizer.discriminator_lr, config.optimizer),
+        torch.amp.GradScaler(device, enabled=is_scaled),
+        torch.amp.GradScaler(device, enabled=is_scaled),
     )
 
 
@@ -102,7 +110,33 @@ def _gradient_norm(optimizer: torch.optim.Adam) -> float:
     squares: list[Tensor] = [state["exp_avg_sq"] for state in states]
     sums = torch.stack(torch._foreach_norm(squares, 1)).double()  # sums: no square is negative
     steps = torch.stack([state["step"] for state in states]).double()
-    return float((sums / (1 - beta2**steps)).sum().sqrt())
+    # steps that were left out in fp16 do not count, and leave their squares at 0
+    return float((sums / (1 - beta2 ** steps.clamp(min=1))).sum().sqrt())
+
+
+def scales(players: Players) -> dict[str, list[float]]:
+    """By what each player's gradients are scaled, and since how many steps; empty unless in fp16."""
+    scalers = _scalers(players)
+    states = {role: scaler.state_dict() for role, scaler in scalers.items() if scaler.is_enabled()}
+    return {role: [float(state["scale"]), int(state["_growth_tracker"])] for role, state in states.items()}
+
+
+def exceeds_fp16(players: Players) -> str:
+    """The player whose gradients exceed fp16 however little they are scaled; empty when none does."""
+    return next((role for role, (scale, _) in scales(players).items() if scale < _LEAST_SCALE), "")
+
+
+def load_scales(players: Players, values: Mapping[str, list[float]]) -> None:
+    """Put back what `scales` gave; empty: begin anew, as after training in another precision.
+
+    Raises: KeyError, TypeError, ValueError where they are not two numbers for each player.
+    """
+    for role, scaler in _scalers(players).items():
+        if scaler.is_enabled() and values:
+            scale, steps = values[role]
+            scaler.load_state_dict(
+                scaler.state_dict() | {"scale": float(scale), "_growth_tracker": int(steps)}
+            )
 
 
 def players_tensors(players: Players) -> dict[str, Tensor]:
@@ -171,6 +205,10 @@ def _load_adam(
 
 def _networks(players: Players) -> dict[str, nn.Module]:
     return {"generator": players.generator, "discriminator": players.discriminator, "ema": players.ema}
+
+
+def _scalers(players: Players) -> dict[str, torch.amp.GradScaler]:
+    return {"generator": players.generator_scaler, "discriminator": players.discriminator_scaler}
 
 
 def _optimizers(players: Players) -> dict[str, tuple[torch.optim.Adam, nn.Module]]:

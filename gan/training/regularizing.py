@@ -51,7 +51,7 @@ class Regularizing:
         self._image_shape = (images.channels, images.resolution, images.resolution)
         self._entries = [REGULARIZERS[name] for name in REGULARIZERS]
         adapts = POLICIES[config.balance.policy].augment_probability
-        self._adaptive = None if adapts is None else adapts(config.balance, config.batch, device)
+        self._adaptive = None if adapts is None else adapts(config.balance, device)
         self._probability = torch.ones((), device=device) if self._adaptive is None else self._adaptive.value
         self._is_augmented = bool(augmentations(config))
         self._scales = scales_of(config.network, images.resolution)
@@ -65,13 +65,17 @@ class Regularizing:
         )
         self._updates = self._generator_updates = 0
 
-    def for_step(self, step: int, *, progress: float) -> StepRegularization:
-        """What is done in this step; progress: share of the run's images shown before, 0 to 1."""
+    def for_step(self, step: int, *, images_seen: int, progress: float, batch: int) -> StepRegularization:
+        """What is done in this step.
+
+        images_seen: real images shown before. progress: their share of the run's, 0 to 1. batch: of the step,
+        over all ranks.
+        """
         if not self._is_on:
             return PLAIN
         settings = self._config.regularization
         is_watched = self._adaptive is not None and self._adaptive.is_due(step)
-        moment = self._moment(step, progress, num_sets=3 if is_watched else 2)
+        moment = self._moment(step, progress, batch, num_sets=3 if is_watched else 2)
         found = [entry.change(settings, moment) for entry in self._entries if entry.change is not None]
         changes = [change for change in found if change is not None]
         weighted = [
@@ -86,12 +90,12 @@ class Regularizing:
             packing=self._config.network.packing,
             scales=self._scales,
             penalties=tuple((penalty, weight) for penalty, weight in weighted if weight > 0),
-            generator_penalty=self._generator_term(step),
+            generator_term=self._generator_term(step, batch),
         )
         if not is_watched:
             return done
-        held_out = self._seen_held_out(step, done)
-        return dataclasses.replace(done, watch=functools.partial(self._measure, held_out))
+        held_out = self._seen_held_out(images_seen, batch, done)
+        return dataclasses.replace(done, watch=functools.partial(self._measure, held_out, batch))
 
     def count(self, turn: Turn) -> None:
         """Note that a step was taken, and who trained in it."""
@@ -121,45 +125,46 @@ class Regularizing:
         if self._adaptive is not None and state is not None and state["augmentation"] is not None:
             self._adaptive.load_state(state["augmentation"])
 
-    def _generator_term(self, step: int) -> tuple[GeneratorTerm, float] | None:
+    def _generator_term(self, step: int, batch: int) -> GeneratorTerm | None:
         penalty = self._generator_penalty
         if penalty is None or self._generator_updates % penalty.every > 0:
             return None
-        shape = (self._config.batch, *self._image_shape)
-        noise = seeding.normal(self._config.seed, "generator_penalty", step, shape)
-        own = seeding.to_device(noise[self._ranks.share(self._config.batch)], self._device)
-        return lambda generator, numbers: penalty.function(generator, numbers, own), penalty.weight
+        noise = seeding.normal(self._config.seed, "generator_penalty", step, (batch, *self._image_shape))
+        own = seeding.to_device(noise[self._ranks.share(batch)], self._device)
+        return GeneratorTerm(penalty.function, own, penalty.weight)
 
-    def _moment(self, step: int, progress: float, *, num_sets: int) -> Moment:
+    def _moment(self, step: int, progress: float, batch: int, *, num_sets: int) -> Moment:
         return Moment(
             seed=self._config.seed,
             step=step,
             progress=progress,
-            batch=self._config.batch,
-            mine=self._ranks.share(self._config.batch),
+            batch=batch,
+            mine=self._ranks.share(batch),
             image_shape=self._image_shape,
             num_sets=num_sets,
             adapts=self._adaptive is not None,
             device=self._device,
         )
 
-    def _seen_held_out(self, step: int, regularization: StepRegularization) -> Tensor:
+    def _seen_held_out(self, first: int, batch: int, regularization: StepRegularization) -> Tensor:
         """This rank's share of as many held-out images as a batch has, as the discriminator sees them.
 
         Where fewer are held out, some come twice. Heuristic r_t, which needs none, is not used there: it
         counts logits over 0, which mean nothing with some losses.
         """
-        batch, seed = self._config.batch, seeding.derived_seed(self._config.seed, "held_out")
-        order = seeding.image_indices(seed, step, batch=batch, num_images=len(self._held_out))
+        seed = seeding.derived_seed(self._config.seed, "held_out")
+        order = seeding.image_indices(seed, first, batch=batch, num_images=len(self._held_out))
         pixels = self._held_out[order[self._ranks.share(batch)]]
         images = seeding.images_on_device(pixels, self._device)
         return see(images, *regularization.view(HELD_OUT))
 
-    def _measure(self, held_out: Tensor, discriminator: nn.Module, real: Tensor, generated: Tensor) -> None:
+    def _measure(
+        self, held_out: Tensor, batch: int, discriminator: nn.Module, real: Tensor, generated: Tensor
+    ) -> None:
         """Tell the policy how the discriminator judges each set, the mean over the global batch."""
         assert self._adaptive is not None
         dtype = autocast_dtype(self._config.precision, self._device)
         outputs = mean_outputs(discriminator, (real, held_out, generated), dtype)
         if self._ranks.world_size > 1:
             outputs = sum_over_ranks([], outputs) / self._ranks.world_size
-        self._adaptive.update(outputs)
+        self._adaptive.update(outputs, batch)

@@ -27,9 +27,17 @@ from gan.networks import numbers_per_image
 from gan.training import lr_schedule, seeding
 from gan.training.balance import POLICIES, Turn
 from gan.training.compilation import count_steps, passes_for, variant_of
-from gan.training.confirmation import MeasuredAgain, measured_again
-from gan.training.measuring import Measuring
-from gan.training.players import build_players, gradient_norms, load_players, players_tensors
+from gan.training.measuring.confirmation import MeasuredAgain, measured_again
+from gan.training.measuring.tick import Measuring
+from gan.training.players import (
+    build_players,
+    exceeds_fp16,
+    gradient_norms,
+    load_players,
+    load_scales,
+    players_tensors,
+    scales,
+)
 from gan.training.regularizing import Regularizing
 from gan.training.step import Passes, step_settings, sync_and_check, train_step
 from gan.training.step_stats import StepProgress, StepStats
@@ -70,6 +78,7 @@ class GanRun:
         self.step = 0
         self.images_seen = 0
         self.total_images = config.total_images()
+        self._batches = config.batches()
         self._on_step = on_step
         self._ranks = Ranks(rank, world_size)
         self._plateau = lr_schedule.Plateau()
@@ -113,6 +122,7 @@ class GanRun:
             "plateau": dataclasses.asdict(self._plateau),
             "last_numbers": self._stats.state(),
             "regularizing": self._regularizing.state(),
+            "scales": scales(self._players),
         }
         return RunState(players_tensors(self._players), meta, self.config.to_dict())
 
@@ -129,6 +139,7 @@ class GanRun:
             self._plateau = lr_schedule.Plateau(**plateau)
             self._stats.load_state(state.meta["last_numbers"])
             self._regularizing.load_state(state.meta.get("regularizing"), step=self.step)
+            load_scales(self._players, state.meta.get("scales", {}))
         except (KeyError, TypeError, ValueError) as error:
             raise CheckpointError(
                 f"the checkpoint's metadata must hold step, images_seen, plateau and last_numbers "
@@ -172,12 +183,13 @@ class GanRun:
         config = self.config
         steps = config.steps_to_next_tick(self.images_seen)
         passes = self._chosen_passes()
-        skipped = {"discriminator": 0, "generator": 0}
+        skipped, shown = {"discriminator": 0, "generator": 0}, 0
         self._stats.start_tick()
         for index in range(steps):
             self._set_learning_rates()
             self._players.grow(self.images_seen)
-            real, latents, penalty_shares = self._inputs()
+            batch = self._batches.at(self.images_seen)
+            real, latents, penalty_shares = self._inputs(batch)
             stats, turn = train_step(
                 self._players,
                 real,
@@ -186,15 +198,18 @@ class GanRun:
                 self._settings,
                 passes,
                 who_trains=self._who_trains(),
-                regularization=self._regularizing.for_step(self.step, progress=self._progress()),
+                regularization=self._regularizing.for_step(
+                    self.step, images_seen=self.images_seen, progress=self._progress(), batch=batch
+                ),
             )
             self._regularizing.count(turn)
             self._stats.add(stats, generator_trained=turn.generator)
             skipped["discriminator"] += not turn.discriminator
             skipped["generator"] += not turn.generator
             self.step += 1
-            self.images_seen += config.batch
-            self._after_step(index, began)
+            self.images_seen += batch
+            shown += batch
+            self._after_step(index, shown, began)
 
         count_steps(variant_of(config, device=self.device, world_size=self.world_size), steps)
         means = self._stats.means(steps, generator_steps=steps - skipped["generator"])
@@ -202,6 +217,9 @@ class GanRun:
         broken = sync_and_check(self._players, self.world_size)
         if broken:
             raise Diverged(f"a weight of the {broken} is not finite after step {self.step}")
+        broken = exceeds_fp16(self._players)
+        if broken:
+            raise Diverged(f"the {broken}'s gradients exceed fp16 by step {self.step}")
         gradients = self._gradient_norms()
         return {
             "images_seen": float(self.images_seen),
@@ -228,22 +246,28 @@ class GanRun:
                 self.config,
                 device=self.device,
                 world_size=self.world_size,
-                steps_left=(self.total_images - self.images_seen) // self.config.batch,
+                steps_left=self._batches.until(self.images_seen, self.total_images)[0],
             )
         return self._passes
 
-    def _inputs(self) -> tuple[Tensor, Tensor, Tensor | None]:
+    def _inputs(self, batch: int) -> tuple[Tensor, Tensor, Tensor | None]:
         """This rank's images, the numbers to generate from and, for a penalty, the shares to mix by."""
-        config, mine = self.config, self._ranks.share(self.config.batch)
+        config, mine = self.config, self._ranks.share(batch)
         pixels = seeding.real_pixels(
-            self.images.train, config.seed, self.step, batch=config.batch, mine=mine, flip=config.data.flip
+            self.images.train,
+            config.seed,
+            self.step,
+            first=self.images_seen,
+            batch=batch,
+            mine=mine,
+            flip=config.data.flip,
         )
         real = seeding.images_on_device(pixels, self.device)
-        shape = (config.batch, numbers_per_image(config.network, self.images.resolution))
+        shape = (batch, numbers_per_image(config.network, self.images.resolution))
         latents = seeding.normal(config.seed, "latents", self.step, shape)[mine]
         latents, shares = seeding.to_device(latents, self.device), None
         if self._settings.penalty_weight > 0:
-            packs = config.batch // config.network.packing
+            packs = batch // config.network.packing
             uniform = seeding.uniform(config.seed, "penalty", self.step, (packs,))
             shares = seeding.to_device(uniform[self._ranks.share(packs)], self.device)
         return real, latents, shares
@@ -267,7 +291,7 @@ class GanRun:
         self._players.generator_optimizer.param_groups[0]["lr"] = factor * optimizer.generator_lr
         self._players.discriminator_optimizer.param_groups[0]["lr"] = factor * optimizer.discriminator_lr
 
-    def _after_step(self, index: int, began: float) -> None:
+    def _after_step(self, index: int, shown: int, began: float) -> None:
         stats = self._stats.last
         assert stats is not None
         # costs nothing on a CPU; on a GPU it would wait for the step
@@ -275,7 +299,7 @@ class GanRun:
             self._check_losses(float(stats[0]), float(stats[3]))
         if self._on_step is not None:
             elapsed = time.perf_counter() - began
-            speed = (index + 1) * self.config.batch / elapsed
+            speed = shown / elapsed
             self._on_step(StepProgress(self.step, self.images_seen, self.total_images, speed, stats))
 
     def _check_losses(self, discriminator_loss: float, generator_loss: float) -> None:

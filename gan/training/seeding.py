@@ -39,9 +39,10 @@ def derived_seed(seed: int, purpose: Purpose, step: int = 0) -> int:
     return int(sequence.generate_state(1, np.uint64)[0] >> np.uint64(1))
 
 
-def image_indices(seed: int, step: int, *, batch: int, num_images: int) -> npt.NDArray[np.int64]:
-    """The training images of a step's global batch, (batch,): each once an epoch, in a new order."""
-    positions = np.arange(step * batch, (step + 1) * batch)
+def image_indices(seed: int, first: int, *, batch: int, num_images: int) -> npt.NDArray[np.int64]:
+    """The training images of a global batch, (batch,), of which `first` images were shown before it: each
+    once an epoch, in a new order."""
+    positions = np.arange(first, first + batch)
     epochs, offsets = np.divmod(positions, num_images)
     indices = np.empty(batch, np.int64)
     for epoch in np.unique(epochs):
@@ -51,13 +52,13 @@ def image_indices(seed: int, step: int, *, batch: int, num_images: int) -> npt.N
 
 
 def real_pixels(
-    train: npt.NDArray[np.uint8], seed: int, step: int, *, batch: int, mine: slice, flip: bool
+    train: npt.NDArray[np.uint8], seed: int, step: int, *, first: int, batch: int, mine: slice, flip: bool
 ) -> npt.NDArray[np.uint8]:
     """This rank's share of a step's training images, with `flip` mirrored with probability 1/2 each.
 
-    train: (N, H, W, C); mine: its share of the global batch.
+    train: (N, H, W, C); first: images shown before; mine: its share of the global batch.
     """
-    pixels = train[image_indices(seed, step, batch=batch, num_images=len(train))[mine]]
+    pixels = train[image_indices(seed, first, batch=batch, num_images=len(train))[mine]]
     if not flip:
         return pixels
     coins = uniform(seed, "flip", step, (batch,)) < 0.5

@@ -16,6 +16,7 @@ from gan.config import GanConfig
 from gan.distributed import Reduction, sum_over_ranks
 from gan.training.balance import Turn
 from gan.training.losses import LOSSES, Loss
+from gan.training.parts import Part, cut_into_parts, graphs_kept, joined, mean_of
 from gan.training.players import Players
 from gan.training.view import GENERATED, PLAIN, REAL, StepRegularization, see
 
@@ -29,24 +30,32 @@ class StepSettings:
     """Scalar on the device: a tensor's value is not part of compiled code."""
     penalty_weight: float
     """Factor of the loss's penalty, 0 for none."""
-    ema_decay: float
-    """Share of the averaged generator that a step keeps, 0 to 1."""
+    ema_half_life: int
+    """Images after which half of the averaged generator is new, 0: no averaging."""
     autocast_dtype: torch.dtype | None
     """Type that convolutions compute in; None for fp32."""
     world_size: int
+    accumulate: int
+    """Parts that a rank's share is cut into."""
+
+    def ema_decay(self, share: int) -> float:
+        """Part of the averaged generator that a step keeps, 0 to 1; share: images of this rank."""
+        if self.ema_half_life == 0:
+            return 0.0
+        return math.pow(0.5, share * self.world_size / self.ema_half_life)
 
 
 def step_settings(config: GanConfig, *, device: torch.device, world_size: int) -> StepSettings:
     """The step settings that a configuration asks for."""
-    half_lives_a_step = config.batch / config.ema_half_life if config.ema_half_life else math.inf
     loss = LOSSES[config.loss.name]
     return StepSettings(
         loss=loss,
         label_smoothing=torch.tensor(config.loss.label_smoothing, device=device),
         penalty_weight=loss.penalty_weight(config.loss),
-        ema_decay=0.5**half_lives_a_step,
+        ema_half_life=config.ema_half_life,
         autocast_dtype=autocast_dtype(config.precision, device),
         world_size=world_size,
+        accumulate=config.accumulate,
     )
 
 
@@ -117,69 +126,109 @@ def train_step(
     real: (N, C, H, W) in [-1, 1], this rank's share; latents: (N, latent_size); penalty_shares: (N,) in
     [0, 1), or one for each pack, needed where the loss has a penalty. `who_trains`, where it is a function,
     is called only after the generator's pass was started: it may need the statistics of the step before,
-    which a GPU has finished by then.
+    which a GPU has finished by then. With `settings.accumulate` the share is cut into parts of which only one
+    takes memory at a time.
 
     Returns: (4,) on the device, means over the global batch: discriminator loss (without penalty), accuracy
     on real, accuracy on fakes, generator loss (0 when the generator rests); and who trained.
     """
+    parts = cut_into_parts(real, latents, penalty_shares, regularization, settings.accumulate)
     # Fakes: generated once, for both players; with gradients also where it is not yet known who trains.
     generator_may_train = callable(who_trains) or who_trains.generator
-    with torch.set_grad_enabled(generator_may_train):
-        fakes = passes.generate(players.generator, latents, settings.autocast_dtype)
-
-    # What the discriminator sees, the same for both players: by default the images as they are.
-    if regularization.changes_images:
-        real = passes.see(real, *regularization.view(REAL))
-        with torch.set_grad_enabled(generator_may_train):
-            fakes = passes.see(fakes, *regularization.view(GENERATED))
+    with graphs_kept(players.generator, generator_may_train, parts):
+        fakes = [_shown_fakes(players.generator, part, settings, passes) for part in parts]
+    reals = [_shown(part.real, part.regularization, REAL, passes) for part in parts]
     if regularization.watch is not None:
-        regularization.watch(players.discriminator, real, fakes)
+        regularization.watch(players.discriminator, joined(reals), joined(fakes))
 
     # Discriminator: trained, or only measured, so that the policy can see when it should train again.
     turn = who_trains() if callable(who_trains) else who_trains
     players.discriminator.requires_grad_(turn.discriminator)
-    with torch.set_grad_enabled(turn.discriminator):
-        loss, stats = passes.judge_both(
-            players.discriminator,
-            real,
-            fakes.detach(),
-            settings.loss,
-            settings.label_smoothing,
-            settings.autocast_dtype,
-        )
-    if turn.discriminator:
-        if settings.loss.penalty is not None and settings.penalty_weight > 0 and penalty_shares is not None:
-            with _autocast(real, settings.autocast_dtype):
-                penalty = settings.loss.penalty(players.discriminator, real, fakes, penalty_shares)
-            loss = loss + settings.penalty_weight * penalty
-        for penalize, weight in regularization.penalties:
-            with _autocast(real, settings.autocast_dtype):
-                loss = loss + weight * penalize(players.discriminator, real)
-        reduction = Reduction(players.discriminator, settings.world_size)
-        (loss / settings.world_size).backward()  # the sum over ranks is then their mean
+    of_parts: list[Tensor] = []
+    reduction = Reduction(players.discriminator, settings.world_size) if turn.discriminator else None
+    for part, shown, made in zip(parts, reals, fakes, strict=True):
+        with torch.set_grad_enabled(turn.discriminator):
+            loss, numbers = passes.judge_both(
+                players.discriminator,
+                shown,
+                made.detach(),
+                settings.loss,
+                settings.label_smoothing,
+                settings.autocast_dtype,
+            )
+        of_parts.append(numbers)
+        if reduction is not None:
+            loss = loss + _penalties(players.discriminator, shown, made, part, settings)
+            reduction.is_last = part is parts[-1]
+            _backward(loss, players.discriminator_scaler, settings)
+    stats = mean_of(of_parts)
+    if reduction is not None:
         stats = reduction.finish(stats)
-        players.discriminator_optimizer.step()
-        players.discriminator_optimizer.zero_grad()
+        _update(players.discriminator_optimizer, players.discriminator_scaler)
 
     # Generator: through the updated discriminator, which is frozen: its own gradients are not needed.
     generator_loss = stats.new_zeros(())
     if turn.generator:
         players.discriminator.requires_grad_(False)
-        loss = passes.judge_fakes(players.discriminator, fakes, settings.loss, settings.autocast_dtype)
-        generator_loss = loss.detach()
-        if regularization.generator_penalty is not None:
-            penalize_generator, weight = regularization.generator_penalty
-            loss = loss + weight * penalize_generator(players.generator, latents)
+        of_parts = []
         reduction = Reduction(players.generator, settings.world_size)
-        (loss / settings.world_size).backward()
+        for part, made in zip(parts, fakes, strict=True):
+            if len(parts) > 1:  # without the graph, which was not kept
+                made = _shown_fakes(players.generator, part, settings, passes)
+            loss = passes.judge_fakes(players.discriminator, made, settings.loss, settings.autocast_dtype)
+            of_parts.append(loss.detach())
+            if part.regularization.generator_term is not None:
+                penalize, noise, weight = part.regularization.generator_term
+                loss = loss + weight * penalize(players.generator, part.latents, noise)
+            reduction.is_last = part is parts[-1]
+            _backward(loss, players.generator_scaler, settings)
+        generator_loss = mean_of(of_parts)
         stats = reduction.finish(torch.cat([stats, generator_loss[None]]))
-        players.generator_optimizer.step()
-        players.generator_optimizer.zero_grad()
+        _update(players.generator_optimizer, players.generator_scaler)
     else:
         stats = torch.cat([stats, generator_loss[None]])
     # in every step, so that the half-life counts the images shown whatever the balance, as in StyleGAN
-    average_weights(players.ema, players.generator, settings.ema_decay)
+    average_weights(players.ema, players.generator, settings.ema_decay(len(real)))
     return stats, turn
+
+
+def _shown_fakes(generator: nn.Module, part: Part, settings: StepSettings, passes: Passes) -> Tensor:
+    """Generated images, as the discriminator sees them."""
+    images = passes.generate(generator, part.latents, settings.autocast_dtype)
+    return _shown(images, part.regularization, GENERATED, passes)
+
+
+def _shown(images: Tensor, regularization: StepRegularization, which: int, passes: Passes) -> Tensor:
+    """What the discriminator sees, the same for both players: by default the images as they are."""
+    return passes.see(images, *regularization.view(which)) if regularization.changes_images else images
+
+
+def _penalties(
+    discriminator: nn.Module, real: Tensor, fakes: Tensor, part: Part, settings: StepSettings
+) -> Tensor:
+    """The weighted penalties of the loss and of the regularizers, a scalar."""
+    total = real.new_zeros((), dtype=torch.float32)
+    # fp16 has too few digits for small gradients of gradients, and they are not scaled
+    dtype = None if settings.autocast_dtype == torch.float16 else settings.autocast_dtype
+    with _autocast(real, dtype):
+        if settings.loss.penalty is not None and settings.penalty_weight > 0 and part.shares is not None:
+            total = settings.penalty_weight * settings.loss.penalty(discriminator, real, fakes, part.shares)
+        for penalize, weight in part.regularization.penalties:
+            total = total + weight * penalize(discriminator, real)
+    return total
+
+
+def _backward(loss: Tensor, scaler: torch.amp.GradScaler, settings: StepSettings) -> None:
+    """Add the gradients of a part; the sum over parts and ranks is then their mean."""
+    scaled: Tensor = scaler.scale(loss / (settings.world_size * settings.accumulate))
+    scaled.backward()
+
+
+def _update(optimizer: torch.optim.Adam, scaler: torch.amp.GradScaler) -> None:
+    """Step, unless scaled gradients have exceeded fp16: then they are scaled less from then on."""
+    scaler.step(optimizer)
+    scaler.update()
+    optimizer.zero_grad()
 
 
 @torch.no_grad()

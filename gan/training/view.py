@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -21,8 +22,17 @@ def searched_half(images: Images) -> npt.NDArray[np.uint8]:
 
 
 Penalty = Callable[[nn.Module, Tensor], Tensor]
-GeneratorTerm = Callable[[nn.Module, Tensor], Tensor]
 Changes = tuple[Callable[[Tensor, Tensor, Tensor], Tensor], ...]
+
+
+class GeneratorTerm(NamedTuple):
+    """A term of the generator's loss in a step."""
+
+    function: Callable[[nn.Module, Tensor, Tensor], Tensor]
+    """(generator, the numbers that it generates from, `noise`) -> scalar."""
+    noise: Tensor
+    """(N, C, H, W), standard normal, this rank's share."""
+    weight: float
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -41,8 +51,8 @@ class StepRegularization:
     """At which it sees each image; with more than 1 it sees pyramids, and the generator makes them."""
     penalties: tuple[tuple[Penalty, float], ...] = ()
     """(discriminator, real images as it sees them) -> scalar, and its weight."""
-    generator_penalty: tuple[GeneratorTerm, float] | None = None
-    """(generator, the numbers that it generates from) -> scalar, added to its loss, and its weight."""
+    generator_term: GeneratorTerm | None = None
+    """Added to the generator's loss."""
     watch: Callable[[nn.Module, Tensor, Tensor], None] | None = None
     """Looks at (discriminator, real, generated images as it sees them) before it trains; changes nothing."""
 
@@ -50,6 +60,17 @@ class StepRegularization:
     def changes_images(self) -> bool:
         """Whether the discriminator sees anything else than the images as they are."""
         return bool(self.functions) or self.packing > 1 or self.scales > 1
+
+    def of_part(self, part: slice) -> "StepRegularization":
+        """The same for a part of the images."""
+        term = self.generator_term
+        return dataclasses.replace(
+            self,
+            numbers=tuple(each[:, part] for each in self.numbers),
+            # a copy: `watch` moves it, and what is generated again must be augmented as it was before
+            probability=None if self.probability is None else self.probability.clone(),
+            generator_term=None if term is None else term._replace(noise=term.noise[part]),
+        )
 
     def view(self, which: int) -> tuple[Changes, tuple[Tensor, ...], Tensor | None, int, int, bool]:
         """What `see` needs beside the images, for one of the sets."""

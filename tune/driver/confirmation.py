@@ -15,7 +15,7 @@ import ray.exceptions
 from common.text import last_line
 from gan.config import GanConfig
 from gan.metrics.named import METRICS
-from gan.training.confirmation import MeasuredAgain
+from gan.training.measuring.confirmation import MeasuredAgain
 from tune.display.view import SweepView
 from tune.driver.plan import SweepPlan
 from tune.records.events import EventLog, StateConfirmed

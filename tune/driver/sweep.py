@@ -18,7 +18,7 @@ from common.storage.lock import FolderLock
 from gan.data.images import Images, check_same, remember
 from gan.data.loading import load_images
 from gan.metrics.preparation import check_same_network
-from gan.networks import too_short_to_grow
+from gan.networks import remarks
 from gan.raytrain.broadcast import broadcast_images
 from tune.display.view import SweepView
 from tune.driver.artifacts import ArtifactStore
@@ -72,7 +72,8 @@ def run_sweep(plan: SweepPlan, view: SweepView) -> dict[int, Trial]:
         if plan.is_resumed:
             check_same_network(plan.folder.network(), network, config.gan.evaluation.key())
         view.say_skipped(images)
-        view.say(too_short_to_grow(config.gan.network, config.gan.data.resolution, config.gan.images))
+        for remark in remarks(config.gan):
+            view.say(remark)
         prepare_environment()
         # Ray turns exceptions of a signal's handler into errors of its own: from here on `check` raises them
         with EventLog(plan.folder.location) as log, deferred() as raise_if_interrupted:

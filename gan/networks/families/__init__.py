@@ -17,7 +17,7 @@ from common.registry import Registry
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-    from gan.config import NetworkConfig
+    from gan.config import GanConfig, NetworkConfig
     from gan.networks import CriticNorm
 
 
@@ -69,6 +69,14 @@ def _no_penalty(config: "NetworkConfig") -> GeneratorPenalty | None:
     return None
 
 
+def _whole_batches(config: "NetworkConfig", resolution: int) -> tuple[tuple[int, int], ...]:
+    return ((0, 1),)
+
+
+def _no_remarks(config: "GanConfig") -> list[str]:
+    return []
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Family:
     """How the two networks of a family are built."""
@@ -98,9 +106,10 @@ class Family:
     pyramids, and the generator makes them while it trains, else images; see `gan.networks.pyramid`."""
     recomputes: bool = False
     """Whether its networks consist of blocks that may be computed twice; see `gan.networks.recomputing`."""
-    images_to_grow: "Callable[[NetworkConfig, int], int]" = lambda config, resolution: 0
-    """(config, resolution) -> real images that must have been shown before images of the resolution are
-    drawn as they stay."""
+    batch_divisors: "Callable[[NetworkConfig, int], tuple[tuple[int, int], ...]]" = _whole_batches
+    """(config, resolution) -> (images seen, by what the batch is divided from then on), the first at 0."""
+    remarks: "Callable[[GanConfig], list[str]]" = _no_remarks
+    """What a user should know of a run with these settings before it begins, a sentence each."""
 
 
 FAMILIES: Registry[Family] = Registry("gan.networks.families", "FAMILY", what="network family")

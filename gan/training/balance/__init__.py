@@ -64,9 +64,9 @@ class Policy:
     """Whether a decision needs the numbers of the step before, which a GPU may not have finished yet. Both
     are then made once the generator's pass was started, which keeps the GPU busy, and that pass records what
     a gradient needs, also where the generator rests in the end."""
-    augment_probability: "Callable[[Any, int, torch.device], AdaptiveProbability] | None" = None
-    """(settings, images of a step, device) -> what decides with which probability images are augmented; None:
-    1 where `--augment` names something."""
+    augment_probability: "Callable[[Any, torch.device], AdaptiveProbability] | None" = None
+    """(settings, device) -> what decides with which probability images are augmented; None: 1 where
+    `--augment` names something."""
     search_place: int | None = None
     """Place among the policies that a sweep searches by default; None: not in the default space."""
     search_ranges: Mapping[str, SearchRange] = dataclasses.field(default_factory=dict)

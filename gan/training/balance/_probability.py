@@ -22,9 +22,9 @@ class AdaptiveProbability:
     training images, when it means nothing.
     """
 
-    def __init__(self, *, target: float, every: int, change: float, device: torch.device) -> None:
-        """every: steps from one measurement to the next, in which the probability moves by `change`."""
-        self._target, self._every, self._change = target, every, change
+    def __init__(self, *, target: float, every: int, speed: float, device: torch.device) -> None:
+        """every: steps from one measurement to the next; speed: change of the probability in 1,000 images."""
+        self._target, self._every, self._speed = target, every, speed
         self._measurements = 0
         self.value = torch.zeros((), device=device)
         """Scalar on the device, 0 to 1."""
@@ -34,17 +34,19 @@ class AdaptiveProbability:
         """Whether the discriminator's outputs are to be measured in this step."""
         return step % self._every == 0
 
-    def update(self, outputs: Tensor) -> None:
+    def update(self, outputs: Tensor, batch: int) -> None:
         """Move the probability.
 
-        outputs: (3,), the discriminator's mean outputs on training, held-out and generated images.
+        outputs: (3,), the discriminator's mean outputs on training, held-out and generated images. batch:
+        images of a step, over all ranks.
         """
         self._measurements += 1
         self._outputs.lerp_(outputs.float(), max(_NEW_SHARE, 1 / self._measurements))
         training, held_out, generated = self._outputs.unbind()
         lead = training - generated
         overfitting = torch.where(lead > 0, (training - held_out) / lead, 0.0)
-        move = torch.where(overfitting > self._target, self._change, -self._change)
+        change = self._speed * self._every * batch / 1000
+        move = torch.where(overfitting > self._target, change, -change)
         self.value.copy_((self.value + move).clamp(0, 1))
 
     def state(self) -> list[float]:

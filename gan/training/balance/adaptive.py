@@ -40,12 +40,14 @@ class Settings:
         )
 
 
-def _probability(settings: Settings, batch: int, device: "torch.device") -> "AdaptiveProbability":
+def _probability(settings: Settings, device: "torch.device") -> "AdaptiveProbability":
     from gan.training.balance._probability import AdaptiveProbability
 
-    change = settings.augment_speed * settings.augment_every * batch / 1000
     return AdaptiveProbability(
-        target=settings.augment_target, every=settings.augment_every, change=change, device=device
+        target=settings.augment_target,
+        every=settings.augment_every,
+        speed=settings.augment_speed,
+        device=device,
     )
 
 

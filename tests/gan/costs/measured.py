@@ -61,7 +61,8 @@ def train(config: GanConfig, dtype: torch.dtype | None) -> None:
         latents = torch.randn(config.batch, config.network.latent_size)
         shares = torch.rand(config.batch // config.network.packing)
         turn = Turn(discriminator=True, generator=True)
-        done = regularizing.for_step(step, progress=0.0)
+        seen, batch = step * config.batch, config.batch
+        done = regularizing.for_step(step, images_seen=seen, progress=0.0, batch=batch)
         train_step(players, real, latents, shares, settings, UNCOMPILED, who_trains=turn, regularization=done)
         del real, latents, shares, done
     count = config.evaluation.metric_images

@@ -15,11 +15,11 @@ from gan.training.balance._probability import AdaptiveProbability
 CPU = torch.device("cpu")
 
 
-def _adaptive(batch: int = 64, **values: float) -> AdaptiveProbability:
+def _adaptive(**values: float) -> AdaptiveProbability:
     config = GanConfig.from_dict({"balance": {"policy": "adaptive", **values}}).balance
     build = POLICIES["adaptive"].augment_probability
     assert build is not None
-    return build(config, batch, CPU)
+    return build(config, CPU)
 
 
 def test_it_follows_the_rule_in_plain_numbers() -> None:
@@ -34,17 +34,17 @@ def test_it_follows_the_rule_in_plain_numbers() -> None:
         overfitting = (training - held_out) / (training - generated) if training > generated else 0.0
         change = 0.5 * 5 * 64 / 1000
         probability = min(1.0, max(0.0, probability + (change if overfitting > 0.4 else -change)))
-        adaptive.update(torch.from_numpy(outputs))
+        adaptive.update(torch.from_numpy(outputs), 64)
         history.append(probability)
         assert float(adaptive.value) == pytest.approx(probability, abs=1e-5)
     assert {0.0, 1.0} & set(history) and len(set(history)) > 3
 
 
 def test_from_0_to_1_it_takes_as_many_images_as_its_speed_says() -> None:
-    adaptive, images = _adaptive(batch=50, augment_every=4, augment_speed=0.25), 0
+    adaptive, images = _adaptive(augment_every=4, augment_speed=0.25), 0
     for step in range(200):
         if adaptive.is_due(step):
-            adaptive.update(torch.tensor([1.0, 0.0, 0.0]))  # held-out images are taken for generated ones
+            adaptive.update(torch.tensor([1.0, 0.0, 0.0]), 50)  # held-out images are taken for generated ones
         images += 50
         if float(adaptive.value) >= 1 - 1e-6:
             break
@@ -59,19 +59,19 @@ def test_from_0_to_1_it_takes_as_many_images_as_its_speed_says() -> None:
 def test_where_overfitting_is_not_seen_the_probability_falls(outputs: list[float]) -> None:
     adaptive = _adaptive()
     adaptive.load_state([0.0, 0.5, 0.0, 0.0, 0.0])
-    adaptive.update(torch.tensor(outputs))
+    adaptive.update(torch.tensor(outputs), 64)
     assert float(adaptive.value) == pytest.approx(0.5 - 0.1 * 8 * 64 / 1000)
 
 
 def test_a_state_goes_on_exactly_and_a_broken_one_is_refused_in_one_line() -> None:
     stayed, measured = _adaptive(), torch.rand(30, 3, generator=torch.Generator().manual_seed(0))
     for outputs in measured[:15]:
-        stayed.update(outputs)
+        stayed.update(outputs, 64)
     moved = _adaptive()
     moved.load_state(stayed.state())
     for outputs in measured[15:]:
-        stayed.update(outputs)
-        moved.update(outputs)
+        stayed.update(outputs, 64)
+        moved.update(outputs, 64)
     assert stayed.state() == moved.state()
     for broken in ([1.0, 0.5], ["a"] * 5, None):
         with pytest.raises(CheckpointError, match="must be five numbers"):

@@ -23,7 +23,7 @@ def one_thread() -> None:
 
 def _shown(step: int, mine: slice = slice(None), *, seed: int = 0, flip: bool = True) -> np.ndarray:
     train = few_images().train
-    return seeding.real_pixels(train, seed, step, batch=32, mine=mine, flip=flip)
+    return seeding.real_pixels(train, seed, step, first=32 * step, batch=32, mine=mine, flip=flip)
 
 
 def test_each_image_is_mirrored_every_second_time_on_average_independently_of_the_others() -> None:

@@ -12,7 +12,7 @@ from gan.training.balance import Turn
 from gan.training.players import Players, build_players
 from gan.training.regularizing import Regularizing
 from gan.training.step import UNCOMPILED, step_settings, train_step
-from gan.training.view import PLAIN
+from gan.training.view import PLAIN, StepRegularization
 from tests.gan.training.runs import ADAPTIVE, CONFIG, few_images
 
 CPU = torch.device("cpu")
@@ -23,9 +23,13 @@ def one_thread() -> None:
     torch.set_num_threads(1)
 
 
+def _step_of(regular: Regularizing, step: int) -> StepRegularization:
+    return regular.for_step(step, images_seen=16 * step, progress=step / 100, batch=16)
+
+
 def test_where_all_are_off_a_step_is_asked_for_nothing() -> None:
     off = Regularizing(CONFIG, few_images(), ranks=Ranks(), device=CPU)
-    assert all(off.for_step(step, progress=step / 10) is PLAIN for step in range(10))
+    assert all(_step_of(off, step) is PLAIN for step in range(10))
     assert off.row() == {}
 
 
@@ -35,7 +39,7 @@ def test_the_discriminator_that_rests_does_not_miss_the_penalty_for_ever() -> No
     due = []
     for step in range(32):  # it trains in every fourth step, which a fixed calendar might always miss
         trains = step % 4 == 3
-        if trains and regular.for_step(step, progress=0).penalties:
+        if trains and _step_of(regular, step).penalties:
             due.append(step)
         regular.count(Turn(discriminator=trains, generator=True))
     assert due == [3, 19]
@@ -60,7 +64,7 @@ def _one_step(
         step_settings(config, device=CPU, world_size=1),
         UNCOMPILED,
         who_trains=Turn(discriminator=True, generator=True),
-        regularization=regular.for_step(0, progress=0),
+        regularization=_step_of(regular, 0),
     )
     return numbers, before.generator, before.discriminator
 
@@ -113,7 +117,7 @@ def test_r1_adds_its_weight_times_its_gradient_to_the_discriminator_s() -> None:
         step_settings(config, device=CPU, world_size=1),
         UNCOMPILED,
         who_trains=Turn(discriminator=True, generator=True),
-        regularization=regular.for_step(0, progress=0),
+        regularization=_step_of(regular, 0),
     )
     for ours, expected in zip(players.discriminator.parameters(), critic.parameters(), strict=True):
         moment = players.discriminator_optimizer.state[ours]["exp_avg"]

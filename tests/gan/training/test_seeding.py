@@ -18,14 +18,14 @@ CPU = torch.device("cpu")
 
 
 def test_every_image_is_shown_once_an_epoch_in_another_order_each() -> None:
-    shown = np.concatenate([image_indices(3, step, batch=4, num_images=10) for step in range(5)])
+    shown = np.concatenate([image_indices(3, 4 * step, batch=4, num_images=10) for step in range(5)])
     epochs = shown.reshape(2, 10)
     assert [sorted(epoch) for epoch in epochs.tolist()] == [list(range(10))] * 2
     assert epochs[0].tolist() != epochs[1].tolist()
 
 
 def test_a_batch_may_be_larger_than_the_data_set() -> None:
-    indices = image_indices(0, 1, batch=7, num_images=3)
+    indices = image_indices(0, 7, batch=7, num_images=3)
     assert len(indices) == 7
     assert set(indices[2:5].tolist()) == {0, 1, 2}  # positions 9 to 11 are the fourth epoch
 

@@ -181,7 +181,7 @@ def test_the_average_halves_its_distance_in_one_half_life_buffers_included() -> 
             tensor.add_(1.0)
     settings = _settings(dataclasses.replace(CONFIG, ema_half_life=40, batch=8))
     for _ in range(5):  # 5 batches of 8 are a half-life of 40 images
-        average_weights(average, network, settings.ema_decay)
+        average_weights(average, network, settings.ema_decay(8))
     for name in ("0.weight", "1.weight", "1.running_mean"):
         torch.testing.assert_close(average.state_dict()[name], start[name] + 0.5)
 

@@ -6,7 +6,7 @@ Departures from the paper: growth begins at 8 x 8, not at 4 x 4; images end in a
 resized by nearest neighbour to the resolution, so that all else sees images of one size; while a side is
 faded in, the discriminator mixes all images with their halves, where the authors' code does so with real ones
 alone; loss, balance and Adam's settings are the run's own (the paper: wasserstein, beta1 0, beta2 0.99, rates
-1e-3), as are the batch and `--minibatch-std` (the paper: 4).
+1e-3), as is `--minibatch-std` (the paper: 4).
 """
 
 import itertools
@@ -17,19 +17,18 @@ from torch import Tensor, nn
 from gan.config import NetworkConfig
 from gan.networks import CriticNorm
 from gan.networks.equalized import EqualizedConv2d, initialize  # noqa: F401 - as `_built` asks for
-from gan.networks.families.progressive import Settings
+from gan.networks.families.progressive import schedule_of
+from gan.networks.families.progressive.schedule import SMALLEST_IMAGE
 from gan.networks.growing_blocks import (
-    SMALLEST_IMAGE,
     Doubling,
     First,
     Halving,
     Last,
     discriminator_layers,
     leaky,
-    sides_of,
     widths_of,
 )
-from gan.networks.growth import Growth, Schedule
+from gan.networks.growth import Growth
 from gan.networks.pyramid import pooled, resized
 
 NAME = "progressive GAN"
@@ -41,7 +40,7 @@ class Generator(nn.Module):
     def __init__(self, config: NetworkConfig, resolution: int, channels: int) -> None:
         super().__init__()
         widths = widths_of(config.width, resolution)
-        self.growth, self.resolution = Growth(_schedule(config, resolution)), resolution
+        self.growth, self.resolution = Growth(schedule_of(config, resolution)), resolution
         self.first = First(config.latent_size, widths[0])
         self.blocks = nn.ModuleList(Doubling(inner, outer) for inner, outer in itertools.pairwise(widths))
         self.to_image = nn.ModuleList(EqualizedConv2d(width, channels, 1, gain=1) for width in widths[1:])
@@ -65,7 +64,7 @@ class Discriminator(nn.Module):
         super().__init__()
         conv, _ = discriminator_layers(config)
         widths = widths_of(config.width, resolution)
-        self.growth, self.resolution = Growth(_schedule(config, resolution)), resolution
+        self.growth, self.resolution = Growth(schedule_of(config, resolution)), resolution
         self.from_image = nn.ModuleList(conv(channels, width, 1) for width in widths[1:])
         self.blocks = nn.ModuleList(
             Halving(outer, outer, inner, conv) for inner, outer in itertools.pairwise(widths)
@@ -90,11 +89,5 @@ class Discriminator(nn.Module):
 
 def details(config: NetworkConfig, resolution: int, norm: CriticNorm) -> list[str]:
     """What the description says beside what all families have."""
-    grown = _schedule(config, resolution).images()
+    grown = schedule_of(config, resolution).images()
     return [f"from {SMALLEST_IMAGE}x{SMALLEST_IMAGE} pixels, fully grown after {grown:,} images"]
-
-
-def _schedule(config: NetworkConfig, resolution: int) -> Schedule:
-    assert isinstance(config, Settings), "a NetworkConfig has the settings of every family"
-    sides = sides_of(SMALLEST_IMAGE, resolution)
-    return Schedule(tuple(sides), stable=config.stable_images, fade=config.fade_images)

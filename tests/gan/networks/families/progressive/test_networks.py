@@ -1,6 +1,7 @@
 """The family that grows: what it draws and sees at each side, in a fade, after a resume and on two ranks."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,8 +11,9 @@ import torch.nn.functional as F
 from common.errors import ConfigError
 from gan import checkpoint
 from gan.config import GanConfig, NetworkConfig
-from gan.networks import build_discriminator, build_generator, too_short_to_grow
+from gan.networks import build_discriminator, build_generator, remarks
 from gan.networks.families.progressive.networks import Discriminator, Generator
+from gan.training import seeding
 from gan.training.run import GanRun
 from tests.gan.ranks import on_two_ranks
 from tests.gan.training.runs import assert_same_state, config_of, errors_on_a_ramp, few_images, timeless
@@ -128,10 +130,56 @@ def _ticks(rank: int, values: dict[str, object], world_size: int = 2) -> dict[st
 def test_a_run_that_ends_before_it_is_grown_is_told_when_it_would_be(resolution: int) -> None:
     generator, _ = networks_at(0, resolution)
     needed = generator.growth.schedule.images()
-    assert too_short_to_grow(CONFIG, resolution, needed) is None
-    said = too_short_to_grow(CONFIG, resolution, needed - 1)
-    assert said is not None and f"{resolution} x {resolution} pixels after {needed:,} images" in said
-    assert too_short_to_grow(NetworkConfig(), resolution, 1) is None, "other families do not grow"
+    values = {
+        "network.family": "progressive",
+        "network.stable_images": CONFIG.stable_images,
+        "network.fade_images": CONFIG.fade_images,
+        "network.full_batch_side": 512,
+        "data.resolution": resolution,
+    }
+    assert remarks(config_of({**values, "images": needed})) == []
+    (said,) = remarks(config_of({**values, "images": needed - 1}))
+    assert f"{resolution} x {resolution} pixels are drawn after {needed:,} images" in said
+    assert remarks(config_of({"images": 1})) == [], "other families do not grow"
+
+
+def test_batches_are_halved_with_each_larger_side_and_a_run_is_told() -> None:
+    """In the paper's appendix A: 64 images up to 32 x 32, 32 at 64 x 64, 16 at 128 x 128."""
+    values = {"network.family": "progressive", "data.resolution": 128, "batch": 64, "images": 10**6}
+    config = config_of({**values, "network.stable_images": 1000, "network.fade_images": 500})
+    # the layers of 16, 32, 64 and 128 pixels begin to fade in after 1,000, 2,500, 4,000 and 5,500 images
+    sizes = {0: 64, 1000: 64, 3999: 64, 4000: 32, 5499: 32, 5500: 16, 10**6: 16}
+    assert {seen: config.batches().at(seen) for seen in sizes} == sizes
+    (said,) = remarks(config)
+    assert said.endswith("as images grow: 64 at 32 x 32, 32 at 64 x 64, 16 at 128 x 128 pixels")
+
+
+def test_a_run_whose_batches_change_shows_every_image_once_an_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
+    shown: list[np.ndarray] = []
+    real = seeding.real_pixels
+
+    def noted(*args: Any, **values: Any) -> np.ndarray:
+        shown.append(real(*args, **values))
+        return shown[-1]
+
+    monkeypatch.setattr(seeding, "real_pixels", noted)
+    values = {**GROWING, "network.full_batch_side": 8, "images": 90, "images_per_tick": 60}
+    run = GanRun(config_of(values), few_images())
+    ticks = [run.tick() for _ in range(2)]
+    assert [len(each) for each in shown][:4] == [16, 16, 16, 8]  # 16 x 16 pixels after 48 images
+    # a tick ends with the batch that completes 60 images, the next one 120
+    assert [tick["images_seen"] for tick in ticks] == [64, 120]
+    assert run.is_finished
+    epoch = np.concatenate(shown)[:60]
+    assert len({image.tobytes() for image in epoch}) == 60
+
+
+def test_batches_that_cannot_be_halved_so_often_are_refused() -> None:
+    values = {"network.family": "progressive", "data.resolution": 128, "batch": 20}
+    config = config_of({**values, "network.full_batch_side": 128})
+    config.check_workers(2)
+    with pytest.raises(ConfigError, match="2 workers times the 4 by which progressive divides it at 128"):
+        config_of(values).check_workers(2)
 
 
 def test_it_learns_a_picture() -> None:

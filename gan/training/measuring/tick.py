@@ -8,7 +8,7 @@ from gan.config import GanConfig
 from gan.data.images import Images
 from gan.distributed import Ranks
 from gan.metrics.preparation import artifacts_of_run, metric_of_run
-from gan.training.margin import MarginProbe
+from gan.training.measuring.margin import MarginProbe
 
 
 class Measuring:

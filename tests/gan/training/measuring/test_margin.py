@@ -10,7 +10,7 @@ from torch import nn
 from gan.config import GanConfig, NetworkConfig
 from gan.data.images import Images
 from gan.distributed import Ranks
-from gan.training.margin import MarginProbe
+from gan.training.measuring.margin import MarginProbe
 from gan.training.seeding import images_on_device
 from gan.training.view import outputs
 
