@@ -37,9 +37,10 @@ class Settings:
                 0 <= images <= 10**12,
                 f"--{name}-images must lie between 0 and 10^12, not {images}; try 20000",
             )
+        sides = (SMALLEST_IMAGE, *SIDES)
         require(
-            self.full_batch_side in (SMALLEST_IMAGE, *SIDES),
-            f"--full-batch-side must be one of {SMALLEST_IMAGE}, {', '.join(map(str, SIDES))}, not {self.full_batch_side}; "
+            self.full_batch_side in sides,
+            f"--full-batch-side must be one of {', '.join(map(str, sides))}, not {self.full_batch_side}; "
             "try 32, or 512 for whole batches throughout",
         )
 
