@@ -28,7 +28,7 @@ def check_fits(config: GanConfig, *, channels: int, free: int, workers: int = 1,
     if free <= 0 or workers * (_most(config, workers) + LEAST_PROCESS_BYTES) <= free:
         return
     memory = _estimate(config, channels, workers)
-    needed = workers * (memory.total + LEAST_PROCESS_BYTES)
+    needed = _needed(memory, workers)
     if needed <= free:
         return
     network, side = config.network, config.data.resolution
@@ -36,6 +36,10 @@ def check_fits(config: GanConfig, *, channels: int, free: int, workers: int = 1,
         room = free / workers - LEAST_PROCESS_BYTES - (memory.total - memory.activations)
         batch = _batch_for(config, room / memory.activations, channels=channels, free=free, workers=workers)
         remedy = f"try --batch {batch}" if batch else "lower --width or --resolution"
+        if batch:
+            parts = config.with_values({"accumulate": config.accumulate * config.batch // batch})
+            if _needed(_estimate(parts, channels, workers), workers) <= free:
+                remedy += f", or --accumulate {parts.accumulate} for the same batch in parts"
     what = f"{network.family} of width {network.width} at {side} x {side} pixels with --batch {config.batch}"
     raise ConfigError(
         f"{what} needs {needed / _GIB:.1f} GiB of memory at the least, and {free / _GIB:.1f} are free; "
@@ -49,6 +53,11 @@ def _most(config: GanConfig, workers: int) -> int:
     image = _OF_A_PIXEL * width * side**2
     samples = config.evaluation.metric_images * _OF_A_SAMPLE * side**2
     return -(-config.batch // workers) * image + _OF_A_SIDE * side * width**2 + samples
+
+
+def _needed(memory: StepMemory, workers: int) -> int:
+    """Bytes that all workers need at the least."""
+    return workers * (memory.total + LEAST_PROCESS_BYTES)
 
 
 def _estimate(config: GanConfig, channels: int, workers: int) -> StepMemory:
@@ -70,4 +79,4 @@ def _batch_for(config: GanConfig, share: float, *, channels: int, free: int, wor
             return None
     memory = _estimate(smaller, channels, workers)
     # the samples of a tick may take more than a step, and do not shrink with the batch
-    return batch if workers * (memory.total + LEAST_PROCESS_BYTES) <= free else None
+    return batch if _needed(memory, workers) <= free else None

@@ -51,15 +51,17 @@ def test_what_surely_fits_and_unknown_memory_take_no_estimate(monkeypatch: pytes
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-def test_the_batch_of_the_remedy_fits(workers: int) -> None:
+def test_the_remedies_fit(workers: int) -> None:
     least = needed(WIDE, workers)
     check_fits(WIDE, channels=3, free=least, workers=workers)
     with pytest.raises(ConfigError) as caught:
         check_fits(WIDE, channels=3, free=least - 1, workers=workers)
     said = str(caught.value)
     assert said.startswith("dcgan of width 64 at 32 x 32 pixels with --batch 256 needs ")
-    assert said.endswith("try --batch 128") and "\n" not in said
-    check_fits(WIDE.with_values({"batch": 128}), channels=3, free=least - 1, workers=workers)
+    assert said.endswith("try --batch 128, or --accumulate 2 for the same batch in parts")
+    assert "\n" not in said
+    for remedy in ({"batch": 128}, {"accumulate": 2}):
+        check_fits(WIDE.with_values(remedy), channels=3, free=least - 1, workers=workers)
 
 
 def test_where_no_batch_helps_the_networks_are_named() -> None:
