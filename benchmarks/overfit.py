@@ -116,7 +116,8 @@ def main() -> None:
         print(family, flush=True)
         train = functools.partial(trained, config, images, others)
         table[family] = kept_result(KEPT, config, train)
-        print(f"  {table[family]['distance']:.1f}, other pictures {table[family]['of_others']:.1f}", flush=True)
+        distance, of_others = table[family]["distance"], table[family]["of_others"]
+        print(f"  {distance:.1f}, other pictures {of_others:.1f}", flush=True)
     print(json.dumps({"changes": changes, "images": command.images, "table": table}))
 
 
