@@ -12,6 +12,8 @@ from tune.report.data import Row, SweepData
 
 _LONGER = 10
 """How many times longer than a trial the suggested training is."""
+_FAR = 10
+"""Times the noise floor from which on a distance is called far."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -107,6 +109,12 @@ def verdict_on(winner: Winner) -> tuple[str, str]:
 def cautions(sweep: SweepData, winner: Winner) -> list[str]:
     """What speaks against taking the gain at its word."""
     found = []
+    value, noise = winner.compared.value, abs(winner.compared.noise or 0)
+    if noise and value > _FAR * noise:
+        found.append(
+            f"Its distance is {times(value, noise)} the noise floor, at which real images stand: whatever was "
+            "gained, its images are far from real ones yet. Look at them, and train it longer."
+        )
     if not winner.compared.is_confirmed:
         found.append(
             "This is the best of many noisy values, so partly luck: at its end a sweep measures its best "

@@ -18,7 +18,7 @@ from tune.report.charts.progress import steps
 from tune.report.charts.timeline import stretches
 from tune.report.data import SweepData, read_sweep
 from tune.report.pictures import within
-from tune.report.winner import verdict_on, winner_of
+from tune.report.winner import cautions, verdict_on, winner_of
 from tune.space.domains import Float
 from tune.space.space import Space
 
@@ -113,6 +113,23 @@ def test_a_gain_is_clear_only_beyond_the_noise_floor(tmp_path: Path) -> None:
         assert winner is not None
         said.append(verdict_on(winner)[0])
     assert said == ["clear gain", "no clear gain", "no gain"]
+
+
+def test_a_gain_far_above_the_noise_floor_is_told_to_be_far_from_real_images(tmp_path: Path) -> None:
+    made = empty(tmp_path, trials=2)
+    trial(made, 0, 1.0)
+    trial(made, 1, 0.5)
+    sweep = read_sweep(made.write())
+    winner = winner_of(sweep)
+    assert winner is not None and winner.compared.noise is not None
+    said = {}
+    for share in (0.6, 0.04):  # of the value, that the noise floor is
+        compared = dataclasses.replace(winner.compared, noise=share * winner.compared.value)
+        said[share] = cautions(sweep, dataclasses.replace(winner, compared=compared))
+    assert len(said[0.04]) == len(said[0.6]) + 1
+    assert said[0.04][0].startswith(
+        "Real images stand at the noise floor, its own at 25 times that: they are far"
+    )
 
 
 def test_pictures_are_thinned_evenly_and_the_last_ones_stay() -> None:
