@@ -112,8 +112,8 @@ def cautions(sweep: SweepData, winner: Winner) -> list[str]:
     value, noise = winner.compared.value, abs(winner.compared.noise or 0)
     if noise and value > _FAR * noise:
         found.append(
-            f"Its distance is {times(value, noise)} the noise floor, at which real images stand: whatever was "
-            "gained, its images are far from real ones yet. Look at them, and train it longer."
+            f"Its distance is {times(value, noise)} the noise floor, at which real images stand: whatever "
+            "was gained, its images are far from real ones yet. Look at them, and train it longer."
         )
     if not winner.compared.is_confirmed:
         found.append(

@@ -127,9 +127,7 @@ def test_a_gain_far_above_the_noise_floor_is_told_to_be_far_from_real_images(tmp
         compared = dataclasses.replace(winner.compared, noise=share * winner.compared.value)
         said[share] = cautions(sweep, dataclasses.replace(winner, compared=compared))
     assert len(said[0.04]) == len(said[0.6]) + 1
-    assert said[0.04][0].startswith(
-        "Real images stand at the noise floor, its own at 25 times that: they are far"
-    )
+    assert said[0.04][0].startswith("Its distance is 25 times the noise floor, at which real images stand")
 
 
 def test_pictures_are_thinned_evenly_and_the_last_ones_stay() -> None:
