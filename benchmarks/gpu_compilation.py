@@ -10,8 +10,9 @@ from torch import Tensor
 from gan.config import GanConfig
 from gan.training import compilation
 from gan.training.balance import Turn
+from gan.training.passes import UNCOMPILED, Passes
 from gan.training.players import build_players, players_tensors
-from gan.training.step import UNCOMPILED, Passes, step_settings, train_step
+from gan.training.step import step_settings, train_step
 
 
 def _after_steps(setting: Setting, passes: Passes, config: GanConfig, steps: int = 3) -> dict[str, Tensor]:

@@ -10,7 +10,7 @@ from train_step import common_step, our_step
 from common.device import fixed_shapes
 from gan.config import DataConfig, GanConfig, NetworkConfig
 from gan.training.compilation import compiled_passes
-from gan.training.step import UNCOMPILED
+from gan.training.passes import UNCOMPILED
 
 ROUNDS, STEPS_A_ROUND = 5, 20
 

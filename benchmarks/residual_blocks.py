@@ -25,7 +25,7 @@ from gan.config import GanConfig
 from gan.networks.families.resnet.blocks import DownBlock, UpBlock
 from gan.networks.normalization import spectrally_normalized
 from gan.networks.resized_convolution import NearestConv2d, PooledConv2d, SpectralPooledConv2d
-from gan.training.step import UNCOMPILED
+from gan.training.passes import UNCOMPILED
 
 TURNS = 11
 CPU = torch.device("cpu")

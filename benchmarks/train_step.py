@@ -27,8 +27,9 @@ from gan.config import DataConfig, GanConfig, NetworkConfig
 from gan.networks import build_discriminator
 from gan.training.balance import Turn
 from gan.training.compilation import compiled_passes
+from gan.training.passes import UNCOMPILED, Passes
 from gan.training.players import build_players
-from gan.training.step import UNCOMPILED, Passes, step_settings, train_step
+from gan.training.step import step_settings, train_step
 
 CHANNELS = 3
 STEPS_A_TURN = 4

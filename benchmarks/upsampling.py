@@ -32,8 +32,8 @@ from gan.data.loading import load_images
 from gan.distributed import Ranks
 from gan.metrics.preparation import metric_of_run
 from gan.networks.families.dcgan import Upsampling
+from gan.training.passes import UNCOMPILED
 from gan.training.run import GanRun
-from gan.training.step import UNCOMPILED
 
 CIFAR10 = Path(__file__).parents[2] / "shared" / "data" / "cifar10"
 KINDS: tuple[str, ...] = typing.get_args(Upsampling)

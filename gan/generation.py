@@ -15,7 +15,7 @@ from gan.config import GanConfig
 from gan.generator_file import find_generator
 from gan.networks import build_generator
 from gan.training import seeding
-from gan.training.step import generate
+from gan.training.passes import generate
 
 Pixels = npt.NDArray[np.uint8]
 FixedPurpose = Literal["evaluation", "grid", "confirmation"]

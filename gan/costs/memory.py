@@ -16,9 +16,10 @@ from gan.distributed import Ranks
 from gan.generation import images_at_once, sample_on_device
 from gan.networks import numbers_per_image
 from gan.training.balance import Turn
+from gan.training.passes import UNCOMPILED
 from gan.training.players import Players, with_optimizers
 from gan.training.regularizing import Regularizing
-from gan.training.step import UNCOMPILED, step_settings, train_step
+from gan.training.step import step_settings, train_step
 
 ALLOWANCE = 2.0
 """Times the estimate that a process on a CPU may take for it; the most that was measured is 1.79."""

@@ -18,8 +18,8 @@ from common.device import autocast_dtype
 from common.memory import is_out_of_memory
 from common.text import first_line
 from gan.config import GanConfig, NetworkConfig
+from gan.training.passes import UNCOMPILED, Passes
 from gan.training.regularizing import augmentations
-from gan.training.step import UNCOMPILED, Passes
 
 log = logging.getLogger(__name__)
 

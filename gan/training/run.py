@@ -29,6 +29,7 @@ from gan.training.balance import POLICIES, Turn
 from gan.training.compilation import count_steps, passes_for, variant_of
 from gan.training.measuring.confirmation import MeasuredAgain, measured_again
 from gan.training.measuring.tick import Measuring
+from gan.training.passes import Passes
 from gan.training.players import (
     build_players,
     exceeds_fp16,
@@ -39,7 +40,7 @@ from gan.training.players import (
     scales,
 )
 from gan.training.regularizing import Regularizing
-from gan.training.step import Passes, step_settings, sync_and_check, train_step
+from gan.training.step import step_settings, sync_and_check, train_step
 from gan.training.step_stats import StepProgress, StepStats
 
 STEPS_BETWEEN_CHECKS = 16

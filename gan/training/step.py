@@ -7,6 +7,7 @@ reduced together as one tensor. Nothing here waits for a GPU.
 import dataclasses
 import math
 from collections.abc import Callable
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -17,8 +18,9 @@ from gan.distributed import Reduction, sum_over_ranks
 from gan.training.balance import Turn
 from gan.training.losses import LOSSES, Loss
 from gan.training.parts import Part, cut_into_parts, graphs_kept, joined, mean_of
+from gan.training.passes import Passes, autocast
 from gan.training.players import Players
-from gan.training.view import GENERATED, PLAIN, REAL, StepRegularization, see
+from gan.training.view import GENERATED, PLAIN, REAL, StepRegularization
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -59,57 +61,6 @@ def step_settings(config: GanConfig, *, device: torch.device, world_size: int) -
     )
 
 
-@dataclasses.dataclass(frozen=True)
-class Passes:
-    """The heavy passes, compiled or not."""
-
-    generate: Callable[..., Tensor]
-    see: Callable[..., Tensor]
-    """Only where a regularizer changes what the discriminator sees."""
-    judge_both: Callable[..., tuple[Tensor, Tensor]]
-    judge_fakes: Callable[..., Tensor]
-
-
-def generate(generator: nn.Module, latents: Tensor, autocast_dtype: torch.dtype | None) -> Tensor:
-    """latents (N, latent_size) -> images (N, C, H, W) in [-1, 1]."""
-    with _autocast(latents, autocast_dtype):
-        images: Tensor = generator(latents)
-    return images
-
-
-def judge_both(
-    discriminator: nn.Module,
-    real: Tensor,
-    fakes: Tensor,
-    loss: Loss,
-    label_smoothing: Tensor,
-    autocast_dtype: torch.dtype | None,
-) -> tuple[Tensor, Tensor]:
-    """The discriminator's loss, and (3,) of that loss and its accuracies on real and on fakes, detached.
-
-    Real and fakes go through in separate passes, so that BatchNorm's statistics stay apart: common practice
-    since Radford et al. 2015.
-    """
-    with _autocast(real, autocast_dtype):
-        real_logits = discriminator(real)
-        fake_logits = discriminator(fakes)
-    value = loss.discriminator(real_logits, fake_logits, label_smoothing)
-    accuracies = (real_logits > loss.boundary, fake_logits <= loss.boundary)
-    return value, torch.stack([value.detach(), *(hits.float().mean() for hits in accuracies)])
-
-
-def judge_fakes(
-    discriminator: nn.Module, fakes: Tensor, loss: Loss, autocast_dtype: torch.dtype | None
-) -> Tensor:
-    """The generator's loss on its images."""
-    with _autocast(fakes, autocast_dtype):
-        logits = discriminator(fakes)
-    return loss.generator(logits)
-
-
-UNCOMPILED = Passes(generate, see, judge_both, judge_fakes)
-
-
 def train_step(
     players: Players,
     real: Tensor,
@@ -143,53 +94,73 @@ def train_step(
 
     # Discriminator: trained, or only measured, so that the policy can see when it should train again.
     turn = who_trains() if callable(who_trains) else who_trains
-    players.discriminator.requires_grad_(turn.discriminator)
-    of_parts: list[Tensor] = []
-    reduction = Reduction(players.discriminator, settings.world_size) if turn.discriminator else None
-    for part, shown, made in zip(parts, reals, fakes, strict=True):
-        with torch.set_grad_enabled(turn.discriminator):
+    step = _Step(players, parts, settings, passes)
+    stats = _turn_of_discriminator(step, reals, fakes, trains=turn.discriminator)
+
+    # Generator: through the updated discriminator, which is frozen: its own gradients are not needed.
+    players.discriminator.requires_grad_(False)
+    stats = _turn_of_generator(step, fakes, stats) if turn.generator else nn.functional.pad(stats, (0, 1))
+    # in every step, so that the half-life counts the images shown whatever the balance, as in StyleGAN
+    average_weights(players.ema, players.generator, settings.ema_decay(len(real)))
+    return stats, turn
+
+
+class _Step(NamedTuple):
+    """What both turns of a step need."""
+
+    players: Players
+    parts: list[Part]
+    settings: StepSettings
+    passes: Passes
+
+
+def _turn_of_discriminator(step: _Step, reals: list[Tensor], fakes: list[Tensor], *, trains: bool) -> Tensor:
+    """Update the discriminator, or leave it as it is; returns (3,), what `judge_both` says, over all ranks
+    where it trains."""
+    players, parts, settings, passes = step
+    players.discriminator.requires_grad_(trains)
+    reduction = Reduction(players.discriminator, settings.world_size) if trains else None
+    said: list[Tensor] = []
+    for part, real, made in zip(parts, reals, fakes, strict=True):
+        with torch.set_grad_enabled(trains):
             loss, numbers = passes.judge_both(
                 players.discriminator,
-                shown,
+                real,
                 made.detach(),
                 settings.loss,
                 settings.label_smoothing,
                 settings.autocast_dtype,
             )
-        of_parts.append(numbers)
+        said.append(numbers)
         if reduction is not None:
-            loss = loss + _penalties(players.discriminator, shown, made, part, settings)
+            loss = loss + _penalties(players.discriminator, real, made, part, settings)
             reduction.is_last = part is parts[-1]
             _backward(loss, players.discriminator_scaler, settings)
-    stats = mean_of(of_parts)
+    stats = mean_of(said)
     if reduction is not None:
         stats = reduction.finish(stats)
         _update(players.discriminator_optimizer, players.discriminator_scaler)
+    return stats
 
-    # Generator: through the updated discriminator, which is frozen: its own gradients are not needed.
-    generator_loss = stats.new_zeros(())
-    if turn.generator:
-        players.discriminator.requires_grad_(False)
-        of_parts = []
-        reduction = Reduction(players.generator, settings.world_size)
-        for part, made in zip(parts, fakes, strict=True):
-            if len(parts) > 1:  # without the graph, which was not kept
-                made = _shown_fakes(players.generator, part, settings, passes)
-            loss = passes.judge_fakes(players.discriminator, made, settings.loss, settings.autocast_dtype)
-            of_parts.append(loss.detach())
-            if part.regularization.generator_term is not None:
-                penalize, noise, weight = part.regularization.generator_term
-                loss = loss + weight * penalize(players.generator, part.latents, noise)
-            reduction.is_last = part is parts[-1]
-            _backward(loss, players.generator_scaler, settings)
-        generator_loss = mean_of(of_parts)
-        stats = reduction.finish(torch.cat([stats, generator_loss[None]]))
-        _update(players.generator_optimizer, players.generator_scaler)
-    else:
-        stats = torch.cat([stats, generator_loss[None]])
-    # in every step, so that the half-life counts the images shown whatever the balance, as in StyleGAN
-    average_weights(players.ema, players.generator, settings.ema_decay(len(real)))
-    return stats, turn
+
+def _turn_of_generator(step: _Step, fakes: list[Tensor], stats: Tensor) -> Tensor:
+    """Update the generator; stats: (3,), the discriminator's; returns (4,), with the generator's loss."""
+    players, parts, settings, passes = step
+    reduction = Reduction(players.generator, settings.world_size)
+    losses: list[Tensor] = []
+    for part, made in zip(parts, fakes, strict=True):
+        if len(parts) > 1:  # graphs of parts are not kept
+            made = _shown_fakes(players.generator, part, settings, passes)
+        loss = passes.judge_fakes(players.discriminator, made, settings.loss, settings.autocast_dtype)
+        losses.append(loss.detach())
+        if part.regularization.generator_term is not None:
+            penalize, noise, weight = part.regularization.generator_term
+            loss = loss + weight * penalize(players.generator, part.latents, noise)
+        reduction.is_last = part is parts[-1]
+        _backward(loss, players.generator_scaler, settings)
+    stats = reduction.finish(torch.cat([stats, mean_of(losses)[None]]))
+    _update(players.generator_optimizer, players.generator_scaler)
+    return stats
 
 
 def _shown_fakes(generator: nn.Module, part: Part, settings: StepSettings, passes: Passes) -> Tensor:
@@ -210,7 +181,7 @@ def _penalties(
     total = real.new_zeros((), dtype=torch.float32)
     # fp16 has too few digits for small gradients of gradients, and they are not scaled
     dtype = None if settings.autocast_dtype == torch.float16 else settings.autocast_dtype
-    with _autocast(real, dtype):
+    with autocast(real, dtype):
         if settings.loss.penalty is not None and settings.penalty_weight > 0 and part.shares is not None:
             total = settings.penalty_weight * settings.loss.penalty(discriminator, real, fakes, part.shares)
         for penalize, weight in part.regularization.penalties:
@@ -264,7 +235,3 @@ def sync_and_check(players: Players, world_size: int) -> str:
 def float_tensors(network: nn.Module) -> list[Tensor]:
     """Parameters and floating-point buffers, in a fixed order."""
     return [*network.parameters(), *(buffer for buffer in network.buffers() if buffer.is_floating_point())]
-
-
-def _autocast(like: Tensor, dtype: torch.dtype | None) -> torch.autocast:
-    return torch.autocast(like.device.type, dtype=dtype, enabled=dtype is not None)

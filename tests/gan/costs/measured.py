@@ -23,9 +23,10 @@ from gan.data.images import Images
 from gan.distributed import Ranks
 from gan.generation import images_at_once, sample_on_device
 from gan.training.balance import Turn
+from gan.training.passes import UNCOMPILED
 from gan.training.players import build_players
 from gan.training.regularizing import Regularizing
-from gan.training.step import UNCOMPILED, step_settings, train_step
+from gan.training.step import step_settings, train_step
 
 CPU = torch.device("cpu")
 

@@ -24,8 +24,9 @@ from gan.training.compilation import (
     variant_of,
 )
 from gan.training.losses import LOSSES
+from gan.training.passes import UNCOMPILED, Passes
 from gan.training.players import build_players, players_tensors
-from gan.training.step import UNCOMPILED, Passes, step_settings, train_step
+from gan.training.step import step_settings, train_step
 
 CPU = torch.device("cpu")
 # of Dynamo, on 3.13.0 alone

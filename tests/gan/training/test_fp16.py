@@ -9,9 +9,10 @@ from torch import Tensor
 from gan import checkpoint
 from gan.config import GanConfig
 from gan.training.balance import Turn
+from gan.training.passes import UNCOMPILED
 from gan.training.players import Players, build_players, load_scales, scales
 from gan.training.run import Diverged, GanRun
-from gan.training.step import UNCOMPILED, step_settings, train_step
+from gan.training.step import step_settings, train_step
 from tests.gan.training.runs import assert_same_state, config_of, few_images, timeless
 
 CPU = torch.device("cpu")

@@ -10,9 +10,10 @@ from torch import Tensor
 from common.errors import ConfigError
 from gan.costs.memory import estimate_memory
 from gan.training.balance import Turn
+from gan.training.passes import UNCOMPILED
 from gan.training.players import build_players
 from gan.training.run import GanRun
-from gan.training.step import UNCOMPILED, step_settings, train_step
+from gan.training.step import step_settings, train_step
 from tests.gan.ranks import on_two_ranks
 from tests.gan.training.runs import ADAPTIVE, CONFIG, config_of, few_images, timeless
 

@@ -4,8 +4,9 @@ import torch
 
 from gan.config import DataConfig, GanConfig, NetworkConfig
 from gan.training.balance import Turn
+from gan.training.passes import UNCOMPILED
 from gan.training.players import Players, build_players, load_players, players_tensors
-from gan.training.step import UNCOMPILED, step_settings, train_step
+from gan.training.step import step_settings, train_step
 
 CPU = torch.device("cpu")
 CONFIG = GanConfig(

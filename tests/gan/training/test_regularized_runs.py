@@ -12,8 +12,8 @@ from gan import checkpoint
 from gan.checkpoint import CheckpointError
 from gan.training.compilation import compiled_passes
 from gan.training.losses import LOSSES
+from gan.training.passes import UNCOMPILED
 from gan.training.run import GanRun
-from gan.training.step import UNCOMPILED
 from tests.gan.ranks import on_two_ranks
 from tests.gan.training.runs import ADAPTIVE, CONFIG, few_images, timeless
 

@@ -9,9 +9,10 @@ from gan.config import GanConfig
 from gan.distributed import Ranks
 from gan.training import regularizing
 from gan.training.balance import Turn
+from gan.training.passes import UNCOMPILED
 from gan.training.players import Players, build_players
 from gan.training.regularizing import Regularizing
-from gan.training.step import UNCOMPILED, step_settings, train_step
+from gan.training.step import step_settings, train_step
 from gan.training.view import PLAIN, StepRegularization
 from tests.gan.training.runs import ADAPTIVE, CONFIG, few_images
 

@@ -12,15 +12,9 @@ from torch import Tensor, nn
 from gan.config import DataConfig, GanConfig, NetworkConfig
 from gan.distributed import LARGE, Reduction
 from gan.training.balance import Turn
+from gan.training.passes import UNCOMPILED
 from gan.training.players import Players, build_players
-from gan.training.step import (
-    UNCOMPILED,
-    StepSettings,
-    average_weights,
-    step_settings,
-    sync_and_check,
-    train_step,
-)
+from gan.training.step import StepSettings, average_weights, step_settings, sync_and_check, train_step
 from gan.training.step_stats import StepStats
 from tests.gan.ranks import on_two_ranks
 
