@@ -23,10 +23,10 @@ from gan.data.images import Images
 from gan.distributed import Ranks
 from gan.generation import FixedPurpose, fixed_latents, sample_as_in_run
 from gan.image_grid import TICK_COLUMNS, TICK_IMAGES, grid
-from gan.networks import numbers_per_image
-from gan.training import lr_schedule, seeding
+from gan.training import lr_schedule
 from gan.training.balance import POLICIES, Turn
 from gan.training.compilation import count_steps, passes_for, variant_of
+from gan.training.inputs import Inputs
 from gan.training.measuring.confirmation import MeasuredAgain, measured_again
 from gan.training.measuring.tick import Measuring
 from gan.training.passes import Passes
@@ -88,6 +88,7 @@ class GanRun:
         self._players = build_players(config, channels=images.channels, device=self.device)
         self._policy = POLICIES[config.balance.policy]
         self._settings = step_settings(config, device=self.device, world_size=world_size)
+        self._inputs = Inputs(config, images, self._ranks, self.device)
         self._regularizing = Regularizing(config, images, ranks=self._ranks, device=self.device)
         self._passes: Passes | None = None
         self._measuring = Measuring(config, images, self._ranks, self.device)
@@ -190,7 +191,7 @@ class GanRun:
             self._set_learning_rates()
             self._players.grow(self.images_seen)
             batch = self._batches.at(self.images_seen)
-            real, latents, penalty_shares = self._inputs(batch)
+            real, latents, penalty_shares = self._inputs.of_step(self.step, self.images_seen, batch)
             stats, turn = train_step(
                 self._players,
                 real,
@@ -250,28 +251,6 @@ class GanRun:
                 steps_left=self._batches.until(self.images_seen, self.total_images)[0],
             )
         return self._passes
-
-    def _inputs(self, batch: int) -> tuple[Tensor, Tensor, Tensor | None]:
-        """This rank's images, the numbers to generate from and, for a penalty, the shares to mix by."""
-        config, mine = self.config, self._ranks.share(batch)
-        pixels = seeding.real_pixels(
-            self.images.train,
-            config.seed,
-            self.step,
-            first=self.images_seen,
-            batch=batch,
-            mine=mine,
-            flip=config.data.flip,
-        )
-        real = seeding.images_on_device(pixels, self.device)
-        shape = (batch, numbers_per_image(config.network, self.images.resolution))
-        latents = seeding.normal(config.seed, "latents", self.step, shape)[mine]
-        latents, shares = seeding.to_device(latents, self.device), None
-        if self._settings.penalty_weight > 0:
-            packs = batch // config.network.packing
-            uniform = seeding.uniform(config.seed, "penalty", self.step, (packs,))
-            shares = seeding.to_device(uniform[self._ranks.share(packs)], self.device)
-        return real, latents, shares
 
     def _who_trains(self) -> Turn | Callable[[], Turn]:
         """The policy's decision; where it reads the last step's numbers, a function that waits for them."""
