@@ -212,22 +212,26 @@ class GanConfig(Settings):
         parts = self._parts(num_workers)
         share, rest = divmod(self.batch, parts)
         below = max(2, share) * parts
-        whom = "worker" if num_workers == 1 else f"{num_workers} workers"
+        whom = "the worker" if num_workers == 1 else f"the {num_workers} workers"
+        what = " times ".join([whom, *self._what_divides()])
         require(
             rest == 0 and share >= 2,
-            f"--batch must be a multiple of the {whom}{self._divided()} with at least 2 images each, "
-            f"not {self.batch}; try {below} or {below + parts}",
+            f"--batch must be a multiple of {what} with at least 2 images each, not {self.batch}; "
+            f"try {below} or {below + parts}",
         )
         self._check_packs(num_workers)
 
     def _check_packs(self, num_workers: int) -> None:
-        unit = self.network.images_judged_together() * self._parts(num_workers)
+        network, parts = self.network, self._parts(num_workers)
+        unit = network.images_judged_together() * parts
         below = max(1, self.batch // unit) * unit
-        workers = f" on {num_workers} workers" if num_workers > 1 else ""
+        together = {"--packing": network.packing, "--minibatch-std": network.minibatch_std}
+        what = [f"{flag} {count}" for flag, count in together.items() if count > 1]
+        what += [f"{num_workers} workers"] if num_workers > 1 else []
+        product = " times ".join([*what, *self._what_divides()])
         require(
             self.batch % unit == 0,
-            f"--batch must be a multiple of {unit}, with --packing {self.network.packing} and "
-            f"--minibatch-std {self.network.minibatch_std}{workers}{self._divided()}, not {self.batch}; "
+            f"--batch must be a multiple of {unit}, that is {product}, not {self.batch}; "
             f"try {below} or {below + unit}",
         )
 
@@ -238,10 +242,10 @@ class GanConfig(Settings):
     def _largest_divisor(self) -> int:
         return max(divisor for _, divisor in batch_divisors(self.network, self.data.resolution))
 
-    def _divided(self) -> str:
-        """What divides it beside the workers, for an error."""
-        said = f" times --accumulate {self.accumulate}" if self.accumulate > 1 else ""
+    def _what_divides(self) -> list[str]:
+        """What divides a worker's share of the batch, for an error."""
+        found = [f"--accumulate {self.accumulate}"] if self.accumulate > 1 else []
         divisor, side = self._largest_divisor(), self.data.resolution
         if divisor > 1:
-            said += f" times the {divisor} by which {self.network.family} divides it at {side} pixels"
-        return said
+            found.append(f"the {divisor} by which {self.network.family} divides it at {side} pixels")
+        return found

@@ -82,9 +82,13 @@ def test_the_description_names_what_is_judged_together_and_counts_its_parameters
         (
             {"network.packing": 4, "network.minibatch_std": 8},
             4,
-            "multiple of 128, with --packing 4 and --minibatch-std 8 on 4 workers, not 64; try 128 or 256",
+            "128, that is --packing 4 times --minibatch-std 8 times 4 workers, not 64; try 128 or 256",
         ),
-        ({"network.packing": 64}, 2, "--batch must be a multiple of 128, .* on 2 workers, not 64; try 128"),
+        (
+            {"network.packing": 64},
+            2,
+            "must be a multiple of 128, .* times 2 workers, not 64; try 128",
+        ),
     ],
 )
 def test_a_batch_that_packs_and_groups_do_not_divide_is_refused_in_one_line(

@@ -116,7 +116,10 @@ def test_a_part_takes_the_memory_of_a_smaller_batch() -> None:
     [
         ({"accumulate": 0}, "--accumulate must lie between 1 and 4096, not 0; try 2"),
         ({"accumulate": 16}, "worker times --accumulate 16 with at least 2 images each, not 16; try 32"),
-        ({"accumulate": 3, "network.packing": 2}, "a multiple of 6, with --packing 2"),
+        (
+            {"accumulate": 3, "network.packing": 2},
+            "a multiple of 6, that is --packing 2 times --accumulate 3, not 16; try 12 or 18",
+        ),
     ],
 )
 def test_parts_that_do_not_divide_a_batch_are_refused(values: dict[str, Any], said: str) -> None:

@@ -59,7 +59,7 @@ def test_what_is_refused_only_under_a_condition_is_found() -> None:
             "network.family": Choice(("dcgan", "resnet")),
         }
     )
-    with pytest.raises(ConfigError, match=r"--batch must be a multiple of 12, with --packing 2 and"):
+    with pytest.raises(ConfigError, match=r"--batch must be a multiple of 12, that is --packing 2 times"):
         check_accepts(space, GanConfig())
     check_accepts(space, GanConfig(batch=48))
 
@@ -86,5 +86,5 @@ def test_every_value_of_a_condition_is_tried() -> None:
         if 60 % (packing * group) == 0:
             check_accepts(space, GanConfig(batch=60))
         else:
-            with pytest.raises(ConfigError, match=f"--packing {packing} and --minibatch-std {group}, not 60"):
+            with pytest.raises(ConfigError, match=f"--packing {packing} times --minibatch-std {group}, not 60"):
                 check_accepts(space, GanConfig(batch=60))
