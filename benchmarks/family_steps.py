@@ -1,6 +1,6 @@
 """Images/s of our training step of each family of networks against the same networks as commonly written.
 
-    python benchmarks/family_steps.py [FAMILY ...] [--side 32] [--width 16] [--batch 16] [--rounds 7]
+    python benchmarks/family_steps.py [FAMILY ...] [--side 32] [--width 16] [--batch 16] [--rounds 7] [--threads 1]
 
 Both train the same layers, with as many parameters to within `MOST_APART`, on random images that are on the
 device already; both draw new latents in each step and keep an average of the generator, but for the common
@@ -9,8 +9,9 @@ normalization; `progressive`, `msg` and `style` show the discriminator the sprea
 R1 every 16 steps and path lengths every 4 in both forms. Ours computes as in a run, in bf16 where the device
 does that fast; the common form in PyTorch's default precision.
 
-A turn is so many steps that each regularizer comes as often as it should. Both forms take turns: the ratio is
-the median over rounds, images/s are those of the best turn, and on a GPU the peak memory is printed too.
+A round is so many steps that each regularizer comes as often as it should. In it both forms take turns: the
+ratio is the median over rounds, images/s are those of the best round, and on a GPU the peak memory is printed
+too.
 Prints one JSON object at the end.
 """
 
@@ -41,7 +42,7 @@ from gan.training.step import UNCOMPILED, step_settings, train_step
 CHANNELS = 3
 MOST_APART = 0.03
 """By how much of ours the number of parameters may differ."""
-STEPS_A_TURN = 4
+STEPS_A_ROUND = 4
 SPREAD = {"network.minibatch_std": 4}
 SETTINGS: dict[str, dict[str, Any]] = {
     "dcgan": {"network.upsampling": "transposed"},  # as the plain loop
@@ -57,8 +58,7 @@ def main() -> None:
     """Measure and print."""
     arguments = _arguments()
     device = torch.device(arguments.device or ("cuda" if torch.cuda.is_available() else "cpu"))
-    if arguments.threads:
-        torch.set_num_threads(arguments.threads)
+    torch.set_num_threads(arguments.threads)
     keep_freed_memory()
     found = {}
     for family in arguments.families:
@@ -81,13 +81,13 @@ def config_of(family: str, side: int, width: int, batch: int, precision: str = "
 
 
 def compared(
-    config: GanConfig, device: torch.device, rounds: int, steps: int = STEPS_A_TURN
+    config: GanConfig, device: torch.device, rounds: int, steps: int = STEPS_A_ROUND
 ) -> dict[str, float]:
     """Images/s of both forms and their ratio, their parameters, and on a GPU their peak memory in MiB.
 
-    steps: of a turn, at least; more where the regularizers come less often.
+    steps: of a round, at least; more where the regularizers come less often.
     """
-    steps = steps_of_turn(config, steps)
+    steps = steps_of_round(config, steps)
     figures: dict[str, float] = {}
     forms: dict[str, Form] = {}
     for name, build in (("ours", our_form), ("common", common_form)):
@@ -102,16 +102,22 @@ def compared(
     figures |= {f"{name}_parameters": parameters(form) for name, form in forms.items()}
     check_parameters(config.network.family, figures)
     taken: dict[str, list[float]] = {name: [] for name in forms}
+    # a machine that others share slows neighbouring steps alike; a GPU must not wait after each
+    at_once = steps if device.type == "cuda" else 1
     for _ in range(rounds):
-        for name, form in forms.items():
-            taken[name].append(seconds(form.step, steps, device) / steps)
+        total = dict.fromkeys(forms, 0.0)
+        for _ in range(steps // at_once):
+            for name, form in forms.items():
+                total[name] += seconds(form.step, at_once, device)
+        for name in forms:
+            taken[name].append(total[name] / steps)
     for name, times in taken.items():
         figures[f"{name}_images_per_s"] = round(config.batch / min(times), 1)
     ratios = [common / ours for ours, common in zip(taken["ours"], taken["common"], strict=True)]
     return figures | {"ours_over_common": round(statistics.median(ratios), 3)}
 
 
-def steps_of_turn(config: GanConfig, least: int) -> int:
+def steps_of_round(config: GanConfig, least: int) -> int:
     """A whole number of the longest period of the regularizers, at least `least` steps."""
     settings, penalty = config.regularization, FAMILIES[config.network.family].generator_penalty
     of_generator = penalty(config.network)
@@ -165,16 +171,21 @@ def check_parameters(family: str, figures: dict[str, float]) -> None:
 
 
 def seconds(step: Callable[[], None], count: int, device: torch.device) -> float:
-    """Seconds of so many steps; both forms choose their kernels on a GPU, as most scripts let them."""
+    """Seconds of so many steps; both forms choose their kernels on a GPU, as most scripts let them.
+
+    On one thread of a CPU they are the processor's, which other programs take less part in.
+    """
+    is_one_thread = device.type == "cpu" and torch.get_num_threads() == 1
+    clock = time.process_time if is_one_thread else time.perf_counter
     if device.type == "cuda":
         torch.cuda.synchronize()
-    began = time.perf_counter()
+    began = clock()
     with fixed_shapes():
         for _ in range(count):
             step()
     if device.type == "cuda":
         torch.cuda.synchronize()
-    return time.perf_counter() - began
+    return clock() - began
 
 
 def _arguments() -> argparse.Namespace:
@@ -182,7 +193,7 @@ def _arguments() -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("families", nargs="*", metavar="FAMILY", default=list(FAMILIES))
-    for name, value in (("side", 32), ("width", 16), ("batch", 16), ("rounds", 7), ("threads", 0)):
+    for name, value in (("side", 32), ("width", 16), ("batch", 16), ("rounds", 7), ("threads", 1)):
         parser.add_argument(f"--{name}", type=int, default=value)
     parser.add_argument("--device", default="", help="cpu or cuda; by default a GPU where there is one")
     parser.add_argument("--precision", default="auto", choices=("auto", "fp32", "bf16"))
