@@ -1,6 +1,6 @@
 """Images/s of our training step of each family of networks against the same networks as commonly written.
 
-    python benchmarks/family_steps.py [FAMILY ...] [--side 32] [--width 16] [--batch 16] [--rounds 7] [--threads 1]
+    python benchmarks/family_steps.py [FAMILY ...] [--side 32] [--width 16] [--batch 16] [--rounds 7]
 
 Both train the same layers, with as many parameters to within `MOST_APART`, on random images that are on the
 device already; both draw new latents in each step and keep an average of the generator, but for the common
