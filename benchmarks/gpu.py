@@ -24,7 +24,7 @@ from typing import Any, NamedTuple
 
 sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parent.parent)]
 
-BUDGET_S = 330.0
+BUDGET_S = 450.0
 """Seconds after which no further case is started."""
 CASE_S = 150.0
 """Seconds after which a case counts as hung."""

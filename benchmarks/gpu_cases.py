@@ -5,6 +5,7 @@ import itertools
 from collections.abc import Callable
 
 import gpu_compilation
+import gpu_families
 import gpu_memory
 import gpu_pictures
 import gpu_precision
@@ -13,6 +14,7 @@ import gpu_training
 from gpu_setting import GPU, SMALL, Figures, Setting
 from gpu_speed import speed
 
+from gan.networks.families import FAMILIES
 from gan.training.balance import POLICIES
 from gan.training.losses import LOSSES
 
@@ -43,6 +45,7 @@ def all_cases(device: str) -> dict[str, Case]:
         "ranks": gpu_ranks.ranks,
     }
     cases: dict[str, Case] = {name: functools.partial(case, setting) for name, case in named.items()}
+    cases |= _of_families(setting)
     for compiled in (False, True):
         if compiled:  # before the many that compile
             cases |= {
@@ -59,4 +62,20 @@ def all_cases(device: str) -> dict[str, Case]:
             cases[f"regularized/{name}/{precision}/{kind}"] = functools.partial(
                 gpu_training.regularized, setting, name, precision, compiled
             )
+    return cases
+
+
+def _of_families(setting: Setting) -> dict[str, Case]:
+    """Training and speed of every family."""
+    cases: dict[str, Case] = {}
+    ways = {"plain": tuple(FAMILIES), "checkpointing": gpu_families.RECOMPUTING}
+    for how, families in ways.items():
+        for family, precision in itertools.product(families, gpu_training.TOLERANCES):
+            cases[f"family/{family}/{precision}/{how}"] = functools.partial(
+                gpu_families.family_training, setting, family, precision, how == "checkpointing"
+            )
+    for family, side in itertools.product(FAMILIES, gpu_families.SIDES):
+        cases[f"family_speed/{family}/{side}"] = functools.partial(
+            gpu_families.family_speed, setting, family, side
+        )
     return cases

@@ -109,19 +109,20 @@ def training(
     setting: Setting, loss: str, policy: str, precision: str, compiled: bool, figures: Figures
 ) -> None:
     """20 steps are those of the CPU."""
-    _compare(setting, config_of(loss, policy), on_cpu(loss, policy), precision, compiled, figures)
+    compare(setting, config_of(loss, policy), on_cpu(loss, policy), precision, compiled, figures)
 
 
 def regularized(setting: Setting, name: str, precision: str, compiled: bool, figures: Figures) -> None:
     """20 steps with a regularizer are those of the CPU."""
     loss, policy = "non-saturating", "none"
     config = config_of(loss, policy, **REGULARIZED[name])
-    _compare(setting, config, on_cpu(loss, policy, name), precision, compiled, figures)
+    compare(setting, config, on_cpu(loss, policy, name), precision, compiled, figures)
 
 
-def _compare(
+def compare(
     setting: Setting, config: GanConfig, expected: Trained, precision: str, compiled: bool, figures: Figures
 ) -> None:
+    """Train, and raise an error where it is not what is expected."""
     config = config.with_values({"precision": precision, "compile": "on" if compiled else "off"})
     with _backend(setting.backend):
         found = trained(config, setting.device)

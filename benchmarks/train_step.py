@@ -98,7 +98,7 @@ def our_step(
 
 def common_step(config: GanConfig, device: torch.device) -> Callable[[], None]:
     """The step and networks as PyTorch's DCGAN example writes them; no average of the generator is kept."""
-    generator, discriminator = _example_networks(config)
+    generator, discriminator = example_networks(config)
     for network in (generator, discriminator):
         network.to(device)
     adams = [
@@ -131,7 +131,8 @@ def common_step(config: GanConfig, device: torch.device) -> Callable[[], None]:
     return step
 
 
-def _example_networks(config: GanConfig) -> tuple[nn.Module, nn.Module]:
+def example_networks(config: GanConfig) -> tuple[nn.Module, nn.Module]:
+    """Generator and discriminator of PyTorch's DCGAN example."""
     # the last layer's sigmoid is part of the loss, which is faster than in the example
     depth = (config.data.resolution // 4).bit_length() - 1
     widths = [config.network.width * 2**level for level in range(depth)]

@@ -15,18 +15,20 @@ from typing import Any
 import pytest
 import torch
 
+from gan.networks.families import FAMILIES
 from gan.training.balance import POLICIES
 from gan.training.losses import LOSSES
 from gan.training.regularization import REGULARIZERS
 
 BENCHMARKS = Path(__file__).parent.parent / "benchmarks"
-LEFT_OUT = ("/bf16/", "/compiled", "speed/64")
+LEFT_OUT = ("/bf16/", "/compiled", "speed/64", "/128", "/256")
 """What the names of cases contain that take long on a CPU."""
 BUT = (
     "train/wasserstein/none/fp32/compiled",
     "train/hinge/loss/bf16/compiled",
     "train/hinge/none/bf16/plain",
     "regularized/all/fp32/compiled",
+    "family/style/bf16/plain",
 )
 """A few of them."""
 
@@ -81,7 +83,7 @@ def test_it_needs_no_other_packages_than_it_lists_and_no_ray(scripts: ModuleType
         "cloudpickle",  # which pyarrow takes where it is
     }
     ours = {"common", "gan", "perceptual", "styletransfer", "tune", "train_step"}
-    ours |= {path.stem for path in BENCHMARKS.glob("gpu*.py")}
+    ours |= {"common_families", "family_steps"} | {path.stem for path in BENCHMARKS.glob("gpu*.py")}
     assert found - ours - come_with_them <= {*listed.replace("pillow", "PIL").split(), "torch"}
     assert "ray" not in found | set(listed.split())
 
@@ -104,6 +106,18 @@ def test_it_trains_with_every_regularizer(scripts: ModuleType) -> None:
         assert any(path == f"regularization.{name.replace('-', '_')}" for path in settings)
     cases = {name for name in scripts._cases("cuda") if name.startswith("regularized/all/")}
     assert len(cases) == len(list(itertools.product(("fp32", "bf16"), ("compiled", "plain"))))
+
+
+def test_it_trains_every_family_in_each_precision_and_measures_its_speed(scripts: ModuleType) -> None:
+    recomputing = [name for name in FAMILIES if FAMILIES[name].recomputes]
+    expected = {f"family/{family}/{precision}/plain" for family in FAMILIES for precision in ("fp32", "bf16")}
+    expected |= {
+        f"family/{family}/{precision}/checkpointing"
+        for family in recomputing
+        for precision in ("fp32", "bf16")
+    }
+    expected |= {f"family_speed/{family}/{side}" for family in FAMILIES for side in (64, 128, 256)}
+    assert {name for name in scripts._cases("cuda") if name.startswith("family")} == expected
 
 
 @pytest.mark.parametrize("name", names())
