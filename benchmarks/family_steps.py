@@ -33,11 +33,13 @@ from gan.config import GanConfig
 from gan.distributed import Ranks
 from gan.networks import numbers_per_image
 from gan.networks.families import FAMILIES
+from gan.networks.growth import growing_parts
 from gan.training import seeding
 from gan.training.balance import Turn
+from gan.training.passes import UNCOMPILED
 from gan.training.players import build_players
 from gan.training.regularizing import Regularizing
-from gan.training.step import UNCOMPILED, step_settings, train_step
+from gan.training.step import step_settings, train_step
 
 CHANNELS = 3
 MOST_APART = 0.03
@@ -130,7 +132,8 @@ def steps_of_round(config: GanConfig, least: int) -> int:
 def our_form(config: GanConfig, channels: int, device: torch.device) -> Form:
     """The step as `GanRun` takes it, fully grown, on images that are on the device already."""
     players = build_players(config, channels=channels, device=device)
-    players.grow(FAMILIES[config.network.family].images_to_grow(config.network, config.data.resolution))
+    for part in growing_parts(players.generator, players.discriminator, players.ema):
+        part.grow_fully()
     settings = step_settings(config, device=device, world_size=1)
     side = config.data.resolution
     regularizing = Regularizing(config, images(side, config.batch), ranks=Ranks(), device=device)
@@ -151,7 +154,9 @@ def our_form(config: GanConfig, channels: int, device: torch.device) -> Form:
                 settings,
                 UNCOMPILED,
                 who_trains=BOTH_TRAIN,
-                regularization=regularizing.for_step(number, progress=0.0),
+                regularization=regularizing.for_step(
+                    number, images_seen=number * config.batch, progress=0.0, batch=config.batch
+                ),
             )
         regularizing.count(BOTH_TRAIN)
 

@@ -53,12 +53,12 @@ def all_cases(device: str) -> dict[str, Case]:
                 for side in (32, 64)
             }
         kind = "compiled" if compiled else "plain"
-        for precision, loss, policy in itertools.product(gpu_training.TOLERANCES, LOSSES, POLICIES):
+        for precision, loss, policy in itertools.product(gpu_training.PRECISIONS, LOSSES, POLICIES):
             name = f"train/{loss}/{policy}/{precision}/{kind}"
             cases[name] = functools.partial(gpu_training.training, setting, loss, policy, precision, compiled)
         # compiling each alone would take minutes
         regularizers = ("all",) if compiled else tuple(gpu_training.REGULARIZED)
-        for precision, name in itertools.product(gpu_training.TOLERANCES, regularizers):
+        for precision, name in itertools.product(gpu_training.PRECISIONS, regularizers):
             cases[f"regularized/{name}/{precision}/{kind}"] = functools.partial(
                 gpu_training.regularized, setting, name, precision, compiled
             )
@@ -68,11 +68,15 @@ def all_cases(device: str) -> dict[str, Case]:
 def _of_families(setting: Setting) -> dict[str, Case]:
     """Training and speed of every family."""
     cases: dict[str, Case] = {}
-    ways = {"plain": tuple(FAMILIES), "checkpointing": gpu_families.RECOMPUTING}
+    ways = {
+        "plain": tuple(FAMILIES),
+        "checkpointing": gpu_families.RECOMPUTING,
+        "parts": gpu_families.WITHOUT_BATCH_NORM,
+    }
     for how, families in ways.items():
         for family, precision in itertools.product(families, gpu_training.TOLERANCES):
             cases[f"family/{family}/{precision}/{how}"] = functools.partial(
-                gpu_families.family_training, setting, family, precision, how == "checkpointing"
+                gpu_families.family_training, setting, family, precision, how
             )
     for family, side in itertools.product(FAMILIES, gpu_families.SIDES):
         cases[f"family_speed/{family}/{side}"] = functools.partial(

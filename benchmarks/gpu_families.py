@@ -22,7 +22,13 @@ SETTINGS: dict[str, dict[str, Any]] = {
 # With rates of 1e-3, which suit `dcgan`, deeper networks make 1e-2 of the rounding of other kernels within 20
 # steps. Measured on a CPU with 1e-5: 2e-4 to 9e-4 of the way in fp32, 0.03 to 0.06 in bf16.
 RATES = {"optimizer.generator_lr": 1e-5, "optimizer.discriminator_lr": 1e-5}
-CHECKPOINTED = {"network.gradient_checkpointing": True}
+WITHOUT_BATCH_NORM = ("progressive", "msg", "style")
+"""Those that train on parts of a batch as on the whole."""
+HOW: dict[str, dict[str, Any]] = {
+    "plain": {},
+    "checkpointing": {"network.gradient_checkpointing": True},
+    "parts": {"accumulate": 2},
+}
 SIDES = (64, 128, 256)
 
 
@@ -37,12 +43,9 @@ def family_on_cpu(family: str) -> Trained:
     return trained(family_config(family), CPU)
 
 
-def family_training(
-    setting: Setting, family: str, precision: str, is_checkpointed: bool, figures: Figures
-) -> None:
-    """20 steps are those of the CPU."""
-    config = family_config(family, **CHECKPOINTED if is_checkpointed else {})
-    compare(setting, config, family_on_cpu(family), precision, False, figures)
+def family_training(setting: Setting, family: str, precision: str, how: str, figures: Figures) -> None:
+    """20 steps are those of the CPU; how: a key of `HOW`."""
+    compare(setting, family_config(family, **HOW[how]), family_on_cpu(family), precision, False, figures)
 
 
 def family_speed(setting: Setting, family: str, side: int, figures: Figures) -> None:

@@ -21,7 +21,7 @@ from gan.training.losses import LOSSES
 from gan.training.regularization import REGULARIZERS
 
 BENCHMARKS = Path(__file__).parent.parent / "benchmarks"
-LEFT_OUT = ("/bf16/", "/compiled", "speed/64", "/128", "/256")
+LEFT_OUT = ("/bf16/", "/fp16/", "/compiled", "speed/64", "/128", "/256")
 """What the names of cases contain that take long on a CPU."""
 BUT = (
     "train/wasserstein/none/fp32/compiled",
@@ -109,12 +109,13 @@ def test_it_trains_with_every_regularizer(scripts: ModuleType) -> None:
 
 
 def test_it_trains_every_family_in_each_precision_and_measures_its_speed(scripts: ModuleType) -> None:
-    recomputing = [name for name in FAMILIES if FAMILIES[name].recomputes]
-    expected = {f"family/{family}/{precision}/plain" for family in FAMILIES for precision in ("fp32", "bf16")}
-    expected |= {
-        f"family/{family}/{precision}/checkpointing"
-        for family in recomputing
-        for precision in ("fp32", "bf16")
+    of_blocks = [name for name in FAMILIES if FAMILIES[name].recomputes]
+    ways = {"plain": FAMILIES, "checkpointing": of_blocks, "parts": of_blocks}
+    expected = {
+        f"family/{family}/{precision}/{how}"
+        for how, families in ways.items()
+        for family in families
+        for precision in ("fp32", "bf16", "fp16")
     }
     expected |= {f"family_speed/{family}/{side}" for family in FAMILIES for side in (64, 128, 256)}
     assert {name for name in scripts._cases("cuda") if name.startswith("family")} == expected

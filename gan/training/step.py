@@ -153,9 +153,10 @@ def _turn_of_generator(step: _Step, fakes: list[Tensor], stats: Tensor) -> Tenso
             made = _shown_fakes(players.generator, part, settings, passes)
         loss = passes.judge_fakes(players.discriminator, made, settings.loss, settings.autocast_dtype)
         losses.append(loss.detach())
-        if part.regularization.generator_term is not None:
-            penalize, noise, weight = part.regularization.generator_term
-            loss = loss + weight * penalize(players.generator, part.latents, noise)
+        term = part.regularization.generator_term
+        if term is not None:
+            penalty = term.function(players.generator, part.latents, term.noise, term.share)
+            loss = loss + term.weight * penalty
         reduction.is_last = part is parts[-1]
         _backward(loss, players.generator_scaler, settings)
     stats = reduction.finish(torch.cat([stats, mean_of(losses)[None]]))

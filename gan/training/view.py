@@ -28,11 +28,18 @@ Changes = tuple[Callable[[Tensor, Tensor, Tensor], Tensor], ...]
 class GeneratorTerm(NamedTuple):
     """A term of the generator's loss in a step."""
 
-    function: Callable[[nn.Module, Tensor, Tensor], Tensor]
-    """(generator, the numbers that it generates from, `noise`) -> scalar."""
+    function: Callable[[nn.Module, Tensor, Tensor, float], Tensor]
+    """(generator, the numbers that it generates from, `noise`, `share`) -> scalar."""
     noise: Tensor
     """(N, C, H, W), standard normal, this rank's share."""
     weight: float
+    share: float = 1.0
+    """Of the rank's images that these are, above 0, at most 1."""
+
+    def of_part(self, part: slice) -> "GeneratorTerm":
+        """The same for a part of the images."""
+        noise = self.noise[part]
+        return self._replace(noise=noise, share=self.share * len(noise) / len(self.noise))
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -69,7 +76,7 @@ class StepRegularization:
             numbers=tuple(each[:, part] for each in self.numbers),
             # a copy: `watch` moves it, and what is generated again must be augmented as it was before
             probability=None if self.probability is None else self.probability.clone(),
-            generator_term=None if term is None else term._replace(noise=term.noise[part]),
+            generator_term=None if term is None else term.of_part(part),
         )
 
     def view(self, which: int) -> tuple[Changes, tuple[Tensor, ...], Tensor | None, int, int, bool]:

@@ -58,8 +58,9 @@ def _suits_all(config: Any, resolution: int) -> None:
 class GeneratorPenalty:
     """A term of the generator's loss that a family brings."""
 
-    function: "Callable[[nn.Module, Tensor, Tensor], Tensor]"
-    """(generator, its numbers (N, numbers_per_image), standard normal (N, C, H, W)) -> scalar."""
+    function: "Callable[[nn.Module, Tensor, Tensor, float], Tensor]"
+    """(generator, its numbers (N, numbers_per_image), standard normal (N, C, H, W), which share of a rank's
+    images these are) -> scalar."""
     weight: float
     every: int
     """Updates of the generator from one term to the next."""

@@ -32,7 +32,7 @@ def one_thread() -> None:
     [
         {"network.family": "progressive", "network.packing": 2, "regularization.augment": "colour,cutout"},
         {"network.family": "msg", "network.minibatch_std": 2, "loss.name": "wasserstein"},
-        {"network.family": "style", "regularization.r1": 1.0, "network.path_length": 0.0},
+        {"network.family": "style", "regularization.r1": 1.0, "network.path_length_every": 2},
         {"network.family": "progressive", **ADAPTIVE, "regularization.instance_noise": 0.2},
     ],
     ids=lambda values: "+".join(str(value) for value in values.values()),
@@ -43,7 +43,8 @@ def test_two_parts_train_as_the_whole_does(values: dict[str, Any]) -> None:
         for count in (1, 2)
     )
     expected, found = timeless(whole.tick()), timeless(halves.tick())
-    assert found == pytest.approx(expected, rel=2e-3, abs=1e-4)
+    # the mean path length moves in two halves, of which the first part sees one: 0.25 % of its penalty
+    assert found == pytest.approx(expected, rel=4e-3 if "style" in values.values() else 1e-3, abs=1e-4)
     assert halves.images_seen == whole.images_seen == 96
 
 

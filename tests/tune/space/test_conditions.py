@@ -86,5 +86,7 @@ def test_every_value_of_a_condition_is_tried() -> None:
         if 60 % (packing * group) == 0:
             check_accepts(space, GanConfig(batch=60))
         else:
-            with pytest.raises(ConfigError, match=f"--packing {packing} times --minibatch-std {group}, not 60"):
+            with pytest.raises(
+                ConfigError, match=f"--packing {packing} times --minibatch-std {group}, not 60"
+            ):
                 check_accepts(space, GanConfig(batch=60))

@@ -9,12 +9,12 @@ MEAN_RATE = 0.01
 _TINY = 1e-12
 
 
-def path_length_penalty(generator: nn.Module, rows: Tensor, noise: Tensor) -> Tensor:
+def path_length_penalty(generator: nn.Module, rows: Tensor, noise: Tensor, share: float = 1.0) -> Tensor:
     """How far the lengths of gradients, from images in random directions to styles, are from their mean.
 
     rows: the generator's numbers, one row an image, of which every second is used, as the authors use half a
-    batch; noise: (N, C, H, W), standard normal, the random directions. The running mean, over ranks too, is
-    the generator's. Returns: a scalar.
+    batch; noise: (N, C, H, W), standard normal, the random directions; share: of a rank's images that these
+    are, by which the running mean moves. That mean, over ranks too, is the generator's. Returns: a scalar.
     """
     from gan.networks.families.style.networks import Generator
 
@@ -26,7 +26,7 @@ def path_length_penalty(generator: nn.Module, rows: Tensor, noise: Tensor) -> Te
         (images * noise).sum() / images.shape[-1], styles, create_graph=True
     )  # the side is the root of the number of pixels
     lengths = (gradient.square().sum(dim=2).mean(dim=1) + _TINY).sqrt()
-    generator.path_length.lerp_(_mean_over_ranks(lengths.detach().mean()), MEAN_RATE)
+    generator.path_length.lerp_(_mean_over_ranks(lengths.detach().mean()), MEAN_RATE * share)
     return (lengths - generator.path_length).square().mean()
 
 
