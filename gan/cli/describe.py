@@ -57,7 +57,9 @@ def run_describe(command: Describe, console: Console) -> int:
     say(console, describe(config.network, resolution=side, channels=channels, norm=norm))
     for player, layers in both.items():
         console.print(_table(player, layers, _unit(config, player)))
-    _say_memory(memory, console, f"a batch of {share}{' on each worker' if workers > 1 else ''}, {precision}")
+    parts = f" in {config.accumulate} parts" if config.accumulate > 1 else ""
+    where = " on each worker" if workers > 1 else ""
+    _say_memory(memory, console, f"a batch of {share}{parts}{where}, {precision}")
     if known is None:
         say(console, "for pictures in colour; if all are grey, add --colour grey")
     return 0

@@ -27,6 +27,12 @@ def test_tables_show_layers_totals_and_memory(capsys: Capture) -> None:
     assert "for pictures in colour; if all are grey, add --colour grey" in shown
 
 
+def test_the_memory_is_that_of_the_batch_that_the_family_ends_with_in_its_parts(capsys: Capture) -> None:
+    small = ["--family", "progressive", "--width", "2", "--latent-size", "8", "--resolution", "64"]
+    assert main(["describe", *small, "--batch", "16", "--accumulate", "2", "--precision", "fp16"]) == 0
+    assert "a batch of 8 in 2 parts, fp16" in " ".join(capsys.readouterr().out.split())
+
+
 def test_a_run_is_described_by_its_settings_and_flags_override_them(
     plain_run: tuple[Folder, list[Row]], tmp_path: Path, capsys: Capture
 ) -> None:
