@@ -182,6 +182,13 @@ def test_batches_that_cannot_be_halved_so_often_are_refused() -> None:
         config_of(values).check_workers(2)
 
 
+def test_a_run_that_was_begun_before_batches_became_smaller_goes_on_with_whole_ones() -> None:
+    saved = config_of({"network.family": "progressive", "data.resolution": 128}).to_dict()
+    assert GanConfig.from_dict(saved).batches().last == 4
+    del saved["network"]["full_batch_side"], saved["accumulate"]
+    assert GanConfig.from_dict(saved).batches().phases[-1][1] == 16
+
+
 def test_it_learns_a_picture() -> None:
     before, after = errors_on_a_ramp(GROWING)
     assert after < before / 2
