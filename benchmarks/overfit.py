@@ -32,12 +32,15 @@ from gan.training.run import Diverged, GanRun
 KEPT, PICTURES, TICKS, COLUMNS = "overfit", 64, 8, 8
 BASE: dict[str, Any] = {
     "batch": 16,
-    "optimizer.generator_lr": 1e-3,
-    "optimizer.discriminator_lr": 1e-3,
+    "optimizer.generator_lr": 2e-3,
+    "optimizer.discriminator_lr": 2e-3,
     "optimizer.beta1": 0.0,
-    "regularization.r1": 0.1,
+    "regularization.r1": 1.0,
     "stopping.when": "none",
 }
+"""Without R1, or with a tenth of it, the discriminator of `dcgan` overfits and its generator drifts away from
+the pictures: 320 to 350 after 96,000 images at width 16, and rising. With this 185 after 64,000 at width 48,
+and falling."""
 OWN: dict[str, dict[str, Any]] = {
     "progressive": {"network.stable_images": 4_000, "network.fade_images": 4_000},
 }
@@ -88,8 +91,8 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("words", nargs="*", metavar="FAMILY or SETTING=VALUE")
-    parser.add_argument("--images", type=int, default=96_000)
-    parser.add_argument("--width", type=int, default=16)
+    parser.add_argument("--images", type=int, default=256_000)
+    parser.add_argument("--width", type=int, default=48)  # at 16 its generator has fewer numbers than they
     parser.add_argument("--seed", type=int, default=0)
     command = parser.parse_intermixed_args()
     changes = changes_of([word for word in command.words if "=" in word])
