@@ -49,14 +49,24 @@ class Settings:
 
         Settings of this one that have no effect beside a new choice take their defaults.
 
-        Raises: ConfigError for a path that names no setting, a wrong type or a broken rule.
+        Raises: ConfigError for a path that names no setting, a wrong type or a broken rule, and for a given
+        setting that has no effect.
         """
+        # again: what is given here is not dropped in silence
+        return self._validated(_replaced(self._with_effective(values), values))
+
+    def with_searched(self, values: Mapping[str, Any]) -> Self:
+        """The same for values that a search chose: also of those some may have no effect, and are dropped.
+
+        A new space is refused for such a setting; one of an earlier version may have it.
+        """
+        return self._validated(self._with_effective(values))
+
+    def _with_effective(self, values: Mapping[str, Any]) -> dict[str, Any]:
         known = setting_paths(type(self))
         for path in values:
             require(path in known, f"{path} is not a setting; the settings are {', '.join(known)}")
-        nested = _as_saved(type(self), _replaced(self.to_dict(), values))
-        # again: what is given here is not dropped in silence
-        return self._validated(_replaced(nested, values))
+        return _as_saved(type(self), _replaced(self.to_dict(), values))
 
     def value(self, path: str) -> Any:
         """The setting at a dotted path."""

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 import tyro
 
 from common.errors import require, require_between
+from common.owners import Owners
 from common.settings import Precision, Settings, check_distinct, check_rules
 from gan.batches import Batches
 from gan.data.config import NAMED_SOURCES as NAMED_SOURCES
@@ -20,11 +21,12 @@ from gan.data.config import DataConfig as DataConfig
 from gan.metrics.config import EvaluationConfig as EvaluationConfig
 from gan.networks import batch_divisors
 from gan.networks.config import NetworkConfig as NetworkConfig
-from gan.training import balance
-from gan.training.balance import POLICIES
+from gan.training.balance import POLICIES, settings_by_policy
 from gan.training.health.stopping import NOTHING, StoppingConfig
 from gan.training.losses import LOSSES
 from gan.training.regularization import settings_classes as regularizer_settings
+
+_BALANCE = settings_by_policy()
 
 # mypy cannot read a Literal or a base class that is computed
 if TYPE_CHECKING:
@@ -39,8 +41,8 @@ else:
     LossName = Literal[*LOSSES.names]
     PolicyName = Literal[*POLICIES.names]
     # fields are taken from the last base class to the first
-    check_distinct((*balance.settings_classes(), *regularizer_settings()))
-    _PolicySettings = type("_PolicySettings", tuple(reversed(balance.settings_classes())), {})
+    check_distinct((*_BALANCE.values(), *regularizer_settings()))
+    _PolicySettings = type("_PolicySettings", tuple(reversed(_BALANCE.values())), {})
     _RegularizerSettings = type("_RegularizerSettings", tuple(reversed(regularizer_settings())), {})
 
 Schedule = Literal["constant", "linear", "cosine", "step", "plateau", "stall"]
@@ -49,6 +51,12 @@ Schedule = Literal["constant", "linear", "cosine", "step", "plateau", "stall"]
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class OptimizerConfig:
     """Two Adams (Kingma and Ba 2015) and how their learning rates change."""
+
+    OWNERS: ClassVar[Owners] = Owners(
+        "schedule",
+        {"decay_at": ("linear", "step"), "drop": ("step", "plateau"), "patience": ("plateau",)},
+        earlier={"stall": "plateau"},
+    )
 
     generator_lr: float = 2e-4
     discriminator_lr: float = 2e-4
@@ -85,6 +93,7 @@ class OptimizerConfig:
             f"--lr-drop must be above 0 and below 1, not {self.drop:g}; try 0.1",
         )
         require(self.patience >= 1, f"--lr-patience must be at least 1, not {self.patience}; try 5")
+        self.OWNERS.check(self)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -111,8 +120,11 @@ class _Balance:
 class BalanceConfig(_PolicySettings, _Balance):
     """Who trains in a step: the policy, then each policy's own settings."""
 
+    OWNERS: ClassVar[Owners] = Owners.of_classes("policy", _BALANCE)
+
     def __post_init__(self) -> None:
-        check_rules(self, balance.settings_classes())
+        check_rules(self, _BALANCE.values())
+        self.OWNERS.check(self)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -75,7 +75,7 @@ class _Network:
 class NetworkConfig(_FamilySettings, _Network):
     """Shape of generator and discriminator: what all families have, then each family's own settings."""
 
-    OWNERS: ClassVar[Owners] = Owners("family", _SETTINGS)
+    OWNERS: ClassVar[Owners] = Owners.of_classes("family", _SETTINGS)
 
     def __post_init__(self) -> None:
         check_rules(self, (_Network, *_SETTINGS.values()))

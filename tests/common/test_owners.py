@@ -2,9 +2,10 @@
 
 import dataclasses
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import pytest
+import tyro
 
 from common.errors import ConfigError
 from common.owners import Owners
@@ -28,7 +29,7 @@ class Motor:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Drive(Motor, Sail):
-    OWNERS: ClassVar[Owners] = Owners("drive", {"sail": Sail, "motor": Motor})
+    OWNERS: ClassVar[Owners] = Owners.of_classes("drive", {"sail": Sail, "motor": Motor})
 
     drive: str = "sail"
     crew: int = 3
@@ -94,3 +95,47 @@ def test_saved_settings_of_before_mean_what_they_meant_also_beside_choices_that_
 
 def test_a_file_that_names_few_settings_is_not_taken_for_a_saved_one() -> None:
     assert Boat.from_dict({"drive": {"crew": 3}}).drive == Drive()
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Rig:
+    OWNERS: ClassVar[Owners] = Owners(
+        "rig", {"mast_height": ("sloop", "cutter"), "oars": ("galley",)}, earlier={"cat": "sloop"}
+    )
+
+    rig: Annotated[str, tyro.conf.arg(name="rigging")] = "raft"
+    mast_height: Annotated[float, tyro.conf.arg(name="mast-metres")] = 8.0
+    oars: int = 2
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "rig", self.OWNERS.earlier.get(self.rig, self.rig))
+        self.OWNERS.check(self)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Ship(Settings):
+    rig: Rig = dataclasses.field(default_factory=Rig)
+
+
+def test_a_setting_of_several_choices_is_refused_beside_the_others_by_the_names_of_its_flags() -> None:
+    assert Rig(rig="sloop", mast_height=9.0).mast_height == Rig(rig="cutter", mast_height=9.0).mast_height
+    with pytest.raises(ConfigError) as caught:
+        Rig(mast_height=9.0)
+    assert str(caught.value) == (
+        "--mast-metres 9.0 has no effect with --rigging raft, it belongs to sloop and cutter; leave it at "
+        "8.0 or choose --rigging sloop"
+    )
+
+
+def test_an_earlier_name_of_a_choice_keeps_its_settings() -> None:
+    saved = {"rig": "cat", "mast_height": 9.0, "oars": 4}
+    assert Ship.from_dict({"rig": saved}).rig == Rig(rig="sloop", mast_height=9.0)
+
+
+def test_what_a_search_chose_without_effect_is_dropped_and_not_refused() -> None:
+    values = {"rig.rig": "galley", "rig.mast_height": 9.0, "rig.oars": 6}
+    assert Ship().with_searched(values).rig == Rig(rig="galley", oars=6)
+    with pytest.raises(ConfigError, match=r"^--mast-metres 9\.0 has no effect"):
+        Ship().with_values(values)
+    with pytest.raises(ConfigError, match=r"^rig\.keel is not a setting"):
+        Ship().with_searched({"rig.keel": 1})

@@ -143,6 +143,56 @@ def test_a_setting_of_another_family_is_refused_in_one_line_where_it_is_given() 
         )
 
 
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (
+            ["--augment-target", "0.3"],
+            "--augment-target 0.3 has no effect with --balance none, it belongs to adaptive; leave it at 0.5 "
+            "or choose --balance adaptive",
+        ),
+        (
+            ["--balance", "margin", "--loss-threshold", "0.2"],
+            "--loss-threshold 0.2 has no effect with --balance margin, it belongs to loss; leave it at 0.4 "
+            "or choose --balance loss",
+        ),
+        (
+            ["--lr-schedule", "cosine", "--lr-decay-at", "0.25"],
+            "--lr-decay-at 0.25 has no effect with --lr-schedule cosine, it belongs to linear and step; "
+            "leave it at 0.5 or choose --lr-schedule linear",
+        ),
+        (
+            ["--lr-patience", "3"],
+            "--lr-patience 3 has no effect with --lr-schedule constant, it belongs to plateau; leave it at 5 "
+            "or choose --lr-schedule plateau",
+        ),
+    ],
+)
+def test_a_setting_of_another_policy_or_schedule_is_refused_in_one_line(
+    flags: list[str], message: str
+) -> None:
+    with pytest.raises(ConfigError) as caught:
+        parse_command(["train", *flags])
+    assert str(caught.value) == message
+
+
+def test_settings_of_every_policy_are_accepted_beside_it_and_dropped_beside_another() -> None:
+    base = GanConfig()
+    for name in POLICIES:
+        ranges = POLICIES[name].search_ranges
+        own = {f"balance.{setting}": searched.low for setting, searched in ranges.items()}
+        chosen = base.with_values({"balance.policy": name, **own})
+        assert {path: chosen.value(path) for path in own} == own
+        for path, value in own.items():
+            with pytest.raises(ConfigError, match=f"it belongs to {name};"):
+                base.with_values({path: value})
+    adapted = base.with_values({"balance.policy": "adaptive", "balance.augment_target": 0.3})
+    assert adapted.with_values({"balance.policy": "none"}) == base
+    saved = adapted.to_dict()
+    saved["balance"]["policy"] = "accuracy"  # as saved when it was silently ignored
+    assert GanConfig.from_dict(saved).balance == BalanceConfig(policy="accuracy")
+
+
 def test_another_family_may_be_chosen_for_settings_of_a_saved_run() -> None:
     saved = GanConfig(network=NetworkConfig(upsampling="transposed"))
     assert saved.with_values({"network.family": "resnet"}).network == NetworkConfig(family="resnet")

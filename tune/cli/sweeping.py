@@ -113,7 +113,7 @@ def run_resume(command: Resume, console: Console) -> int:
     folder = SweepFolder.at(command.directory)
     config = dataclasses.replace(command.changed(folder.config()), storage=folder.storage_path)
     space = folder.space(config)
-    check_accepts(space, config.gan, config.worker_counts())
+    check_accepts(space, config.gan, config.worker_counts(), is_new=False)
     known = collect(read_events(folder.location))
     if (damaged := damage(folder.location)) is not None:
         say(console, damaged)

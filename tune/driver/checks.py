@@ -36,7 +36,7 @@ def check_memory(images: Images, config: SweepConfig, space: Space) -> None:
     if capacity_here.gpus:
         return
     workers, groups, free = capacity_here.num_workers, capacity_here.groups, free_memory_bytes()
-    extremes = (config.gan.with_values(values) for values in extreme_values(space))
+    extremes = (config.gan.with_searched(values) for values in extreme_values(space))
     # most of them differ in rates alone, and an estimate may take seconds
     for largest in dict.fromkeys(
         dataclasses.replace(each, optimizer=config.gan.optimizer) for each in extremes

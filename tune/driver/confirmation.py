@@ -63,7 +63,7 @@ def confirm_best(
     for trial, state in candidates:
         stored = StoredState(plan.folder.location, f"{state.path}/{STATE_FILE}")
         if plan.folder.files.status(stored.name) is not None:
-            config = plan.config.gan.with_values(trial.values_at(state.images_seen))
+            config = plan.config.gan.with_searched(trial.values_at(state.images_seen))
             calls[groups.pool.confirm.remote(config, stored)] = (trial.number, state.path)
     with view.confirming(len(calls)):
         while calls:

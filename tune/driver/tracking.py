@@ -94,7 +94,7 @@ class SweepTracking:
             name=_name(trial.number),
             identity=f"{self._identity}-{trial.number}",
             sweep=self._plan.folder.name,
-            settings=flat_settings(self._plan.config.gan.with_values(values)),
+            settings=flat_settings(self._plan.config.gan.with_searched(values)),
             searched={path: values.get(path) for path in (*space, SEED) if path in space or path in values},
             objective=named(self._metric, self._metric),
             images_seen=saved.images_seen if saved is not None else 0,

@@ -61,7 +61,7 @@ def best_config(base: GanConfig, trials: Mapping[int, Trial], *, keep_seed: bool
     states = states_best_first(trials)
     require(bool(states), "no trial has saved a state yet; wait for the first tick")
     trial, state = states[0]
-    config = base.with_values({**trial.values_at(state.images_seen), "evaluation.held_out_part": "all"})
+    config = base.with_searched({**trial.values_at(state.images_seen), "evaluation.held_out_part": "all"})
     return config if keep_seed else dataclasses.replace(config, seed=config.seed + 1)
 
 

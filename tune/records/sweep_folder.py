@@ -138,7 +138,7 @@ class SweepFolder:
 
         Raises: ConfigError when it is broken.
         """
-        return parse_space(self._read()["space"], self.files.path(SWEEP_FILE), config.gan)
+        return parse_space(self._read()["space"], self.files.path(SWEEP_FILE), config.gan, is_new=False)
 
     def session(self) -> str:
         """Suffix of this session's trial folders: empty in the first session, then .r1, .r2 and so on."""

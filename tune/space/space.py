@@ -155,11 +155,16 @@ def to_mutations(space: Space) -> dict[str, Callable[[], Value] | list[Value]]:
     return mutations
 
 
-def check_accepts(space: Space, base: GanConfig, worker_counts: Sequence[int] = (1,)) -> None:
-    """Raise `ConfigError` unless the base accepts the extremes of the space, for these workers a trial."""
+def check_accepts(
+    space: Space, base: GanConfig, worker_counts: Sequence[int] = (1,), *, is_new: bool = True
+) -> None:
+    """Raise `ConfigError` unless the base accepts the extremes of the space, for these workers a trial.
+
+    is_new: also that each setting has an effect wherever it is searched.
+    """
     for values in extreme_values(space):
         try:
-            config = base.with_values(values)
+            config = base.with_values(values) if is_new else base.with_searched(values)
             family_of(config.network, config.data.resolution)
             for count in worker_counts:
                 config.check_workers(count)

@@ -36,8 +36,8 @@ def load_space(path: Path | str, base: GanConfig | None = None) -> Space:
     return parse_space(text, f"--space {path}", base)
 
 
-def parse_space(text: str, source: str, base: GanConfig | None = None) -> Space:
-    """Read a search space from TOML; errors name it `source`.
+def parse_space(text: str, source: str, base: GanConfig | None = None, *, is_new: bool = True) -> Space:
+    """Read a search space from TOML; errors name it `source`. is_new: see `check_accepts`.
 
     Raises: ConfigError in one line: not TOML (with the line), an unknown setting or key, an invalid range,
     a value that the setting refuses, a wrong `when`.
@@ -45,7 +45,7 @@ def parse_space(text: str, source: str, base: GanConfig | None = None) -> Space:
     try:
         tables = tomllib.loads(text)
         space = Space({setting: _domain(setting, table) for setting, table in _settings(tables).items()})
-        check_accepts(space, base or GanConfig())
+        check_accepts(space, base or GanConfig(), is_new=is_new)
     except tomllib.TOMLDecodeError as error:
         problem = one_line(error)
         raise ConfigError(f"{source} is not TOML: {problem}; correct it, see --print-space") from None

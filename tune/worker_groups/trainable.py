@@ -63,7 +63,7 @@ class GanTrial(Trainable):  # type: ignore[misc]  # ray is untyped here
 
     def _begin(self, config: dict[str, Any]) -> None:
         values = {key: value for key, value in config.items() if key not in (RESTORE_KEY, NUMBER_KEY)}
-        self._gan_config = self._base.with_values(values)
+        self._gan_config = self._base.with_searched(values)
         self.cleanup()  # of the trial before: Tune gives no other sign that it is over
         self._restore: str | None = config.get(RESTORE_KEY)
 

@@ -94,7 +94,7 @@ def policies_in_order() -> dict[str, Policy]:
     return {name: policies[name] for name in sorted(policies, key=place)}
 
 
-def settings_classes() -> list[type]:
+def settings_by_policy() -> dict[str, type]:
     """The `Settings` of all policies that have some, in the order of `policies_in_order`."""
-    modules = [POLICIES.module(name) for name in policies_in_order()]
-    return [module.Settings for module in modules if hasattr(module, "Settings")]
+    modules = {name: POLICIES.module(name) for name in policies_in_order()}
+    return {name: module.Settings for name, module in modules.items() if hasattr(module, "Settings")}

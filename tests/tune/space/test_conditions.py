@@ -8,6 +8,7 @@ import pytest
 from common.errors import ConfigError
 from gan.config import GanConfig
 from tune.space.space import Choice, Float, Int, Space, baseline, check_accepts, moved_settings, suggest
+from tune.space.toml import parse_space
 
 FAMILIES = Space(
     {
@@ -49,6 +50,19 @@ def test_a_setting_that_is_searched_beside_a_family_that_lacks_it_is_refused_in_
         r"refused: --upsampling transposed has no effect with --family resnet.*--family dcgan$",
     ):
         check_accepts(space, GanConfig())
+
+
+def test_a_sweep_that_was_begun_goes_on_with_settings_that_have_no_effect() -> None:
+    text = (
+        '[balance.policy]\nvalues = ["none", "loss"]\n[balance.loss_threshold]\nlow = 0.1\nhigh = 0.7\n'
+        "[optimizer.patience]\nvalues = [2, 5]\n"
+    )
+    with pytest.raises(ConfigError, match=r"^sweep\.json: the search space has .*--balance loss$"):
+        parse_space(text, "sweep.json")
+    space = parse_space(text, "sweep.json", is_new=False)
+    check_accepts(space, GanConfig(), is_new=False)
+    values = {"balance.policy": "none", "balance.loss_threshold": 0.2, "optimizer.patience": 2}
+    assert GanConfig().with_searched(values) == GanConfig()
 
 
 def test_what_is_refused_only_under_a_condition_is_found() -> None:

@@ -249,7 +249,7 @@ def test_a_space_without_a_number_for_pbt_is_refused() -> None:
 def test_every_combination_of_the_default_choices_is_a_valid_configuration() -> None:
     space = default_space()
     for ends in itertools.product(*(domain.extremes() for domain in space.values())):
-        GanConfig().with_values(dict(zip(space, ends, strict=True)))
+        GanConfig().with_searched(dict(zip(space, ends, strict=True)))
 
 
 def test_a_byte_order_mark_changes_nothing(tmp_path: Path) -> None:
