@@ -37,7 +37,7 @@ ALL = "colour,translation,cutout"
 WAYS: dict[str, dict[str, Any]] = {
     "none": {},
     "always": {"regularization.augment": ALL},
-    "translation": {"regularization.augment": "translation"},
+    "geometric": {"regularization.augment": "translation,cutout"},
     "adaptive": {"balance.policy": "adaptive"},
 }
 BASE: dict[str, Any] = {
