@@ -56,9 +56,9 @@ class Settings:
         return self._validated(_replaced(self._with_effective(values), values))
 
     def with_searched(self, values: Mapping[str, Any]) -> Self:
-        """The same for values that a search chose: also of those some may have no effect, and are dropped.
+        """The same for values that a search chose: those without effect take their defaults.
 
-        A new space is refused for such a setting; one of an earlier version may have it.
+        A new space that searches a setting where it has no effect is refused; an older one may do so.
         """
         return self._validated(self._with_effective(values))
 
