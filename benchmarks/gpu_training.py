@@ -42,16 +42,16 @@ LOSS_THRESHOLDS = {"hinge": 1.8, "least-squares": 0.2, "non-saturating": 1.33, "
 
 def config_of(loss: str = "non-saturating", policy: str = "none", **values: Any) -> GanConfig:
     """A tiny run of one tick of 20 steps, in which the discriminator and the generator each rest at times."""
+    own: dict[str, dict[str, Any]] = {
+        "accuracy": {"accuracy_threshold": 0.48},
+        "loss": {"loss_threshold": LOSS_THRESHOLDS.get(loss, 1.0)},
+        "steps": {"discriminator_steps": 2},
+    }
     return GanConfig(
         data=DataConfig(resolution=16),
         network=NetworkConfig(width=8, latent_size=8),
         loss=LossConfig(name=loss),
-        balance=BalanceConfig(
-            policy=policy,
-            discriminator_steps=2,
-            loss_threshold=LOSS_THRESHOLDS.get(loss, 1.0),
-            accuracy_threshold=0.48,
-        ),
+        balance=BalanceConfig(policy=policy, **own.get(policy, {})),
         optimizer=OptimizerConfig(generator_lr=1e-3, discriminator_lr=1e-3),
         evaluation=EvaluationConfig(metric="swd", metric_images=32),
         batch=BATCH,

@@ -106,6 +106,7 @@ def test_a_second_run_with_other_settings_of_the_same_shapes_compiles_nothing() 
     assert compiled >= 3
     other = {
         "optimizer.generator_lr": 1e-3,
+        "balance.policy": "loss",
         "balance.loss_threshold": 0.1,
         "seed": 7,
         "loss.label_smoothing": 0.2,
