@@ -2,12 +2,12 @@
 
     python benchmarks/few_pictures.py FOLDER [--pictures N] [--images N] [--seeds 0 1 2] [SETTING=VALUE ...]
 
-Trains on some pictures of a folder, at 64 x 64 pixels, without augmentation and with each that this project
-has. All other pictures of the folder are held out, so that the distance to what was never shown is measured
+Trains on some pictures of a folder, at 64 x 64 pixels, without augmentation and with several ways of
+it. All other pictures of the folder are held out, so that the distance to what was never shown is measured
 with certainty. Beside it stand the memorization ratio (distance of samples to the training pictures over that
 of held-out ones: 0 copies, 1 as new) and how much the discriminator overfits. SETTING is the dotted path of
-any setting. Results are kept in ~/.cache/artsweep/few-pictures by all settings; a grid of the first seed's
-samples lies beside them. Prints one JSON object at the end.
+any setting. Results are kept in ~/.cache/artsweep/few-pictures by all settings; a grid of each run's samples
+lies beside them. Prints one JSON object at the end.
 
 A folder that serves: five classes of landscapes of Tiny-ImageNet, 2,500 photos (alp, cliff, coral reef,
 lakeside and seashore; n09193705, n09246464, n09256479, n09332890, n09428293).

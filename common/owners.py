@@ -33,21 +33,20 @@ class Owners:
         }
         return cls(chooser, owned)
 
-    def unused(self, chosen: Any) -> frozenset[str]:
+    def unused(self, chosen: Any) -> tuple[str, ...]:
         """The settings without effect beside this choice."""
         chosen = self.earlier.get(chosen, chosen)
-        return frozenset(name for name, choices in self.choices.items() if chosen not in choices)
+        return tuple(name for name, choices in self.choices.items() if chosen not in choices)
 
     def check(self, config: Any) -> None:
         """Raise `ConfigError` when a setting that has no effect is not at its default."""
         chosen = getattr(config, self.chooser)
-        unused = self.unused(chosen)
         fields = {field.name: field for field in dataclasses.fields(config)}
-        chooser = _flag(fields[self.chooser])
-        for name, choices in self.choices.items():
+        for name in self.unused(chosen):
             value, default = getattr(config, name), fields[name].default
+            chooser, choices = _flag(fields[self.chooser]), self.choices[name]
             require(
-                name not in unused or value == default,
+                value == default,
                 f"{_flag(fields[name])} {value} has no effect with {chooser} {chosen}, it belongs to "
                 f"{' and '.join(choices)}; leave it at {default} or choose {chooser} {choices[0]}",
             )

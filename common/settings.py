@@ -149,7 +149,7 @@ def _as_saved(config_class: type, values: Mapping[str, Any]) -> dict[str, Any]:
     for each in config_class.__mro__:
         later |= vars(each).get("EARLIER", {})
     owners: Owners | None = getattr(config_class, "OWNERS", None)
-    unused = owners.unused(values.get(owners.chooser)) if owners else {}
+    unused = owners.unused(values.get(owners.chooser)) if owners else ()
     complete = dict(values)
     if all(name in values for name in fields if name not in later and name not in unused):
         complete = {name: value for name, value in (later | complete).items() if name not in unused}

@@ -75,8 +75,8 @@ class OptimizerConfig:
     """For plateau: ticks without improvement after which the rates drop."""
 
     def __post_init__(self) -> None:
-        if self.schedule == "stall":  # its earlier name, in saved configurations
-            object.__setattr__(self, "schedule", "plateau")
+        if self.schedule in self.OWNERS.earlier:
+            object.__setattr__(self, "schedule", self.OWNERS.earlier[self.schedule])
         for name, rate in (("generator", self.generator_lr), ("discriminator", self.discriminator_lr)):
             require(
                 math.isfinite(rate) and 0 < rate <= 1,
