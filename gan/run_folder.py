@@ -23,7 +23,7 @@ from gan.config_file import CONFIG_FILE
 from gan.config_file import DETAILS as DETAILS
 from gan.generator_file import GENERATOR as GENERATOR
 from gan.image_grid import png_bytes
-from gan.training.health import Verdict
+from gan.training.health import DIVERGED, Verdict, verdict
 from gan.training.health.signals import smoothed
 
 HISTORY = "history.csv"
@@ -143,13 +143,19 @@ def samples_file(images_seen: int) -> str:
 
 
 def best_row(history: list[Row], metric: str) -> Row:
-    """The first of the rows with the lowest smoothed value, not the luckiest; lower is better."""
+    """The first of the rows with the lowest smoothed value, not the luckiest; lower is better.
+
+    A row after which the run had diverged is taken only where all are such: the distance of garbage may be
+    small by chance.
+    """
     values = smoothed([row[metric] for row in history])
-    return history[values.index(min(values))]
+    places = sorted(range(len(values)), key=values.__getitem__)
+    sound = (place for place in places if verdict(history[: place + 1], metric).name != DIVERGED)
+    return history[next(sound, places[0])]
 
 
 def is_best(history: list[Row], metric: str) -> bool:
-    """Whether the last row's smoothed value is strictly better than those of all rows before it."""
+    """Whether the last row is the best one so far, strictly better than all before it."""
     return best_row(history, metric) is history[-1]
 
 

@@ -77,6 +77,15 @@ def test_the_best_row_is_the_first_whose_median_with_the_two_before_is_the_lowes
     assert [is_best(rows[: end + 1], "swd") for end in range(len(rows))] == expected
 
 
+def test_a_tick_that_diverged_is_the_best_only_where_all_are_such() -> None:
+    values = [9.0, 8.0, 1.0, 1.0]
+    rows = [{"swd": value, "discriminator_loss": 99.0 if value == 1 else 1.4} for value in values]
+    assert best_row(rows, "swd") is rows[1]
+    assert [is_best(rows[: end + 1], "swd") for end in range(4)] == [True, True, False, False]
+    garbage = [{"swd": value, "discriminator_loss": 99.0} for value in values]
+    assert best_row(garbage[:3], "swd") is garbage[2]
+
+
 def test_a_full_disk_leaves_the_tick_before_intact(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     results = RunFolder(Folder(str(tmp_path)))
     history = record_ticks(results, [3.0, 2.0])

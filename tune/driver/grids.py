@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 
 from common.storage.folder import Folder
+from gan.training.health import DIVERGED
+from tune.records.events import Tick
 from tune.records.grids import grid_name, grid_places, kept_numbers, trial_folder
 from tune.records.trial_records import Trial
 
@@ -36,7 +38,7 @@ class GridStore:
         for number, trial in trials.items() if most > 0 else ():
             best = trial.best_tick(metric)
             if best is not None:
-                self._note(number, best.metrics[metric])
+                self._note(number, best)
         self._waiting: dict[int, dict[int, bytes]] = {}
         self._stored = set(grid_places(folder)) if most > 0 else set()
         """Trials with files, also of earlier sessions."""
@@ -49,7 +51,7 @@ class GridStore:
             return
         tick = self._trials[number].last_tick()
         if tick is not None:
-            self._note(number, tick.metrics.get(self._metric, math.nan))
+            self._note(number, tick)
         waiting = self._waiting.setdefault(number, {})
         waiting[images_seen] = grid
         if len(waiting) > MOST_WAITING:
@@ -57,8 +59,9 @@ class GridStore:
             gaps = zip(places, places[1:-1], places[2:], strict=False)
             del waiting[min(gaps, key=lambda gap: gap[2] - gap[0])[1]]
 
-    def _note(self, number: int, value: float) -> None:
-        if math.isfinite(value):
+    def _note(self, number: int, tick: Tick) -> None:
+        value = tick.metrics.get(self._metric, math.nan)
+        if math.isfinite(value) and tick.verdict != DIVERGED:
             self._best[number] = min(value, self._best.get(number, math.inf))
 
     def write(self) -> None:

@@ -56,7 +56,7 @@ TRIAL_COLUMNS: tuple[Column, ...] = (
         "value of each searched setting; a population changes it, and then it is the last",
         "where the condition of the setting is not met",
     ),
-    Column("best", "float64", "of the objective", "lowest value of its ticks", _NO_VALUE),
+    Column("best", "float64", "of the objective", "lowest value of its ticks but diverged ones", _NO_VALUE),
     Column("last", "float64", "of the objective", "value of its last tick", "before its first tick"),
     Column("images_at_best", "Int64", "images", "images shown at its lowest value", _NO_VALUE),
     *(

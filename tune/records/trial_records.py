@@ -108,8 +108,13 @@ class Trial:
         return dict(found[-1] or self.values) if found else dict(self.values)
 
     def best_tick(self, metric: str) -> Tick | None:
-        """The valid tick with the best value of `metric`, None when no value is finite."""
-        return best_of((tick.metrics.get(metric), tick) for tick in self.valid_ticks())
+        """The valid tick with the best value of `metric`, None when no value counts.
+
+        Neither a value counts that is not finite nor one of a tick that had diverged: the distance of garbage
+        may be small by chance.
+        """
+        ticks = [tick for tick in self.valid_ticks() if tick.verdict != DIVERGED]
+        return best_of((tick.metrics.get(metric), tick) for tick in ticks)
 
     def best_confirmed(self) -> StateConfirmed | None:
         """The best of its states that were measured again."""
@@ -125,9 +130,17 @@ class Trial:
         return list({saved.path: saved for saved in kept if saved is not None}.values())
 
     def best_checkpoint(self) -> Checkpoint | None:
-        """The saved state with the best objective; of a state that was saved again, the last version."""
+        """The saved state with the best objective that counts (see `best_tick`), None without one.
+
+        Of a state that was saved again, the last version.
+        """
         saved = {checkpoint.images_seen: checkpoint for checkpoint in self.checkpoints}.values()
-        return best_of((checkpoint.value, checkpoint) for checkpoint in saved)
+        return best_of((state.value, state) for state in self.sound(saved))
+
+    def sound(self, states: Iterable[Checkpoint]) -> list[Checkpoint]:
+        """Those of its states that were not saved by a tick that had diverged."""
+        diverged = {tick.images_seen for tick in self.valid_ticks() if tick.verdict == DIVERGED}
+        return [state for state in states if state.images_seen not in diverged]
 
 
 def collect(events: Iterable[SweepEvent]) -> dict[int, Trial]:
@@ -185,12 +198,12 @@ def best_of(candidates: Iterable[tuple[float | None, T]]) -> T | None:
 
 
 def states_best_first(trials: Mapping[int, Trial]) -> list[tuple[Trial, Checkpoint]]:
-    """The saved states of all trials, the best one first.
+    """The saved states of all trials that had not diverged, the best one first.
 
     The best of many noisy values is a lucky one. The states that have been measured again are ranked by that,
     as far as they are the best ones by the search's own values; a better one may have come later.
     """
-    saved = [(trial, state) for trial in trials.values() for state in trial.kept_checkpoints()]
+    saved = [(trial, state) for trial in trials.values() for state in trial.sound(trial.kept_checkpoints())]
     ranked = best_first((state.value, (trial, state)) for trial, state in saved)
     again = [trial.confirmed.get(state.path) for trial, state in ranked]
     count = next((place for place, found in enumerate(again) if found is None), len(again))

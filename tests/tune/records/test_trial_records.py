@@ -1,6 +1,6 @@
 """Trials as the event log describes them."""
 
-from tune.records.events import StateConfirmed
+from tune.records.events import StateConfirmed, Tick
 from tune.records.trial_records import (
     Checkpoint,
     Trial,
@@ -50,6 +50,22 @@ def test_a_better_state_that_came_later_is_the_best_until_it_is_measured_again()
     assert paths(*earlier) == ["b", "a"]
     assert paths(*earlier, with_states(3, {"c": 1.0}, {})) == ["c", "a", "b"]
     assert paths(*earlier, with_states(3, {"c": 1.0}, {"c": 3.8})) == ["b", "c", "a"]
+
+
+def test_a_state_that_had_diverged_is_no_winner() -> None:
+    base, garbage = with_states(0, {"base": 5.0}, {}), with_states(1, {"a": 7.0, "b": 2.0, "c": 1.0}, {})
+    for images, (value, verdict) in enumerate(
+        zip((7.0, 2.0, 1.0), ("healthy", *["diverged"] * 2), strict=True)
+    ):
+        tick = Tick(number=1, trial_id="t", images_seen=images, metrics={"swd": value}, verdict=verdict)
+        garbage.ticks.append((0, tick))
+    assert paths(base, garbage) == ["base", "a"]
+    best = garbage.best_tick("swd")
+    assert best is not None and best.images_seen == 0
+    assert surplus_checkpoints({1: garbage}, set()) == ["b"], "its last state is kept for who looks into it"
+    garbage.ticks = [(0, tick) for _, tick in garbage.ticks[1:]]
+    garbage.checkpoints = garbage.checkpoints[1:]
+    assert garbage.best_tick("swd") is None and paths(garbage) == []
 
 
 def test_a_state_that_was_measured_again_is_kept_when_its_trial_finds_a_better_one() -> None:

@@ -79,6 +79,7 @@ CASES: list[tuple[str, list[float], dict[str, float]]] = [
     (HEALTHY, flat(4), {"burnt": 0.73}),  # white grounds are burnt out in good pictures, too
     ("diverged", [600.0, *[590.0] * 4], {"burnt": 0.9}),
     ("diverged", [*FALLING, 500.0, 550.0], {"burnt": 0.9}),
+    ("diverged", FALLING, {"burnt": 0.98}),
     ("diverged", FALLING, {"discriminator_loss": 90.0}),
 ]
 
@@ -103,6 +104,19 @@ def test_a_good_start_on_a_white_ground_is_healthy() -> None:
     ):
         rows = [row | {"burnt": share} for row, share in zip(history(values), burnt, strict=True)]
         assert all(each.is_healthy for each in verdicts(rows, METRIC))
+
+
+def test_pure_colours_have_diverged_even_while_the_objective_falls() -> None:
+    # a trial of a sweep of the built-in shapes with both rates at 1, which won it with its third tick
+    rows = history([539.7, 492.0, 288.8, 539.7])
+    for row, burnt, loss in zip(rows, (1.0, 0.9998, 0.998, 1.0), (18.8, 2e-5, 7e-5, 170.0), strict=True):
+        row |= {"burnt": burnt, "discriminator_loss": loss}
+    assert [each.name for each in verdicts(rows, METRIC)] == ["diverged"] * 4
+    # the worst that still got better: rates of 0.1
+    rows = history([281.0, 262.0, 236.0, 235.0])
+    for row, burnt in zip(rows, (0.85, 0.88, 0.8, 0.83), strict=True):
+        row["burnt"] = burnt
+    assert all(each.is_healthy for each in verdicts(rows, METRIC))
 
 
 def test_every_trouble_has_a_case() -> None:
