@@ -1,10 +1,12 @@
 """What all tests share: which of them start Ray, and the figures that some of them print."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import hypothesis
 import pytest
+
+from tests.drivers import none_outlives
 
 Figure = Callable[[str, float], None]
 
@@ -38,6 +40,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if any(item.path.is_relative_to(folder) for folder in folders):
             item.add_marker("ray")
+
+
+@pytest.fixture(autouse=True)
+def _no_driver_outlives_its_test() -> Iterator[None]:
+    with none_outlives():
+        yield
 
 
 @pytest.fixture

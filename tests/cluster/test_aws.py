@@ -31,7 +31,7 @@ pytest.importorskip("boto3", reason="boto3 is not installed; `make test-cluster`
 
 from tests.cluster.cloud import REGION, Cloud, cloud_of
 
-pytestmark = [pytest.mark.cluster, pytest.mark.timeout(500)]
+pytestmark = [pytest.mark.cluster]
 
 FILE = "/root/cluster.yaml"
 BUCKET = "artsweep-results"

@@ -13,7 +13,7 @@ from tests.cluster.running import WORKERS, Cluster, wait_until
 from tests.cluster.trials import check_pictures, paint
 from tests.conftest import Figure
 
-pytestmark = [pytest.mark.cluster, pytest.mark.slow, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.cluster, pytest.mark.slow]
 
 CONTENTS, STYLES = 8, 6
 # one thread each: two workers of two threads on two hosts that share two cores would wait for each other

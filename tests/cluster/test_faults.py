@@ -17,7 +17,7 @@ from tests.tune.driver.test_trouble import standstill_s
 from tune.records.event_reading import read_events
 from tune.records.trial_records import Trial, collect
 
-pytestmark = [pytest.mark.cluster, pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.cluster, pytest.mark.slow]
 
 NOTICE_S = 20  # AWS gives 120
 MOST_SECONDS_TO_GO_ON = 30

@@ -29,7 +29,7 @@ from tests.cluster.trials import (
 from tune.records.event_reading import read_events
 from tune.records.trial_records import Trial, collect
 
-pytestmark = [pytest.mark.cluster, pytest.mark.timeout(500)]
+pytestmark = [pytest.mark.cluster]
 
 SHORT, LONG = 3, 20
 """Ticks a trial, and where strangers ask around meanwhile."""

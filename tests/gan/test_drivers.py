@@ -1,12 +1,10 @@
 """Drivers of `gan train` that are stopped or killed: what they leave, and how they are resumed."""
 
-import contextlib
 import json
 import os
 import re
 import signal
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,7 +14,8 @@ from common.cluster.session import usable_cpus
 from common.storage.folder import Folder
 from gan.config import GanConfig
 from gan.run_folder import Row, RunFolder
-from tests.waiting import wait_for
+from tests.drivers import end_session, processes_of, start
+from tests.waiting import HANGS_AFTER_S, wait_for
 
 Drive = Callable[[GanConfig, Folder, int], list[Row]]
 
@@ -26,30 +25,7 @@ def start_train(config: GanConfig, folder: Path, *args: str) -> "subprocess.Pope
     file = folder / "wanted.json"
     file.write_text(json.dumps(config.to_dict()))
     new = ["--config", str(file), "--name", "run", "--storage", str(folder)]
-    return subprocess.Popen(
-        [sys.executable, "-m", "gan", "train", *(args or new)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-        env=os.environ | {"PYTHONUNBUFFERED": "1"},
-    )
-
-
-def processes_of(session: int) -> dict[int, str]:
-    """The living processes of a session that a driver leads, with their command lines."""
-    listed = subprocess.run(
-        ["ps", "-ww", "-s", str(session), "-o", "pid=,stat=,args="], capture_output=True, text=True
-    )
-    lines = [line.split(maxsplit=2) for line in listed.stdout.splitlines()]
-    return {int(pid): command for pid, state, command in lines if "Z" not in state}
-
-
-def end_session(session: int) -> None:
-    """Kill what a killed driver has left: Ray 2.60 leaves the two agents of its node for some minutes."""
-    for pid in processes_of(session):
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
+    return start("gan", "train", *(args or new))
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +44,7 @@ def test_a_stopped_driver_says_how_to_resume_and_leaves_nothing_running(
     driver = start_train(long_config, tmp_path)
     wait_for((tmp_path / "run" / "last.safetensors").exists)
     os.kill(driver.pid, signum)
-    out, err = driver.communicate(timeout=60)
+    out, err = driver.communicate(timeout=HANGS_AFTER_S)
     assert driver.returncode == exit_code, err
     assert out.splitlines()[-1] == (
         f"stopped by {name}; every finished tick is saved; resume with "
@@ -76,7 +52,7 @@ def test_a_stopped_driver_says_how_to_resume_and_leaves_nothing_running(
     )
     assert out.splitlines()[-2] == f"report: {tmp_path / 'run' / 'report.html'}"
     assert "Interrupted after" in (tmp_path / "run" / "report.html").read_text()
-    wait_for(lambda: not processes_of(driver.pid), timeout_s=30)
+    wait_for(lambda: not processes_of(driver.pid))
 
 
 @pytest.mark.slow
@@ -86,10 +62,10 @@ def test_a_signal_while_ray_starts_is_one_line_and_leaves_nothing(
     driver = start_train(long_config, tmp_path)
     wait_for(lambda: "gcs_server" in str(processes_of(driver.pid)))
     os.kill(driver.pid, signal.SIGINT)
-    _, err = driver.communicate(timeout=60)
+    _, err = driver.communicate(timeout=HANGS_AFTER_S)
     assert (driver.returncode, err) == (130, "python -m gan: stopped by Ctrl-C\n")
     assert not (tmp_path / "run").exists()
-    wait_for(lambda: not processes_of(driver.pid), timeout_s=30)
+    wait_for(lambda: not processes_of(driver.pid))
 
 
 @pytest.mark.slow
@@ -101,12 +77,12 @@ def test_a_killed_driver_loses_at_most_a_tick_and_changes_no_number(
     wait_for(lambda: len(results.history()) >= 3)
     done = len(results.history())
     os.kill(driver.pid, signal.SIGKILL)
-    driver.communicate(timeout=60)
-    wait_for(lambda: "RayTrainWorker" not in str(processes_of(driver.pid)), timeout_s=30)
+    driver.communicate(timeout=HANGS_AFTER_S)
+    wait_for(lambda: "RayTrainWorker" not in str(processes_of(driver.pid)))
     end_session(driver.pid)
 
     resumed = start_train(long_config, tmp_path, "--resume", str(tmp_path / "run"))
-    out, err = resumed.communicate(timeout=200)
+    out, err = resumed.communicate(timeout=HANGS_AFTER_S)
     assert resumed.returncode == 0, err
     assert "Finished after 20,480 images." in (tmp_path / "run" / "report.html").read_text()
     assert (tmp_path / "run" / "gallery" / "nearest_8.webp").exists()

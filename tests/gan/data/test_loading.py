@@ -24,6 +24,7 @@ from gan.data import array_store, loading
 from gan.data.images import Images
 from gan.data.loading import DecodeProgress, load_images
 from gan.data.shapes import labels_of, render_shapes
+from tests.waiting import HANGS_AFTER_S
 
 
 @pytest.fixture
@@ -301,7 +302,7 @@ def test_of_processes_that_load_at_once_one_decodes(cache: Path) -> None:
         process.stdin.write("go\n")
         process.stdin.flush()
     for process in processes:
-        answers.append(json.loads(process.communicate(timeout=60)[0]))
+        answers.append(json.loads(process.communicate(timeout=HANGS_AFTER_S)[0]))
         assert process.returncode == 0
     assert sorted(reports > 0 for reports, _, _ in answers) == [False, False, True]
     assert len({(count, total) for _, count, total in answers}) == 1

@@ -22,9 +22,9 @@ from tests.styletransfer.folders import (
     stylized_alone,
 )
 from tests.styletransfer.sabotage import Blind, Sabotaged
-from tests.waiting import wait_for
+from tests.waiting import HANGS_AFTER_S, wait_for
 
-pytestmark = [pytest.mark.usefixtures("cache", "shared_ray"), pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.usefixtures("cache", "shared_ray")]
 
 Capture = pytest.CaptureFixture[str]
 
@@ -205,7 +205,7 @@ def test_a_cluster_of_two_machines_stylizes_and_survives_the_loss_of_one(
     ) as driver:
         wait_for(lambda: len(entries(tmp_path)) >= 4 or driver.poll() is not None)
         lose_one()
-        out, _ = driver.communicate(timeout=120)
+        out, _ = driver.communicate(timeout=HANGS_AFTER_S)
     assert driver.returncode == 0, out
     assert "60 to stylize with 2 workers, 1 CPU each" in out and "60 of 60 pairs done in" in out
     found = entries(tmp_path)

@@ -1,16 +1,14 @@
 """What a batch loses when something dies: killed workers, signals, a folder that is full."""
 
-import contextlib
 import os
 import signal
-import subprocess
-import sys
 from collections import Counter
 from pathlib import Path
 
 import pytest
 
 from styletransfer.__main__ import main
+from tests.drivers import end_session, processes_of, start
 from tests.styletransfer.folders import (
     entries,
     make_folders,
@@ -21,9 +19,9 @@ from tests.styletransfer.folders import (
     stylized_alone,
 )
 from tests.styletransfer.sabotage import Sabotaged, Stillborn
-from tests.waiting import wait_for
+from tests.waiting import HANGS_AFTER_S, wait_for
 
-pytestmark = [pytest.mark.usefixtures("cache"), pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.usefixtures("cache")]
 
 Capture = pytest.CaptureFixture[str]
 
@@ -86,38 +84,17 @@ def test_workers_that_cannot_start_end_the_batch_in_one_line(
     assert entries(tmp_path) == {}
 
 
-def start(args: list[str]) -> "subprocess.Popen[str]":
-    """`python -m styletransfer` in a session of its own, as a terminal would start it."""
-    return subprocess.Popen(
-        [sys.executable, "-m", "styletransfer", *args],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-        env=os.environ | {"PYTHONUNBUFFERED": "1"},
-        cwd=Path(__file__).parents[3],
-    )
-
-
-def processes_of(session: int) -> list[int]:
-    """The living processes of a session that a driver leads."""
-    listed = subprocess.run(["ps", "-s", str(session), "-o", "pid=,stat="], capture_output=True, text=True)
-    return [int(line.split()[0]) for line in listed.stdout.splitlines() if "Z" not in line]
-
-
 def stop_on_the_way(args: list[str], root: Path, signum: int, more: int) -> "tuple[int, str, str]":
     """Stop a batch after `more` further pairs; exit code, output and errors."""
     before = len(entries(root))
-    driver = start(args)
+    driver = start("styletransfer", *args)
     try:
         wait_for(lambda: len(entries(root)) >= before + more or driver.poll() is not None)
         os.kill(driver.pid, signum)
-        out, err = driver.communicate(timeout=60)
-        wait_for(lambda: not processes_of(driver.pid), timeout_s=30)
+        out, err = driver.communicate(timeout=HANGS_AFTER_S)
+        wait_for(lambda: not processes_of(driver.pid))
     finally:
-        for process in processes_of(driver.pid):
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(process, signal.SIGKILL)
+        end_session(driver.pid)
     return driver.returncode, out, err
 
 

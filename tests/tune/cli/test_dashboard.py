@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.tune.dashboard.conftest import WrittenSweep
+from tests.waiting import HANGS_AFTER_S
 from tune.__main__ import main
 
 
@@ -35,7 +36,7 @@ def test_it_serves_a_sweep_until_ctrl_c(tmp_path: Path) -> None:
         grid = trial["artifacts"][0]["artifact_id"]
         assert fetched(f"{found[1]}/artifacts/{found[2]}/{trial['trial_id']}/{grid}")[8:12] == b"WEBP"
         server.send_signal(signal.SIGINT)
-        out, err = server.communicate(timeout=30)
+        out, err = server.communicate(timeout=HANGS_AFTER_S)
     assert (server.returncode, out, err) == (130, "", "python -m tune: stopped by Ctrl-C\n")
 
 

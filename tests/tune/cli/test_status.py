@@ -19,6 +19,7 @@ from common.storage.folder import Folder
 from common.storage.lock import HOLDER_NAME, Holder
 from tests.servers import s3_bucket
 from tests.tune.sweeps import RATE, rates, tiny_gan
+from tests.waiting import HANGS_AFTER_S
 from tune.__main__ import main
 from tune.cli.flags import parse_command
 from tune.cli.looking import Status
@@ -270,7 +271,7 @@ def test_ctrl_c_ends_a_watch_with_its_exit_code_and_not_the_sweep(tmp_path: Path
         assert watch.stdout is not None
         assert json.loads(watch.stdout.readline())["state"] == "running"
         watch.send_signal(signal.SIGINT)
-        _, err = watch.communicate(timeout=60)
+        _, err = watch.communicate(timeout=HANGS_AFTER_S)
     assert watch.returncode == 130 and err == "python -m tune: stopped by Ctrl-C\n"
     assert folder.files.read(HOLDER_NAME) is not None
 

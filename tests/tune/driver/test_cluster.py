@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from tests.tune.driver.test_trouble import TICK, seen, start, sweep_command, ticks_of, trials_of
-from tests.waiting import wait_for
+from tests.waiting import HANGS_AFTER_S, wait_for
 
-pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("cache"), pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("cache")]
 
 Order = Callable[[str], int]
 TICKS = 300  # per trial: it must outlast the start of a node's workers
@@ -75,7 +75,7 @@ def test_nodes_that_join_get_trials_and_those_that_leave_lose_none(
     before = ticks_of(folder)
     wait_for(lambda: ticks_of(folder) >= before + 6)
     order("leave")
-    out, err = driver.communicate(timeout=250)
+    out, err = driver.communicate(timeout=HANGS_AFTER_S)
     assert driver.returncode == 0, err
     found = trials_of(folder)
     assert [trial.state for trial in found.values()] == ["completed"] * 3, out
@@ -96,7 +96,7 @@ def test_a_trial_whose_node_left_continues_with_fewer_workers_if_that_was_asked_
     assert order("count") == 2
     order("leave")
     wait_for(lambda: trials_of(folder)[0].attempt == 1 and order("count") == 1)
-    out, err = driver.communicate(timeout=250)
+    out, err = driver.communicate(timeout=HANGS_AFTER_S)
     assert driver.returncode == 0, err
     [trial] = trials_of(folder).values()
     assert trial.state == "completed", out

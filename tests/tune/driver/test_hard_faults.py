@@ -25,10 +25,10 @@ from tests.tune.driver.test_trouble import (
     ticks_of,
     trials_of,
 )
-from tests.waiting import wait_for
+from tests.waiting import HANGS_AFTER_S, wait_for
 from tune.records.trial_records import Trial
 
-pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("cache"), pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("cache")]
 
 TICKS = 150
 CLOCK = Path(__file__).with_name("clock.c")
@@ -37,13 +37,13 @@ DISK_MIB = 32
 
 def finish(driver: subprocess.Popen[str]) -> tuple[int, str, str]:
     """Exit code, output and errors of a driver that comes to its end."""
-    out, err = driver.communicate(timeout=300)
+    out, err = driver.communicate(timeout=HANGS_AFTER_S)
     return driver.returncode, out, err
 
 
 def kill(driver: subprocess.Popen[str]) -> None:
     os.kill(driver.pid, signal.SIGKILL)
-    driver.communicate(timeout=60)
+    driver.communicate(timeout=HANGS_AFTER_S)
 
 
 def check_nothing_is_lost(trials: dict[int, Trial], *, count: int, ticks: int, repeated: int) -> None:

@@ -13,11 +13,11 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from tests.tune.driver.test_trouble import ONE_GROUP, TICK, start, sweep_command, trials_of
 from tests.tune.sweeps import RATE
-from tests.waiting import wait_for
+from tests.waiting import HANGS_AFTER_S, wait_for
 from tune.__main__ import main
 from tune.records.trial_records import Trial
 
-pytestmark = [pytest.mark.usefixtures("shared_ray", "cache"), pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.usefixtures("shared_ray", "cache")]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,7 +43,7 @@ def finished(shared_ray: None, tmp_path_factory: pytest.TempPathFactory) -> Fini
         driver = start(command)
         wait_for(lambda: (folder / "events.jsonl").exists())
         os.kill(driver.pid, signal.SIGKILL)
-        driver.communicate(timeout=60)
+        driver.communicate(timeout=HANGS_AFTER_S)
         had_begun = (folder / "sweep.json").exists()
         code = main(command)
     (root / "here").rename(root / "kept")

@@ -11,18 +11,18 @@ from typing import Any
 import pytest
 
 from gan.config import DataConfig
+from tests.drivers import processes_of
 from tests.tune.driver.test_trouble import (
     FLAGS,
     TICK,
-    processes_of,
     start,
     sweep_command,
     trials_of,
 )
-from tests.waiting import wait_for
+from tests.waiting import HANGS_AFTER_S, wait_for
 from tune.__main__ import main
 
-pytestmark = [pytest.mark.usefixtures("cache"), pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.usefixtures("cache")]
 
 STAGES = [
     "plan.SweepPlan.check",
@@ -81,13 +81,13 @@ def test_a_signal_at_any_time_of_a_real_start_ends_with_its_exit_code(seconds: f
     driver = start(sweep_command(tmp_path, trials=2, images=10_000 * TICK))
     time.sleep(seconds)
     os.kill(driver.pid, signum)
-    out, err = driver.communicate(timeout=60)
+    out, err = driver.communicate(timeout=HANGS_AFTER_S)
     if seconds >= 2.0:  # before that, Python itself may still start
         assert driver.returncode == 128 + signum, err
         assert "Traceback" not in err and "Error" not in err
         is_begun = (tmp_path / "sweep").exists()
         assert ("resume with" in out) == is_begun
-    wait_for(lambda: not processes_of(driver.pid), timeout_s=30)
+    wait_for(lambda: not processes_of(driver.pid))
 
 
 def test_a_time_budget_ends_a_long_tick_at_once_and_says_what_is_saved(tmp_path: Path) -> None:
@@ -96,7 +96,7 @@ def test_a_time_budget_ends_a_long_tick_at_once_and_says_what_is_saved(tmp_path:
     driver = start(["sweep", *place, "--trials", "2", *flags])
     wait_for(lambda: any(trial.trial_id for trial in trials_of(tmp_path / "sweep").values()))
     began = time.monotonic()
-    out, err = driver.communicate(timeout=60)
+    out, err = driver.communicate(timeout=HANGS_AFTER_S)
     took = time.monotonic() - began
     assert driver.returncode == 0, err
     assert "ActorDiedError" not in out + err and "Unhandled" not in out + err and "Traceback" not in out + err

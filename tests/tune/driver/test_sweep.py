@@ -20,7 +20,7 @@ from tune.records.trial_records import Trial, states_best_first
 from tune.space.space import Choice, Float, Space
 from tune.worker_groups import launcher
 
-pytestmark = [pytest.mark.usefixtures("shared_ray", "cache"), pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.usefixtures("shared_ray", "cache")]
 
 
 def swd_by_images(trial: Trial) -> list[tuple[int, float]]:

@@ -9,7 +9,6 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
 import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -20,9 +19,11 @@ import pytest
 from common.cluster.session import own_actors
 from common.storage.atomic import WriteError
 from common.storage.folder import Folder
+from tests import drivers
 from tests.conftest import Figure
+from tests.drivers import processes_of
 from tests.tune.sweeps import CURSE, DEATH, ILL_LUCK, rates, sweep, tiny_gan
-from tests.waiting import wait_for
+from tests.waiting import HANGS_AFTER_S, wait_for
 from tune.__main__ import main
 from tune.records.event_reading import read_events
 from tune.records.events import EventLog
@@ -30,7 +31,7 @@ from tune.records.grids import read_grids
 from tune.records.sweep_folder import SweepFolder
 from tune.records.trial_records import Trial, collect
 
-pytestmark = [pytest.mark.usefixtures("cache"), pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.usefixtures("cache")]
 
 TICK = 64
 TICKS = 90  # of a trial that is hit in its middle: some five seconds
@@ -75,22 +76,9 @@ def sweep_command(storage: Path | str, *, trials: int, images: int) -> list[str]
     return ["sweep", *place, "--trials", str(trials), "--images", str(images), *FLAGS]
 
 
-def start(args: Sequence[str], *, through: Sequence[str] = ()) -> subprocess.Popen[str]:
-    """A driver of its own; `through`: a command that runs what follows it."""
-    return subprocess.Popen(
-        [*through, sys.executable, "-m", "tune", *args],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-        env=os.environ | {"PYTHONUNBUFFERED": "1"},
-    )
-
-
-def processes_of(session: int) -> list[int]:
-    """The living processes of a session that a driver leads."""
-    listed = subprocess.run(["ps", "-s", str(session), "-o", "pid=,stat="], capture_output=True, text=True)
-    return [int(line.split()[0]) for line in listed.stdout.splitlines() if "Z" not in line]
+def start(args: Sequence[str], *, through: Sequence[str] = ()) -> "subprocess.Popen[str]":
+    """`python -m tune` as a driver of its own; `through`: a command that runs what follows it."""
+    return drivers.start("tune", *args, through=through)
 
 
 @pytest.mark.usefixtures("shared_ray", "sabotage")
@@ -216,7 +204,7 @@ def stopped(tmp_path_factory: pytest.TempPathFactory) -> Stopped:
     done = ticks_of(folder)
     wait_for(lambda: ticks_of(folder) >= done + 2)
     os.kill(driver.pid, signal.SIGINT)
-    out, err = driver.communicate(timeout=60)
+    out, err = driver.communicate(timeout=HANGS_AFTER_S)
     return Stopped(folder, driver.pid, refusals, (settings, after), driver.returncode, out, err)
 
 
@@ -242,19 +230,19 @@ def test_signals_stop_cleanly_and_resume_goes_on_each_time(stopped: Stopped, tmp
     before = trials_of(folder)
     assert {trial.state for trial in before.values()} == {"interrupted"}
     assert (folder / "trials.csv").exists() and (folder / "best" / "grid.png").exists()
-    wait_for(lambda: not processes_of(stopped.pid), timeout_s=30)
+    wait_for(lambda: not processes_of(stopped.pid))
 
     driver = start(["resume", str(folder)])
     done = ticks_of(folder)
     wait_for(lambda: ticks_of(folder) >= done + 6)
     os.killpg(driver.pid, signal.SIGTERM)  # as `timeout` and a shell's `kill %1` do
-    _, err = driver.communicate(timeout=60)
+    _, err = driver.communicate(timeout=HANGS_AFTER_S)
     assert driver.returncode == 143, err
     for number, trial in trials_of(folder).items():
         assert trial.values == before[number].values
         assert seen(trial) == [TICK * tick for tick in range(1, len(seen(trial)) + 1)]
         assert len(trial.ticks) - len(trial.valid_ticks()) <= 1
-    wait_for(lambda: not processes_of(driver.pid), timeout_s=30)
+    wait_for(lambda: not processes_of(driver.pid))
 
 
 @pytest.mark.usefixtures("shared_ray")
@@ -267,7 +255,7 @@ def test_a_killed_driver_loses_no_finished_trial_and_at_most_a_tick_of_a_running
     # both places are taken: one that was proposed and has not begun would be counted as lost with its driver
     wait_for(lambda: len(running(folder)) == 2)
     os.kill(driver.pid, signal.SIGKILL)
-    driver.communicate(timeout=60)
+    driver.communicate(timeout=HANGS_AFTER_S)
     before = trials_of(folder)
 
     assert main(["resume", str(folder)]) == 0

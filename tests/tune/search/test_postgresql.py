@@ -17,7 +17,6 @@ from tests.tune.sweeps import rates, sweep
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.usefixtures("cache", "shared_ray"),
-    pytest.mark.timeout(300),
     # of Optuna's pool, which is never closed
     pytest.mark.filterwarnings("ignore:<psycopg.Connection object:ResourceWarning"),
 ]

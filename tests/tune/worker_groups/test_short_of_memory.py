@@ -11,7 +11,7 @@ from tests.gan import shortage
 from tests.gan.shortage import ShortOfMemory
 from tests.tune.sweeps import rates, sweep, tiny_gan
 
-pytestmark = [pytest.mark.usefixtures("cache", "shared_ray"), pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.usefixtures("cache", "shared_ray")]
 
 ray.cloudpickle.register_pickle_by_value(shortage)
 TICK = 64
