@@ -22,7 +22,7 @@ BURNT = 0.85
 still falls. Diverged runs lay above 0.89; on a nearly white ground good generators reach 0.73."""
 ALL_BURNT = 0.95
 """The same, whatever the objective does: among garbage it may fall by half and rise again. Rates of 0.1, at
-which shapes still get better, stayed below 0.88; rates of 1 lay above 0.99 from the first tick on."""
+which shapes still get better, reached 0.88; rates of 1 lay above 0.99 by the second tick."""
 EXPLODED = 15.0
 """The discriminator's loss above which training has left its range; at chance it is 1.4, 0.5 or 2."""
 LEAST_SPREAD, LEAST_SEPARATION = 0.08, 0.4
