@@ -1,12 +1,9 @@
 """The small grids of a running sweep's best trials: written as their ticks end, removed with their rank."""
 
-import math
 from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 
 from common.storage.folder import Folder
-from gan.training.health import DIVERGED
-from tune.records.events import Tick
 from tune.records.grids import grid_name, grid_places, kept_numbers, trial_folder
 from tune.records.trial_records import Trial
 
@@ -35,10 +32,8 @@ class GridStore:
         self._folder, self._trials, self._metric, self._most = folder, trials, metric, most
         self._most_until_end = max(most, candidates) if most > 0 else 0
         self._best: dict[int, float] = {}
-        for number, trial in trials.items() if most > 0 else ():
-            best = trial.best_tick(metric)
-            if best is not None:
-                self._note(number, best)
+        for number in trials if most > 0 else ():
+            self._note(number)
         self._waiting: dict[int, dict[int, bytes]] = {}
         self._stored = set(grid_places(folder)) if most > 0 else set()
         """Trials with files, also of earlier sessions."""
@@ -49,9 +44,7 @@ class GridStore:
         """Take the grid of a trial's tick, which `trials` has already."""
         if self._most == 0:
             return
-        tick = self._trials[number].last_tick()
-        if tick is not None:
-            self._note(number, tick)
+        self._note(number)
         waiting = self._waiting.setdefault(number, {})
         waiting[images_seen] = grid
         if len(waiting) > MOST_WAITING:
@@ -59,10 +52,10 @@ class GridStore:
             gaps = zip(places, places[1:-1], places[2:], strict=False)
             del waiting[min(gaps, key=lambda gap: gap[2] - gap[0])[1]]
 
-    def _note(self, number: int, tick: Tick) -> None:
-        value = tick.metrics.get(self._metric, math.nan)
-        if math.isfinite(value) and tick.verdict != DIVERGED:
-            self._best[number] = min(value, self._best.get(number, math.inf))
+    def _note(self, number: int) -> None:
+        best = self._trials[number].best_tick(self._metric)
+        if best is not None:
+            self._best[number] = best.metrics[self._metric]
 
     def write(self) -> None:
         """Begin to write and remove what is due.
