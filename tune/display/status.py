@@ -121,7 +121,7 @@ class Status:
             found = {"trial": trial.number, "images_seen": state.images_seen, "value": state.value}
             return {**found, "confirmed": confirmed}
         ticks = [(trial, tick) for trial in self.trials.values() for tick in trial.valid_ticks()]
-        first = best_of((tick.metrics.get(self.metric), (trial, tick)) for trial, tick in ticks)
+        first = best_of((tick.counted(self.metric), (trial, tick)) for trial, tick in ticks)
         if first is None:
             return None
         trial, tick = first

@@ -5,7 +5,7 @@ from typing import Any
 
 from ray.tune import Stopper
 
-from gan.training.health import Verdict, verdict
+from gan.training.health import DIVERGED, Verdict, verdict
 from gan.training.health.stopping import NOTHING, StoppingConfig
 from tune.config import SweepConfig
 from tune.records.trial_records import BASELINE_NUMBER, Trial
@@ -21,12 +21,18 @@ class HealthWatch(Stopper):  # type: ignore[misc]  # ray is untyped here
     Args:
         trials: what the event log says of each trial, by number, up to the tick before.
         number_of: the number of the trial with an id of Tune's.
+        diverged: kept up to date for searcher and scheduler, whose copy of a result Tune 2.60 makes before
+            it asks this: the ids of the trials that had diverged at their last tick.
     """
 
     def __init__(
-        self, config: SweepConfig, trials: Mapping[int, Trial], number_of: Callable[[str], int | None]
+        self,
+        config: SweepConfig,
+        trials: Mapping[int, Trial],
+        number_of: Callable[[str], int | None],
+        diverged: set[str],
     ) -> None:
-        self._trials, self._number_of = trials, number_of
+        self._trials, self._number_of, self._diverged = trials, number_of, diverged
         self._metric = config.gan.evaluation.key()
         is_population = config.scheduler == "pbt"
         self._stopping = StoppingConfig(when=NOTHING) if is_population else config.gan.stopping
@@ -37,6 +43,7 @@ class HealthWatch(Stopper):  # type: ignore[misc]  # ray is untyped here
             return False
         found = self._last_verdicts(number, dict(result[METRICS_KEY]))
         result[VERDICT_KEY] = found[-1]
+        (self._diverged.add if found[-1].name == DIVERGED else self._diverged.discard)(trial_id)
         stops = self._stopping.stops(found) is not None
         if result.get("done") or not stops or number == BASELINE_NUMBER:
             return False

@@ -128,14 +128,16 @@ def _tune(
 ) -> None:
     """Run Tune to the end, or until something ends it; then everything is written."""
     config = plan.config
+    diverged = set[str]()
     searcher = OptunaSearcher(
         study,
         metric=config.gan.evaluation.key(),
         # all members of a population run, and take turns in the worker groups
         max_running=groups.count if config.scheduler != "pbt" else lambda: math.inf,
+        diverged=diverged,
     )
-    scheduler = build_scheduler(plan, trials)
-    watch = HealthWatch(config, trials, searcher.number_of)
+    scheduler = build_scheduler(plan, trials, diverged)
+    watch = HealthWatch(config, trials, searcher.number_of, diverged)
     artifacts = ArtifactStore(plan, log, trials, study, scheduler)
     callback = EventCallback(
         RunningSweep(

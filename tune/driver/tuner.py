@@ -3,7 +3,7 @@
 import contextlib
 import logging
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 import ray.tune
@@ -89,10 +89,12 @@ def started_at_once(plan: SweepPlan) -> Iterator[None]:
         del os.environ[_PENDING]
 
 
-def build_scheduler(plan: SweepPlan, trials: Mapping[int, Trial]) -> TrialScheduler:
+def build_scheduler(
+    plan: SweepPlan, trials: Mapping[int, Trial], diverged: Collection[str]
+) -> TrialScheduler:
     """The scheduler of the settings, with what earlier sessions of the sweep have measured.
 
-    trials: those of the event log.
+    trials: those of the event log. diverged: ids of those that had diverged at their last tick.
     """
     config, base = plan.config, plan.config.gan
     tick = base.images_per_tick
@@ -104,7 +106,9 @@ def build_scheduler(plan: SweepPlan, trials: Mapping[int, Trial]) -> TrialSchedu
             for number, state in saved.items()
             if state is not None
         }
-        return Population(plan.space, interval=interval, seed=base.seed, continued=continued)
+        return Population(
+            plan.space, interval=interval, seed=base.seed, continued=continued, diverged=diverged
+        )
     rule: EarlyStoppingRule
     if config.scheduler == "asha":
         rule = SuccessiveHalving(
@@ -115,7 +119,7 @@ def build_scheduler(plan: SweepPlan, trials: Mapping[int, Trial]) -> TrialSchedu
     else:
         return FIFOScheduler()
     replay(rule, trials, base)
-    return EarlyStopping(rule, base.evaluation.key())
+    return EarlyStopping(rule, base.evaluation.key(), diverged)
 
 
 def prepare_environment() -> None:

@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from common.storage.append_log import AppendedLines
 from common.storage.folder import Folder
+from gan.training.health import DIVERGED
 
 LOG_NAME = "events.jsonl"
 
@@ -60,6 +61,14 @@ class Tick:
     node: str | None = None
     """Name of that group's machine."""
     time: float = dataclasses.field(default_factory=time.time)
+
+    def counted(self, metric: str) -> float | None:
+        """Its value of `metric`, None without one and where the run had diverged.
+
+        The distance of garbage may be small by chance, so that it neither is anybody's best nor teaches a
+        search anything.
+        """
+        return None if self.verdict == DIVERGED else self.metrics.get(metric)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

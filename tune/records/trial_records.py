@@ -110,11 +110,9 @@ class Trial:
     def best_tick(self, metric: str) -> Tick | None:
         """The valid tick with the best value of `metric`, None when no value counts.
 
-        Neither a value counts that is not finite nor one of a tick that had diverged: the distance of garbage
-        may be small by chance.
+        Neither a value counts that is not finite nor one of a tick that had diverged.
         """
-        ticks = [tick for tick in self.valid_ticks() if tick.verdict != DIVERGED]
-        return best_of((tick.metrics.get(metric), tick) for tick in ticks)
+        return best_of((tick.counted(metric), tick) for tick in self.valid_ticks())
 
     def best_confirmed(self) -> StateConfirmed | None:
         """The best of its states that were measured again."""

@@ -1,8 +1,9 @@
 """RAY: population based training (Jaderberg et al. 2017) on trials that the study proposed."""
 
+import math
 import random
 import types
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from ray.train._internal.session import _FutureTrainingResult  # 2.60 has no public name for it
@@ -18,12 +19,20 @@ class Population(PopulationBasedTraining):  # type: ignore[misc]  # ray is untyp
     Args:
         interval: images between two exploits of a trial.
         continued: for each trial that a resumed sweep continues, the images at its last exploit.
+        diverged: ids of the trials that had diverged at this tick. They count as the worst, whatever their
+            value: garbage may be near the data by chance, and would be copied.
     """
 
     def __init__(
-        self, space: Space, *, interval: int, seed: int, continued: Mapping[int, int] | None = None
+        self,
+        space: Space,
+        *,
+        interval: int,
+        seed: int,
+        continued: Mapping[int, int] | None = None,
+        diverged: Collection[str] = (),
     ) -> None:
-        self._continued = dict(continued or {})
+        self._continued, self._diverged = dict(continued or {}), diverged
         random.seed(seed)  # the generator that the scheduler draws from
         super().__init__(
             time_attr=NOMINAL_KEY,
@@ -37,6 +46,8 @@ class Population(PopulationBasedTraining):  # type: ignore[misc]  # ray is untyp
 
     def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
         result.pop(GRID_KEY, None)  # the base class keeps the result, and Tune writes that of a copied trial
+        if trial.trial_id in self._diverged:
+            result = {**result, self._metric: math.inf}
         # Tune pauses a trial as long as another waits, and stops its actor, so that all get a turn. Here all
         # trials have an actor, and wait for a worker group in the pool, which takes them in turn.
         decision = super().on_trial_result(tune_controller, trial, result)

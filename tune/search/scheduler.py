@@ -1,6 +1,6 @@
 """RAY: the scheduler through which Tune asks an early-stopping rule whether a trial stops."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from ray.tune.schedulers import FIFOScheduler
@@ -12,17 +12,23 @@ from tune.trial_keys import NOMINAL_KEY, NUMBER_KEY
 
 
 class EarlyStopping(FIFOScheduler):  # type: ignore[misc]  # ray is untyped here
-    """Stops trials when the rule says so, but never the baseline, with which all others are compared."""
+    """Stops trials when the rule says so, but never the baseline, with which all others are compared.
 
-    def __init__(self, rule: EarlyStoppingRule, metric: str) -> None:
+    diverged: ids of the trials that had diverged at this tick. They stop, and the rule does not hear of their
+    values: the distance of garbage may be small.
+    """
+
+    def __init__(self, rule: EarlyStoppingRule, metric: str, diverged: Collection[str] = ()) -> None:
         super().__init__()
-        self._rule, self._key = rule, metric
+        self._rule, self._key, self._diverged = rule, metric, diverged
 
     def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
         if self._key not in result:
             return str(self.CONTINUE)
         number = trial.config[NUMBER_KEY]
-        stops = self._rule.stops(number, result[NOMINAL_KEY], result[self._key])
+        stops = trial.trial_id in self._diverged or self._rule.stops(
+            number, result[NOMINAL_KEY], result[self._key]
+        )
         return str(self.STOP if stops and number != BASELINE_NUMBER else self.CONTINUE)
 
 
@@ -34,6 +40,6 @@ def replay(rule: EarlyStoppingRule, trials: Mapping[int, Trial], base: GanConfig
         if trial.state == "pruned" and trial.ended_for is not None:
             ticks = ticks[:-1]  # of which the rule was not asked, since the verdict stopped the trial before
         for tick in ticks:
-            value = tick.metrics.get(metric)
+            value = tick.counted(metric)
             if value is not None:
                 rule.stops(number, base.nominal_images(tick.images_seen), value)

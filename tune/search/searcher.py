@@ -1,7 +1,7 @@
 """RAY: the searcher through which Tune gets trials from a sweep's study and reports their results to it."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any, cast
 
 from ray.tune.search import Searcher
@@ -20,15 +20,22 @@ class OptunaSearcher(Searcher):  # type: ignore[misc]  # ray is untyped here
 
     Args:
         max_running: called whenever a trial is asked for; how many trials may run at the same time.
+        diverged: ids of the trials that had diverged at the tick that is reported. Their value is not told:
+            the distance of garbage may be small.
     """
 
     def __init__(
-        self, study: SweepStudy, *, metric: str, max_running: Callable[[], float] = lambda: math.inf
+        self,
+        study: SweepStudy,
+        *,
+        metric: str,
+        max_running: Callable[[], float] = lambda: math.inf,
+        diverged: Collection[str] = (),
     ) -> None:
         super().__init__(metric=metric, mode=TUNE_MODE)
         self.interrupted = False
         """Set when the sweep is stopped from outside: trials that end then stay RUNNING, for a resume."""
-        self._study, self._max_running = study, max_running
+        self._study, self._max_running, self._diverged = study, max_running, diverged
         self._running: set[str] = set()
         self._is_exhausted = False
         self._numbers: dict[str, int] = {}
@@ -67,7 +74,7 @@ class OptunaSearcher(Searcher):  # type: ignore[misc]  # ray is untyped here
         """Report the objective of a tick; values that a retried trial repeats are ignored."""
         number = self._numbers.get(trial_id)
         if number is not None and NOMINAL_KEY in result and not self._study.is_finished(number):
-            self._study.report(number, result[NOMINAL_KEY], result.get(self.metric))
+            self._study.report(number, result[NOMINAL_KEY], self._value(trial_id, result))
 
     def on_trial_complete(
         self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
@@ -85,7 +92,10 @@ class OptunaSearcher(Searcher):  # type: ignore[misc]  # ray is untyped here
             self._study.annotate_verdict(number, (found.name, found.evidence), ending.verdict)
         if error and ending.state != "failed":
             ending = Ending("failed", reason="failed more often than allowed")
-        self._study.tell(number, study_outcome(ending, result.get(self.metric)))
+        self._study.tell(number, study_outcome(ending, self._value(trial_id, result)))
+
+    def _value(self, trial_id: str, result: dict[str, Any]) -> Any:
+        return None if trial_id in self._diverged else result.get(self.metric)
 
     def save(self, checkpoint_path: str) -> None:
         """Do nothing: the study is already on disk, and nothing of a sweep is pickled."""

@@ -62,7 +62,7 @@ def study_outcome(ending: Ending, value: Any) -> StudyOutcome:
         return StudyOutcome(TrialState.PRUNED)
     number = finite(value)
     if number is None:
-        return StudyOutcome(TrialState.PRUNED, reason="its last value is not finite")
+        return StudyOutcome(TrialState.PRUNED, reason="it diverged, or its last value is not finite")
     return StudyOutcome(TrialState.COMPLETE, value=number)
 
 
@@ -206,7 +206,7 @@ class SweepStudy:
                 continue
             for tick in trial.valid_ticks():
                 step = self._step_of(tick.images_seen)
-                self.report(frozen.number, step, tick.metrics.get(self._metric))
+                self.report(frozen.number, step, tick.counted(self._metric))
             if trial.is_unfinished():
                 self.returning.append(dataclasses.replace(trial, values=trial.values or dict(frozen.params)))
             else:  # the driver died before it told the study
@@ -223,7 +223,7 @@ class SweepStudy:
 
     def _logged_outcome(self, trial: Trial) -> StudyOutcome:
         last = trial.last_tick()
-        value = last.metrics.get(self._metric) if last else None
+        value = last.counted(self._metric) if last else None
         assert trial.state in ("completed", "pruned", "failed"), "an unfinished trial is continued instead"
         return study_outcome(Ending(trial.state, trial.reason, trial.own_fault), value)
 

@@ -11,7 +11,7 @@ import pytest
 from gan.config import OptimizerConfig
 from gan.training.health import Verdict, verdict
 from gan.training.health.stopping import StoppingConfig
-from tests.tune.sweeps import POISON, RATE, rates, sweep, tiny_gan
+from tests.tune.sweeps import GARBAGE, POISON, RATE, rates, sweep, tiny_gan
 from tune.config import SweepConfig
 from tune.display.troubles import troubles
 from tune.driver.health_watch import HealthWatch
@@ -72,6 +72,24 @@ def test_a_sweep_ends_trials_for_their_verdicts_and_says_so_everywhere(tmp_path:
     assert "last verdicts on others: 1 discriminator_won" in line
 
 
+@pytest.mark.usefixtures("shared_ray", "sabotage", "cache")
+def test_garbage_that_the_objective_likes_teaches_a_sweep_nothing(tmp_path: Path) -> None:
+    gan = tiny_gan(optimizer=OptimizerConfig(generator_lr=GARBAGE))  # its --stop-when is none
+    trials = sweep(tmp_path, rates(GARBAGE, 2e-4), gan=gan, trials=6, search="random", scheduler="asha")
+    garbage = {number for number, trial in trials.items() if trial.values[RATE] == GARBAGE}
+    assert 1 < len(garbage) < 6
+    assert trials[0].state == "completed" and len(trials[0].ticks) == 4
+    for number in garbage - {0}:  # of which even the rule for early stopping would think highly
+        assert (trials[number].state, len(trials[number].ticks)) == ("pruned", 1)
+    assert all(trial.best_tick("swd") is None for trial in trials.values() if trial.number in garbage)
+    study = optuna.load_study(study_name="sweep", storage=StudyStorage(tmp_path / "sweep", None).storage)
+    for number in garbage:
+        told = study.trials[number]
+        assert told.state == optuna.trial.TrialState.PRUNED and not told.intermediate_values
+        assert told.user_attrs["verdict"] == "diverged"
+    assert study.best_trial.number not in garbage
+
+
 def row(tick: int, value: float) -> dict[str, float]:
     """The numbers of a tick."""
     return {"images_seen": 64.0 * tick, METRIC: value, f"{METRIC}_noise": 1.0}
@@ -80,7 +98,7 @@ def row(tick: int, value: float) -> dict[str, float]:
 def watch(known: Mapping[int, Trial], **settings: Any) -> HealthWatch:
     """A watch of decay with a patience of two ticks, over trials whose ids are their numbers."""
     gan = tiny_gan(stopping=StoppingConfig(when="decayed", patience=2))
-    return HealthWatch(SweepConfig(gan=gan, **settings), known, int)
+    return HealthWatch(SweepConfig(gan=gan, **settings), known, int, set())
 
 
 def trial_with(values: list[float], number: int = 1, attempts: int = 1) -> dict[int, Trial]:

@@ -2,7 +2,7 @@
 
 import random
 import types
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from ray.tune.schedulers import ASHAScheduler, FIFOScheduler, MedianStoppingRule, TrialScheduler
 
 from gan.config import EvaluationConfig, GanConfig
+from gan.training.health import DIVERGED
 from tune.config import SweepConfig
 from tune.driver.plan import SweepPlan
 from tune.driver.tuner import build_scheduler
@@ -20,6 +21,7 @@ from tune.records.sweep_folder import SweepFolder
 from tune.records.trial_records import Trial, collect
 from tune.search.early_stopping import MedianRule, SuccessiveHalving
 from tune.search.pbt import Population
+from tune.search.scheduler import EarlyStopping
 from tune.space.space import default_space
 from tune.trial_keys import NOMINAL_KEY, NUMBER_KEY
 
@@ -91,7 +93,7 @@ def scheduler_of(known: dict[int, Trial], tmp_path: Path, **config: Any) -> Tria
         space=default_space(),
         folder=SweepFolder(str(tmp_path), "s"),
     )
-    return build_scheduler(plan, known)
+    return build_scheduler(plan, known, set())
 
 
 def decide(scheduler: Any, number: int, images_seen: int, value: float) -> str:
@@ -168,11 +170,58 @@ class _Member:
     experiment_tag = ""
 
     def __init__(self, number: int) -> None:
+        self.trial_id, self.status, self.is_finished = f"t{number}", "RUNNING", lambda: False
         settings = dict.fromkeys(default_space(), 0.5)
         self.config, self.evaluated_params = {NUMBER_KEY: number, **settings}, dict[str, Any]()
         self.last_result = None
         manager = types.SimpleNamespace(checkpoint_config=types.SimpleNamespace(num_to_keep=None))
         self.run_metadata = types.SimpleNamespace(checkpoint_manager=manager)
+
+
+def test_a_member_that_diverged_is_the_worst_whatever_its_value() -> None:
+    diverged = {"t0", "t3"}
+    population = Population(default_space(), interval=4000, seed=0, diverged=diverged)
+    population.set_search_properties("swd", "min")
+    members = {number: _Member(number) for number in range(4)}
+    controller = types.SimpleNamespace(_schedule_trial_save=lambda *_, **__: None, get_trials=list)
+
+    def report(number: int, images: int, value: float) -> None:
+        result = {"images_seen": images, NOMINAL_KEY: images, "swd": value}
+        population.on_trial_result(controller, members[number], result)
+
+    for member in members.values():
+        population.on_trial_add(None, member)
+    for number, value in enumerate((0.1, 5.0, 6.0, 7.0)):
+        report(number, 4000, value)
+    population._quantile_fraction = 0.5
+    assert set(_numbers(population._quantiles()[0])) == {0, 3}
+    diverged.clear()  # they have copied others, and got well
+    report(0, 8000, 4.0)
+    report(3, 8000, 7.0)
+    assert set(_numbers(population._quantiles()[0])) == {2, 3}
+
+
+def _numbers(members: Iterable[Any]) -> Iterator[int]:
+    return (member.config[NUMBER_KEY] for member in members)
+
+
+def test_a_trial_that_diverged_stops_and_no_other_is_measured_by_its_value(tmp_path: Path) -> None:
+    diverged = {"t3"}
+    rule = MedianRule(grace=8000)
+    scheduler = EarlyStopping(rule, "swd", diverged)
+    assert decide(scheduler, 3, 8000, 0.01) == TrialScheduler.STOP
+    assert not rule.values
+    base = decide(EarlyStopping(rule, "swd", {"t0"}), 0, 8000, 0.01)
+    assert base == TrialScheduler.CONTINUE and not rule.values
+    # nor in a resumed sweep
+    ticks = [
+        Tick(number=1, trial_id="a", images_seen=8000 * place, metrics={"swd": 0.1}, verdict=verdict)
+        for place, verdict in enumerate(("healthy", DIVERGED), start=1)
+    ]
+    resumed = scheduler_of(
+        collect([TrialStarted(number=1, trial_id="a"), *ticks]), tmp_path, scheduler="median"
+    )
+    assert resumed._rule.values == {1: {8000: 0.1}}
 
 
 def test_without_a_scheduler_nothing_stops_a_trial(tmp_path: Path) -> None:
