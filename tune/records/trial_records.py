@@ -157,7 +157,8 @@ def apply(trials: dict[int, Trial], event: SweepEvent) -> None:
     if isinstance(event, TrialStarted):
         _start(trial, event)
     elif isinstance(event, Tick):
-        trial.values |= event.values or {}
+        if event.values:  # all of them: a member of a population that copies another loses its own
+            trial.values = dict(event.values)
         trial.ticks.append((trial.attempt, dataclasses.replace(event, values=dict(trial.values))))
     elif isinstance(event, CheckpointSaved):
         saved = Checkpoint(path=event.path, images_seen=event.images_seen, value=event.value)

@@ -1,9 +1,10 @@
 """Trials as the event log describes them."""
 
-from tune.records.events import StateConfirmed, Tick
+from tune.records.events import StateConfirmed, Tick, TrialStarted
 from tune.records.trial_records import (
     Checkpoint,
     Trial,
+    collect,
     failed_winner,
     states_best_first,
     surplus_checkpoints,
@@ -19,6 +20,18 @@ def test_a_trial_keeps_its_best_and_its_last_state_and_what_others_need() -> Non
     trials = {0: Trial(number=0, checkpoints=saved), 1: Trial(number=1)}
     assert surplus_checkpoints(trials, set()) == ["a", "c", "d"]
     assert surplus_checkpoints(trials, {"c"}) == ["a", "d"]
+
+
+def test_a_member_that_copies_another_has_its_settings_and_none_of_its_own() -> None:
+    own = {"balance.policy": "loss", "balance.loss_threshold": 0.4}
+    copied = {"balance.policy": "accuracy", "balance.accuracy_threshold": 0.9}
+    ticks = [
+        Tick(number=1, trial_id="a", images_seen=64 * place, metrics={"swd": 1.0}, values=values)
+        for place, values in enumerate((own, copied, None), start=1)
+    ]
+    trial = collect([TrialStarted(number=1, trial_id="a", values=own), *ticks])[1]
+    assert trial.values == copied
+    assert [trial.values_at(images) for images in (64, 128, 192)] == [own, copied, copied]
 
 
 def with_states(number: int, values: dict[str, float], again: dict[str, float]) -> Trial:
