@@ -22,13 +22,26 @@ from gan.training.run import Diverged, GanRun
 from tune.records.trial_records import Ending
 from tune.search.early_stopping import SuccessiveHalving
 from tune.search.study import SweepStudy, study_outcome
-from tune.space.space import baseline, default_space
+from tune.space.domains import Choice, Float
+from tune.space.space import Space, baseline
 
 Measure = Callable[[np.ndarray], float]
 """From samples uint8 (N, H, W, C) to a value of which lower is better."""
 
 SAMPLES = 2000
 """Samples kept of a state; the first half is what a search measures, judges see the other."""
+RATES = Float(1e-5, 2e-3, log=True)
+SPACE = Space(
+    {
+        "optimizer.generator_lr": RATES,
+        "optimizer.discriminator_lr": RATES,
+        "optimizer.beta1": Float(0.0, 0.9),
+        "balance.policy": Choice(("none", "loss", "accuracy")),
+        "balance.loss_threshold": Float(0.1, 0.7, when={"balance.policy": ("loss",)}),
+        "balance.accuracy_threshold": Float(0.6, 0.95, when={"balance.policy": ("accuracy",)}),
+    }
+)
+"""The default space when the objective was chosen: what was found is of its states."""
 GRACE_TICKS, REDUCTION, AT_A_TIME = 2, 3, 2
 
 
@@ -115,7 +128,7 @@ def make_bank(
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
     with (partial / "states.jsonl").open("w") as log, tempfile.TemporaryDirectory() as place:
-        base, space = base_config(data, budget, search.seed), default_space()
+        base, space = base_config(data, budget, search.seed), SPACE
         study = SweepStudy(
             space,
             metric="value",

@@ -34,7 +34,7 @@ from tune.driver import artifacts, sweep
 from tune.driver.plan import SweepPlan
 from tune.records.sweep_folder import SweepFolder
 from tune.records.trial_records import Trial
-from tune.space.space import default_space
+from tune.space.default import default_space
 from tune.worker_groups.launcher import WorkerGroupConfig, WorkerGroups, group_name
 from tune.worker_groups.messages import CommandResult, StoredState, TickAnswer, WorkerCommand
 from tune.worker_groups.pool import Pool

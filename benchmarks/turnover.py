@@ -33,7 +33,7 @@ from tune.display.view import SweepView
 from tune.driver.plan import SweepPlan
 from tune.driver.sweep import run_sweep
 from tune.records.sweep_folder import SweepFolder
-from tune.space.space import default_space
+from tune.space.default import default_space
 
 WORKERS = 2
 

@@ -10,6 +10,7 @@ import pytest
 from gan.cli.flags import parse_command as parse_gan
 from gan.config import GanConfig
 from tune.cli.flags import parse_command as parse_tune
+from tune.space.default import default_space
 from tune.space.toml import load_space
 
 ROOT = Path(__file__).parent.parent
@@ -46,7 +47,10 @@ def test_a_shown_command_is_taken(line: str, tmp_path: Path, monkeypatch: pytest
 
 
 def test_the_example_space_is_one() -> None:
-    assert "batch" in load_space(ROOT / "examples" / "space.toml")
+    example = load_space(ROOT / "examples" / "space.toml")
+    assert "batch" in example
+    default = default_space()
+    assert {path: domain for path, domain in example.items() if path != "batch"} == dict(default)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

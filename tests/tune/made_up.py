@@ -25,9 +25,21 @@ from tune.records.grids import grid_name
 from tune.records.sweep_folder import SweepFolder
 from tune.records.trial_records import collect, states_best_first
 from tune.space.domains import Choice, Float
-from tune.space.space import Space, baseline, default_space
+from tune.space.space import Space, baseline
 
 METRIC = "fd_lite0_1k"
+RATES = Float(1e-5, 2e-3, log=True)
+SPACE = Space(
+    {
+        "optimizer.generator_lr": RATES,
+        "optimizer.discriminator_lr": RATES,
+        "optimizer.beta1": Float(0.0, 0.9),
+        "balance.policy": Choice(("none", "loss", "accuracy")),
+        "balance.loss_threshold": Float(0.1, 0.7, when={"balance.policy": ("loss",)}),
+        "balance.accuracy_threshold": Float(0.6, 0.95, when={"balance.policy": ("accuracy",)}),
+    }
+)
+"""Its own: what is said of these sweeps must not change with the default one."""
 NOISE = 0.004
 BEGIN = 1_790_000_000.0
 """When the first session starts, in seconds since 1970."""
@@ -63,7 +75,7 @@ def empty(
     """A sweep that has begun, and has no trial yet."""
     gan = GanConfig(images=64_000, images_per_tick=8_000)
     config = SweepConfig(**({"gan": gan, "name": name, "storage": str(storage), "trials": 8} | settings))
-    space = space or default_space()
+    space = space or SPACE
     folder = SweepFolder(str(storage), name)
     folder.begin(config, space, is_resumed=False)
     return Made(folder, config, space, [SweepStarted(trials=config.trials, time=BEGIN)])

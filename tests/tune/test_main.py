@@ -20,7 +20,7 @@ from tune.driver.stopping import SweepError
 from tune.records.events import CheckpointSaved, EventLog, Tick, TrialEnded, TrialStarted
 from tune.records.sweep_folder import SweepFolder
 from tune.records.trial_records import Trial
-from tune.space.space import default_space
+from tune.space.default import default_space
 from tune.space.toml import load_space
 
 Capture = pytest.CaptureFixture[str]

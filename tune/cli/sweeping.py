@@ -54,10 +54,10 @@ def space_of(config: SweepConfig) -> "Space":
 
     Raises: ConfigError when the file is wrong.
     """
-    from tune.space.space import default_space
+    from tune.space.default import default_space
     from tune.space.toml import load_space
 
-    return load_space(config.space, config.gan) if config.space else default_space()
+    return load_space(config.space, config.gan) if config.space else default_space(config.gan)
 
 
 def plan_new_sweep(config: SweepConfig, console: Console, space: "Space | None" = None) -> "SweepPlan":

@@ -10,7 +10,6 @@ import optuna
 from common.errors import ConfigError, require
 from gan.config import GanConfig
 from gan.networks import family_of
-from gan.training.balance import policies_in_order
 from tune.space.domains import (
     Choice,
     Condition,
@@ -21,7 +20,6 @@ from tune.space.domains import (
     check_domain,
     is_among,
     is_value_of,
-    setting_type,
 )
 
 __all__ = [
@@ -32,7 +30,6 @@ __all__ = [
     "baseline",
     "check_accepts",
     "clip",
-    "default_space",
     "moved_settings",
     "suggest",
     "to_mutations",
@@ -73,30 +70,6 @@ class Space(Mapping[str, Domain]):
     def is_active(self, path: str, values: Mapping[str, Any]) -> bool:
         """Whether a setting is searched, given the values of the settings before it."""
         return all(values.get(other) in allowed for other, allowed in self[path].when.items())
-
-
-def default_space() -> Space:
-    """The space that a sweep searches by default: both learning rates, beta1, and the balance of the players.
-
-    Policies and their ranges come from the registry of balance policies.
-    """
-    policies = {
-        name: policy for name, policy in policies_in_order().items() if policy.search_place is not None
-    }
-    domains: dict[str, Domain] = {
-        "optimizer.generator_lr": Float(1e-5, 2e-3, log=True),
-        "optimizer.discriminator_lr": Float(1e-5, 2e-3, log=True),
-        "optimizer.beta1": Float(0.0, 0.9),
-        "balance.policy": Choice(tuple(policies)),
-    }
-    for name, policy in policies.items():
-        for setting, (low, high, log) in policy.search_ranges.items():
-            path, when = f"balance.{setting}", {"balance.policy": (name,)}
-            if setting_type(path) is int:
-                domains[path] = Int(int(low), int(high), log=log, when=when)
-            else:
-                domains[path] = Float(low, high, log=log, when=when)
-    return Space(domains)
 
 
 def suggest(space: Space, trial: optuna.Trial) -> dict[str, Value]:

@@ -13,7 +13,7 @@ from tune.records.grids import grid_name
 from tune.records.sweep_folder import SweepFolder
 from tune.records.trial_records import Ending
 from tune.search.study import SweepStudy, study_outcome
-from tune.space.space import default_space
+from tune.space.default import default_space
 
 SPACE = default_space()
 

@@ -16,7 +16,7 @@ from tune.records.events import StateConfirmed
 from tune.records.export_best import export_best
 from tune.records.sweep_folder import SweepFolder
 from tune.records.trial_records import Checkpoint, Trial
-from tune.space.space import default_space
+from tune.space.default import default_space
 from tune.trial_keys import STATE_FILE
 
 pytestmark = pytest.mark.usefixtures("cache")

@@ -11,7 +11,7 @@ from gan.data.loading import load_images
 from tune.cli.flags import Resume, parse_command
 from tune.config import SweepConfig
 from tune.records.sweep_folder import SWEEP_FILE, SweepFolder
-from tune.space.space import default_space
+from tune.space.default import default_space
 
 
 def test_a_resumed_sweep_compares_its_images_with_those_it_began_with(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from tests.tune.sweeps import rates, sweep, tiny_gan
 from tune.config import SweepConfig
 from tune.driver import sweep as driver
 from tune.records.sweep_folder import SWEEP_FILE, SweepFolder
-from tune.space.space import default_space
+from tune.space.default import default_space
 
 FD_LITE0 = {"evaluation.metric": "fd_lite0", "evaluation.metric_images": 16}
 

@@ -22,7 +22,8 @@ from tune.records.events import (
 )
 from tune.records.tables import history_table, ranked, trials_table, write_tables
 from tune.records.trial_records import Checkpoint, collect
-from tune.space.space import Choice, Int, Space, default_space
+from tune.space.default import default_space
+from tune.space.space import Choice, Int, Space
 
 SPACE = default_space()
 RATE, POLICY, LIMIT = "optimizer.generator_lr", "balance.policy", "balance.loss_threshold"

@@ -22,7 +22,7 @@ from tune.records.trial_records import Trial, collect
 from tune.search.early_stopping import MedianRule, SuccessiveHalving
 from tune.search.pbt import Population
 from tune.search.scheduler import EarlyStopping
-from tune.space.space import default_space
+from tune.space.default import default_space
 from tune.trial_keys import NOMINAL_KEY, NUMBER_KEY
 
 TICKS = 9

@@ -25,7 +25,8 @@ from tune.records.trial_records import Ending, collect
 from tune.search.journal import JOURNAL_NAME, FileJournal
 from tune.search.searcher import OptunaSearcher
 from tune.search.study import LOST, SweepStudy, study_outcome
-from tune.space.space import Choice, Float, Space, baseline, default_space
+from tune.space.default import default_space
+from tune.space.space import Choice, Float, Space, baseline
 from tune.trial_keys import COMPLETE_KEY, NOMINAL_KEY
 
 BASE = GanConfig(images=108, images_per_tick=12, batch=4)  # 9 ticks of 12 images

@@ -7,7 +7,8 @@ import optuna
 from common.settings import setting_paths
 from gan.config import GanConfig
 from gan.training.balance import POLICIES
-from tune.space.space import check_accepts, default_space, suggest
+from tune.space.default import default_space
+from tune.space.space import check_accepts, suggest
 from tune.space.toml import load_space
 
 EXAMPLE = Path(__file__).parents[3] / "examples" / "balance.toml"

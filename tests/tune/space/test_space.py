@@ -4,6 +4,7 @@ import itertools
 import math
 import random
 from pathlib import Path
+from typing import Any
 
 import optuna
 import pytest
@@ -11,6 +12,9 @@ from ray.tune.schedulers.pbt import _explore
 
 from common.errors import ConfigError
 from gan.config import GanConfig
+from gan.networks.families import FAMILIES
+from gan.training.losses import LOSSES
+from tune.space.default import default_space
 from tune.space.space import (
     Choice,
     Float,
@@ -19,7 +23,6 @@ from tune.space.space import (
     baseline,
     check_accepts,
     clip,
-    default_space,
     moved_settings,
     suggest,
     to_mutations,
@@ -50,7 +53,7 @@ def test_a_space_written_as_toml_is_read_back_equal(space: Space, tmp_path: Path
     assert load_space(write(tmp_path, to_toml(space))) == space
 
 
-def test_the_default_space_is_that_of_earlier_sweeps_in_the_same_order() -> None:
+def test_the_default_space_has_rates_and_the_balance_in_this_order() -> None:
     expected = {
         "optimizer.generator_lr": Float(1e-5, 2e-3, log=True),
         "optimizer.discriminator_lr": Float(1e-5, 2e-3, log=True),
@@ -64,6 +67,25 @@ def test_the_default_space_is_that_of_earlier_sweeps_in_the_same_order() -> None
     assert list(space)[3] == "balance.policy"
     # policies of your own come after them
     assert [(path, domain) for path, domain in space.items() if path in expected] == list(expected.items())
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"optimizer.generator_lr": 2e-6, "optimizer.discriminator_lr": 1e-2, "optimizer.beta1": 0.95},
+        {"network.spectral_norm": True},
+        {"network.family": "style", "network.gradient_checkpointing": True},
+        *({"network.family": family} for family in FAMILIES.names),
+        *({"loss.name": loss} for loss in LOSSES.names),
+        {"regularization.r1": 0.1},
+    ],
+    ids=str,
+)
+def test_the_default_space_accepts_and_reaches_every_base(changes: dict[str, Any]) -> None:
+    base = GanConfig().with_values(changes)
+    space = default_space(base)
+    check_accepts(space, base)
+    assert not moved_settings(space, base)
 
 
 def test_settings_stand_after_those_that_decide_whether_they_are_searched() -> None:
@@ -196,9 +218,9 @@ def test_the_baseline_is_the_base_itself_where_the_space_has_it() -> None:
 
 def test_what_moved_into_the_space_is_named() -> None:
     assert moved_settings(default_space(), GanConfig()) == []
-    outside = GanConfig().with_values({"optimizer.generator_lr": 5e-3, "optimizer.beta1": 0.95})
+    outside = GanConfig().with_values({"optimizer.generator_lr": 1e-2, "optimizer.beta1": 0.95})
     assert moved_settings(default_space(), outside) == [
-        "optimizer.generator_lr 0.002 instead of 0.005",
+        "optimizer.generator_lr 0.002 instead of 0.01",
         "optimizer.beta1 0.9 instead of 0.95",
     ]
 
