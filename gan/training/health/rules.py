@@ -8,7 +8,7 @@ import math
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
-from gan.training.health.signals import Signals
+from gan.training.health.signals import ALL_BURNT, Signals
 
 YOUNG = 3
 """Ticks before which only divergence is named: all young generators look alike, and no player has won."""
@@ -19,10 +19,8 @@ PROGRESS = 0.02
 """Share by which the objective must fall below all before it within a window to count as progress."""
 BURNT = 0.85
 """Share of burnt values, beyond that of real images, above which images are saturated, unless the objective
-still falls. Diverged runs lay above 0.89; on a nearly white ground good generators reach 0.73."""
-ALL_BURNT = 0.95
-"""The same, whatever the objective does: among garbage it may fall by half and rise again. Rates of 0.1, at
-which shapes still get better, reached 0.88; rates of 1 lay above 0.99 by the second tick."""
+still falls; above `ALL_BURNT` they are whatever it does. Diverged runs lay above 0.89; on a nearly white
+ground good generators reach 0.73."""
 EXPLODED = 15.0
 """The discriminator's loss above which training has left its range; at chance it is 1.4, 0.5 or 2."""
 LEAST_SPREAD, LEAST_SEPARATION = 0.08, 0.4

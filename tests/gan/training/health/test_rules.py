@@ -119,6 +119,16 @@ def test_pure_colours_have_diverged_even_while_the_objective_falls() -> None:
     assert all(each.is_healthy for each in verdicts(rows, METRIC))
 
 
+def test_a_run_that_came_out_of_garbage_is_not_measured_by_it() -> None:
+    # as a member of a population that diverged at once and copied another later
+    rows = history([0.5, 0.1, 0.2, 300.0, 280.0, 250.0, 240.0])
+    for row in rows[:3]:
+        row["burnt"] = 1.0
+    assert [each.name for each in verdicts(rows, METRIC)] == ["diverged"] * 3 + [HEALTHY] * 4
+    rows += history([100.0, 101.0, 102.0, 160.0, 170.0])
+    assert verdicts(rows, METRIC)[-1].name == "decayed"
+
+
 def test_every_trouble_has_a_case() -> None:
     assert {name for name, _, _ in CASES} == {HEALTHY, *TROUBLES}
 
