@@ -1,6 +1,5 @@
 """What a batch loses when something dies: killed workers, signals, a folder that is full."""
 
-import os
 import signal
 from collections import Counter
 from pathlib import Path
@@ -90,7 +89,7 @@ def stop_on_the_way(args: list[str], root: Path, signum: int, more: int) -> "tup
     driver = start("styletransfer", *args)
     try:
         wait_for(lambda: len(entries(root)) >= before + more or driver.poll() is not None)
-        os.kill(driver.pid, signum)
+        driver.send_signal(signum)  # one that has ended already says why, below
         out, err = driver.communicate(timeout=HANGS_AFTER_S)
         wait_for(lambda: not processes_of(driver.pid))
     finally:
