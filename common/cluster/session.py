@@ -4,6 +4,7 @@ import contextlib
 import functools
 import logging
 import os
+import random
 import signal
 import socket
 import threading
@@ -27,6 +28,8 @@ from common.text import first_line, one_line
 
 ADDRESS_VARIABLE = "RAY_ADDRESS"
 END_TIMEOUT_S = 5.0
+_PORTS = range(20_000, 32_768)
+"""Above those of Ray's workers, below those that Linux gives to connections and to who asks for any port."""
 
 
 def usable_cpus() -> int:
@@ -168,10 +171,21 @@ def _own_sigterm_handler() -> Iterator[None]:
 
 
 def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """A port at which nothing listens, of those that nobody else gets by chance before Ray listens there.
+
+    Not the kernel's choice: that is one of the ports which it gives to every connection. And not of Python's
+    generator that a seed sets: processes that are seeded alike would choose alike.
+
+    Raises: ConfigError when none of many is free.
+    """
+    for port in random.SystemRandom().sample(_PORTS, 100):
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("", port))
+            return port
+    raise ConfigError(
+        f"Ray needs a port between {_PORTS[0]} and {_PORTS[-1]}, and none of 100 is free; "
+        "end what listens there, or start Ray yourself and give its --address"
+    )
 
 
 def worker_env(threads: int) -> dict[str, str]:
