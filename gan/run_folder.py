@@ -24,7 +24,7 @@ from gan.config_file import DETAILS as DETAILS
 from gan.generator_file import GENERATOR as GENERATOR
 from gan.image_grid import png_bytes
 from gan.training.health import DIVERGED, Verdict, verdict
-from gan.training.health.signals import smoothed
+from gan.training.health.signals import objective_of, smoothed
 
 HISTORY = "history.csv"
 LAST, BEST = "last.safetensors", "best.safetensors"
@@ -146,12 +146,14 @@ def best_row(history: list[Row], metric: str) -> Row:
     """The first of the rows with the lowest smoothed value, not the luckiest; lower is better.
 
     A row after which the run had diverged is taken only where all are such: the distance of garbage may be
-    small by chance.
+    small by chance. Nor does garbage enter the smoothed value of the rows that follow it.
     """
-    values = smoothed([row[metric] for row in history])
-    places = sorted(range(len(values)), key=values.__getitem__)
-    sound = (place for place in places if verdict(history[: place + 1], metric).name != DIVERGED)
-    return history[next(sound, places[0])]
+    known = [place for place, row in enumerate(history) if objective_of(row, metric) is not None]
+    places = known or list(range(len(history)))
+    values = smoothed([history[place][metric] for place in places])
+    ranked = [place for _, place in sorted(zip(values, places, strict=True), key=lambda pair: pair[0])]
+    sound = (place for place in ranked if verdict(history[: place + 1], metric).name != DIVERGED)
+    return history[next(sound, ranked[0])]
 
 
 def is_best(history: list[Row], metric: str) -> bool:

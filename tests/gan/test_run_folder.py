@@ -86,6 +86,13 @@ def test_a_tick_that_diverged_is_the_best_only_where_all_are_such() -> None:
     assert best_row(garbage[:3], "swd") is garbage[2]
 
 
+def test_garbage_does_not_make_the_tick_that_follows_it_the_best() -> None:
+    rows = [{"swd": value, "burnt": 1.0 if value < 1 else 0.0} for value in (0.1, 0.2, 9.0, 7.0, 6.0, 5.0)]
+    # the medians of what counts: 9, 8, 7, 6
+    assert best_row(rows, "swd") is rows[5]
+    assert best_row(rows[:3], "swd") is rows[2]
+
+
 def test_a_full_disk_leaves_the_tick_before_intact(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     results = RunFolder(Folder(str(tmp_path)))
     history = record_ticks(results, [3.0, 2.0])

@@ -43,7 +43,10 @@ class HealthWatch(Stopper):  # type: ignore[misc]  # ray is untyped here
             return False
         found = self._last_verdicts(number, dict(result[METRICS_KEY]))
         result[VERDICT_KEY] = found[-1]
-        (self._diverged.add if found[-1].name == DIVERGED else self._diverged.discard)(trial_id)
+        if found[-1].name == DIVERGED:
+            self._diverged.add(trial_id)
+        else:
+            self._diverged.discard(trial_id)
         stops = self._stopping.stops(found) is not None
         if result.get("done") or not stops or number == BASELINE_NUMBER:
             return False

@@ -27,7 +27,7 @@ class Signals:
 
     def __init__(self, history: Sequence[Row], metric: str) -> None:
         self._history, self.metric = history, metric
-        values = [(self._objective_of(row), finite(row.get("images_seen"))) for row in history]
+        values = [(objective_of(row, metric), finite(row.get("images_seen"))) for row in history]
         known = [(value, images or 0.0) for value, images in values if value is not None]
         self.objective = [value for value, _ in known]
         """The finite values of the objective, oldest first; those of garbage left out."""
@@ -66,15 +66,17 @@ class Signals:
         found = [(place, self._value(row, name)) for place, row in rows]
         return [(place, value) for place, value in found if value is not None]
 
-    def _objective_of(self, row: Row) -> float | None:
-        burnt = self._value(row, "burnt")
-        return finite(row.get(self.metric)) if burnt is None or burnt <= ALL_BURNT else None
-
     def _value(self, row: Row, name: str) -> float | None:
         if name in row:
             return finite(row[name])
         keys = (key for key in row if key.startswith(f"{name}_") and not key.endswith("_noise"))
         return finite(row.get(next(keys, "")))
+
+
+def objective_of(row: Row, metric: str) -> float | None:
+    """A tick's value of the objective, None unless it is finite, and for garbage."""
+    burnt = finite(row.get("burnt"))
+    return finite(row.get(metric)) if burnt is None or burnt <= ALL_BURNT else None
 
 
 def finite(value: float | None) -> float | None:
