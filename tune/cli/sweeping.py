@@ -76,7 +76,8 @@ def plan_new_sweep(config: SweepConfig, console: Console, space: "Space | None" 
     check_there(config.gan.data)
     check_address(config.address)
     # imported here and below: torch and Ray take seconds, and what is wrong without them is reported before
-    from tune.space.space import check_accepts, moved_settings
+    from tune.space.acceptance import check_accepts
+    from tune.space.space import moved_settings
 
     space = space or space_of(config)
     check_accepts(space, config.gan, config.worker_counts())
@@ -106,7 +107,7 @@ def run_resume(command: Resume, console: Console) -> int:
     from tune.records.event_reading import damage, read_events
     from tune.records.sweep_folder import SweepFolder
     from tune.records.trial_records import collect, has_confirmed, states_best_first
-    from tune.space.space import check_accepts
+    from tune.space.acceptance import check_accepts
 
     check_address(command.address)
     check_reachable(command.directory, flag="the sweep's folder")

@@ -11,7 +11,8 @@ from gan.metrics.few import check_sizes
 from gan.metrics.preparation import check_second_metric, prepare_metric
 from gan.networks import family_of
 from tune.config import SweepConfig
-from tune.space.space import Space, extreme_values
+from tune.space.acceptance import extreme_values
+from tune.space.space import Space
 from tune.worker_groups import capacity
 
 

@@ -1,15 +1,13 @@
 """The search space as data: the domains of the searched settings of a GanConfig, and their conditions."""
 
 import dataclasses
-import itertools
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import optuna
 
 from common.errors import ConfigError, require
 from gan.config import GanConfig
-from gan.networks import family_of
 from tune.space.domains import (
     Choice,
     Condition,
@@ -28,7 +26,6 @@ __all__ = [
     "Int",
     "Space",
     "baseline",
-    "check_accepts",
     "clip",
     "moved_settings",
     "suggest",
@@ -126,59 +123,6 @@ def to_mutations(space: Space) -> dict[str, Callable[[], Value] | list[Value]]:
         "add optimizer.generator_lr to the space",
     )
     return mutations
-
-
-def check_accepts(
-    space: Space, base: GanConfig, worker_counts: Sequence[int] = (1,), *, is_new: bool = True
-) -> None:
-    """Raise `ConfigError` unless the base accepts the extremes of the space, for these workers a trial.
-
-    is_new: also that each setting has an effect wherever it is searched.
-    """
-    for values in extreme_values(space):
-        try:
-            config = base.with_values(values) if is_new else base.with_searched(values)
-            family_of(config.network, config.data.resolution)
-            for count in worker_counts:
-                config.check_workers(count)
-        except ConfigError as error:
-            where = ", ".join(f"{path} = {value}" for path, value in values.items())
-            raise ConfigError(f"the search space has {where}, which is refused: {error}") from None
-
-
-def extreme_values(space: Space) -> Iterator[dict[str, Value]]:
-    """Each setting at its extremes alone; then, beside each named choice, all at their lows and highs.
-
-    A conditional setting comes with each choice of the others that its `when` allows, and all those settings
-    come together that are searched then: a trial never has the others.
-    """
-    choices: list[dict[str, Value]] = []
-    for path, domain in space.items():
-        for way in _ways_to_search(space, path):
-            alone = [{**way, path: value} for value in domain.extremes()]
-            yield from alone
-            is_named = isinstance(domain, Choice) and not domain.is_numeric()
-            choices += [choice for choice in (way, *(alone if is_named else ())) if choice not in choices]
-    for choice in choices:
-        for end in (0, -1):
-            values: dict[str, Value] = {}
-            for path, domain in space.items():
-                if space.is_active(path, values):
-                    values[path] = choice.get(path, domain.extremes()[end])
-            yield values
-
-
-def _ways_to_search(space: Space, path: str) -> list[dict[str, Value]]:
-    """All values of other settings with which a setting is searched; one empty choice without a `when`."""
-    when = space[path].when
-    choices: list[dict[str, Value]] = []
-    for allowed in itertools.product(*when.values()):
-        direct = dict(zip(when, allowed, strict=True))
-        befores = itertools.product(*(_ways_to_search(space, other) for other in when))
-        for before in befores:
-            indirect = {other: value for choice in before for other, value in choice.items()}
-            choices.append({**indirect, **direct})
-    return [choice for choice in choices if all(space.is_active(other, choice) for other in choice)]
 
 
 def _check_condition(path: str, when: Condition, domains: Mapping[str, Domain]) -> None:

@@ -11,8 +11,9 @@ from common.errors import ConfigError, require
 from common.settings import setting_paths
 from common.text import one_line
 from gan.config import GanConfig
+from tune.space.acceptance import check_accepts
 from tune.space.domains import Choice, Domain, Float, Int, Value, check_setting, setting_type
-from tune.space.space import Space, check_accepts
+from tune.space.space import Space
 
 _RANGE_KEYS = ("low", "high", "log", "step", "when")
 _CHOICE_KEYS = ("values", "when")

@@ -23,7 +23,8 @@ from gan.networks.families.dcgan.upsampling import doubling
 from gan.training.compilation import compiled_passes
 from gan.training.run import GanRun
 from tests.gan.ranks import on_two_ranks
-from tune.space.space import check_accepts, suggest
+from tune.space.acceptance import check_accepts
+from tune.space.space import suggest
 from tune.space.toml import load_space
 
 KINDS: tuple[Upsampling, ...] = typing.get_args(Upsampling)

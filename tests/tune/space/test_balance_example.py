@@ -7,8 +7,9 @@ import optuna
 from common.settings import setting_paths
 from gan.config import GanConfig
 from gan.training.balance import POLICIES
+from tune.space.acceptance import check_accepts
 from tune.space.default import default_space
-from tune.space.space import check_accepts, suggest
+from tune.space.space import suggest
 from tune.space.toml import load_space
 
 EXAMPLE = Path(__file__).parents[3] / "examples" / "balance.toml"

@@ -7,7 +7,8 @@ import optuna
 from gan.config import GanConfig, NetworkConfig
 from gan.networks import build_discriminator, build_generator
 from gan.networks.families import FAMILIES, settings_by_family
-from tune.space.space import check_accepts, suggest
+from tune.space.acceptance import check_accepts
+from tune.space.space import suggest
 from tune.space.toml import load_space
 
 SPACE = load_space(Path(__file__).parents[3] / "examples" / "families.toml")

@@ -14,6 +14,7 @@ from common.errors import ConfigError
 from gan.config import GanConfig
 from gan.networks.families import FAMILIES
 from gan.training.losses import LOSSES
+from tune.space.acceptance import check_accepts
 from tune.space.default import default_space
 from tune.space.space import (
     Choice,
@@ -21,7 +22,6 @@ from tune.space.space import (
     Int,
     Space,
     baseline,
-    check_accepts,
     clip,
     moved_settings,
     suggest,
