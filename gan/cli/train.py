@@ -34,10 +34,11 @@ from gan.data.images import Images, check_same, remember
 from gan.data.loading import load_images
 from gan.metrics.few import check_sizes
 from gan.metrics.preparation import check_same_network, prepare_metric
-from gan.networks import describe, remarks
+from gan.networks import describe
 from gan.raytrain import worker
 from gan.raytrain.broadcast import broadcast_images
 from gan.raytrain.events import Begun, Ended
+from gan.remarks import remarks
 from gan.run_folder import BEST, HISTORY, LAST, RunFolder, best_row
 from gan.tracking.named import Tracker
 from gan.training.regularizing import critic_norm

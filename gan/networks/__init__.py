@@ -8,7 +8,7 @@ from gan.networks.families import FAMILIES, Family
 if TYPE_CHECKING:
     from torch import nn
 
-    from gan.config import GanConfig, NetworkConfig
+    from gan.config import NetworkConfig
 
 CriticNorm = Literal["batch", "layer"]
 """Normalization of the discriminator: over the batch, or for each image alone."""
@@ -60,11 +60,6 @@ def batch_divisors(config: "NetworkConfig", resolution: int) -> tuple[tuple[int,
     """(images seen, by what the family divides the batch from then on), the first at 0 images."""
     family = FAMILIES[config.family]
     return family.batch_divisors(config, resolution) if resolution in family.resolutions else ((0, 1),)
-
-
-def remarks(config: "GanConfig") -> list[str]:
-    """What the family has to say of a run with these settings before it begins, a sentence each."""
-    return FAMILIES[config.network.family].remarks(config)
 
 
 def family_of(config: "NetworkConfig", resolution: int) -> Family:

@@ -18,8 +18,8 @@ from common.storage.lock import FolderLock
 from gan.data.images import Images, check_same, remember
 from gan.data.loading import load_images
 from gan.metrics.preparation import check_same_network
-from gan.networks import remarks
 from gan.raytrain.broadcast import broadcast_images
+from gan.remarks import remarks
 from tune.display.view import SweepView
 from tune.driver.artifacts import ArtifactStore
 from tune.driver.checks import check_images, check_memory
@@ -72,7 +72,7 @@ def run_sweep(plan: SweepPlan, view: SweepView) -> dict[int, Trial]:
         if plan.is_resumed:
             check_same_network(plan.folder.network(), network, config.gan.evaluation.key())
         view.say_skipped(images)
-        for remark in remarks(config.gan):
+        for remark in remarks(config.gan, searched=plan.space):
             view.say(remark)
         prepare_environment()
         # Ray turns exceptions of a signal's handler into errors of its own: from here on `check` raises them

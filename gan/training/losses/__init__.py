@@ -34,6 +34,8 @@ class Loss:
     penalty: "Callable[[nn.Module, Tensor, Tensor, Tensor], Tensor] | None" = None
     """(discriminator, real (N, C, H, W), fakes (N, C, H, W), random numbers (N,) in [0, 1)) -> scalar that is
     added to the discriminator's loss, times `--gradient-penalty`; None for no penalty."""
+    smooths: bool = False
+    """Whether the discriminator's loss uses the label smoothing."""
     critic_norm: "CriticNorm" = "batch"
     """How the discriminator normalizes: "layer" where a penalty must judge each image alone."""
 

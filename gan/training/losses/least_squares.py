@@ -16,4 +16,4 @@ def generator(fake: Tensor) -> Tensor:
     return 0.5 * (wide(fake) - 1).square().mean()
 
 
-LOSS = Loss(discriminator=discriminator, generator=generator, boundary=0.5)
+LOSS = Loss(discriminator=discriminator, generator=generator, boundary=0.5, smooths=True)

@@ -21,4 +21,4 @@ def generator(fake: Tensor) -> Tensor:
     return F.softplus(-wide(fake)).mean()
 
 
-LOSS = Loss(discriminator=discriminator, generator=generator)
+LOSS = Loss(discriminator=discriminator, generator=generator, smooths=True)

@@ -7,7 +7,7 @@ they must import neither that nor PyTorch; their functions may.
 """
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from common.registry import Registry
@@ -61,6 +61,8 @@ class Regularizer:
     """(discriminator, real images as it sees them (N, C, H, W)) -> scalar, added to its loss."""
     penalty_weight: Callable[[Any, int], float] = lambda settings, update: 0.0
     """(settings, updates of the discriminator so far) -> factor of the penalty in the next, 0 for none."""
+    details: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    """Settings that have an effect only where another one is not at its default, with that one."""
     critic_norm: "Callable[[Any], CriticNorm]" = lambda settings: "batch"
     """(settings) -> "layer" where the discriminator must judge each image alone."""
 

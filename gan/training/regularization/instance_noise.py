@@ -56,4 +56,4 @@ def _add(images: "Tensor", noise: "Tensor", probability: "Tensor") -> "Tensor":
     return images + noise
 
 
-REGULARIZER = Regularizer(change=_change)
+REGULARIZER = Regularizer(change=_change, details={"instance_noise_share": "instance_noise"})

@@ -54,4 +54,9 @@ def _critic_norm(settings: Settings) -> "CriticNorm":
     return "layer" if settings.r1 > 0 else "batch"
 
 
-REGULARIZER = Regularizer(penalty=gradient_at_real, penalty_weight=_weight, critic_norm=_critic_norm)
+REGULARIZER = Regularizer(
+    penalty=gradient_at_real,
+    penalty_weight=_weight,
+    details={"r1_every": "r1"},
+    critic_norm=_critic_norm,
+)

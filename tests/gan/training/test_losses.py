@@ -65,6 +65,12 @@ def test_of_the_losses_here_only_wasserstein_has_a_penalty_and_a_critic_without_
 
 
 @pytest.mark.parametrize("name", list(LOSSES))
+def test_a_loss_says_whether_it_smooths_labels(name: str) -> None:
+    plain, smoothed = (float(LOSSES[name].discriminator(REAL, FAKE, share)) for share in (0.0, 0.1))
+    assert LOSSES[name].smooths == (plain != smoothed)
+
+
+@pytest.mark.parametrize("name", list(LOSSES))
 def test_gradients_agree_with_finite_differences(name: str) -> None:
     loss = LOSSES[name]
     real, fake = REAL.clone().requires_grad_(), FAKE.clone().requires_grad_()

@@ -11,8 +11,9 @@ import torch.nn.functional as F
 from common.errors import ConfigError
 from gan import checkpoint
 from gan.config import GanConfig, NetworkConfig
-from gan.networks import build_discriminator, build_generator, remarks
+from gan.networks import build_discriminator, build_generator
 from gan.networks.families.progressive.networks import Discriminator, Generator
+from gan.remarks import remarks
 from gan.training import seeding
 from gan.training.run import GanRun
 from tests.gan.ranks import on_two_ranks
