@@ -15,7 +15,8 @@ else:
     MetricName = Literal[*METRICS.names]
 
 CONFIRMATION_IMAGES = 5_000
-LEAST_METRIC_IMAGES = 16
+LEAST_METRIC_IMAGES, MOST_METRIC_IMAGES = 16, 100_000
+"""Fewer say nothing; the memory of the features, and of some measures the time, grows with the number."""
 ARTIFACTS = ("checkerboard", "burnt")
 """Numbers that every tick has beside its metric's, whatever the metric: see `gan.metrics.artifacts`."""
 
@@ -31,7 +32,7 @@ class EvaluationConfig:
 
     metric: Annotated[MetricName, tyro.conf.arg(help=f"{METRICS.help()} Lower is better.")] = "fd_lite0"
     metric_images: int = 1000
-    """Generated images that are measured; swd takes at most as many as are held out."""
+    """Generated images that are measured, 16 to 100,000; swd takes at most as many as are held out."""
     metric_weights: str | None = None
     """File of the network's weights; default: what is shipped, for inception the cache or a download."""
     held_out_part: Annotated[Literal["all", "search", "confirmation"], tyro.conf.Suppress] = "all"
@@ -40,8 +41,9 @@ class EvaluationConfig:
 
     def __post_init__(self) -> None:
         require(
-            self.metric_images >= LEAST_METRIC_IMAGES,
-            f"--metric-images must be at least {LEAST_METRIC_IMAGES}, not {self.metric_images}; try 1000",
+            LEAST_METRIC_IMAGES <= self.metric_images <= MOST_METRIC_IMAGES,
+            f"--metric-images must lie between {LEAST_METRIC_IMAGES} and {MOST_METRIC_IMAGES}, not "
+            f"{self.metric_images}; try 1000",
         )
         require(
             self.metric_weights is None or METRICS[self.metric].uses_network,

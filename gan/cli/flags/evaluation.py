@@ -8,9 +8,7 @@ import tyro
 from common.errors import require
 from gan.cli.flags.sampling import CheckpointArgument
 from gan.config import GanConfig
-
-MOST_IMAGES = 100_000
-"""Most images that are measured: the time of some measures grows with its square."""
+from gan.metrics.config import LEAST_METRIC_IMAGES, MOST_METRIC_IMAGES
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -43,8 +41,9 @@ class Evaluate:
 
     def __post_init__(self) -> None:
         require(
-            16 <= self.images <= MOST_IMAGES,
-            f"--images must lie between 16 and {MOST_IMAGES}, not {self.images}; try 5000",
+            LEAST_METRIC_IMAGES <= self.images <= MOST_METRIC_IMAGES,
+            f"--images must lie between {LEAST_METRIC_IMAGES} and {MOST_METRIC_IMAGES}, not {self.images}; "
+            "try 5000",
         )
 
     def moved(self, config: GanConfig) -> GanConfig:
