@@ -58,10 +58,10 @@ def _safely(load: Callable[[], Tensors], name: str) -> Tensors:
 def _read_pth(path: Path) -> Tensors:
     try:
         loaded: Any = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # reading arbitrary bytes can raise nearly anything
+    except Exception:  # reading arbitrary bytes can raise nearly anything, in words for programmers
         raise ConfigError(
-            f"the weights file {path} is truncated, damaged or not a file of tensors alone "
-            f"({one_line(error, 160)}); give a .safetensors file or a state dict that torch.save wrote"
+            f"the weights file {path} is truncated, damaged or not a file of tensors alone; give a "
+            ".safetensors file or a state dict that torch.save wrote"
         ) from None
     if not isinstance(loaded, dict) or not all(
         isinstance(name, str) and isinstance(tensor, torch.Tensor) for name, tensor in loaded.items()

@@ -18,7 +18,7 @@ def check_sizes(train: int, held_out: int, source: str) -> None:
     require(
         total >= 2 * LEAST_REAL,
         f"--data {source} must hold at least {2 * LEAST_REAL} pictures, so that quality can be measured, "
-        f"not {total}; give more pictures, or a larger --max-images",
+        f"not {total}; give more pictures; --max-images, where it is given, leaves out all others",
     )
     most = total // 5
     require(

@@ -28,6 +28,8 @@ def run_best(command: Best, console: Console) -> int:
     replace_file(Path(command.out), (json.dumps(config.to_dict(), indent=2) + "\n").encode())
     train = f"python -m gan train --config {shlex.quote(command.out)}"
     say(console, f"wrote {command.out}; train it with {train}")
+    if not command.keep_seed:
+        say(console, f"its seed is {config.seed}, another than the trial's; --keep-seed repeats the trial")
     warning = failed_winner(trials)
     if warning is not None:
         say(console, warning)

@@ -103,8 +103,7 @@ class Best:
     out: str = "best.json"
     """File to write."""
     keep_seed: bool = False
-    """Keep the sweep's seed, with which training repeats the best trial, its luck included; default: another
-    seed."""
+    """Keep the trial's seed, with which training repeats it, its luck included; default: another seed."""
 
 
 TuneCommand = Sweep | Resume | Best | Report | Compare | Dashboard | Status

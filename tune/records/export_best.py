@@ -53,8 +53,8 @@ def export_best(folder: SweepFolder, trials: Mapping[int, Trial]) -> str | None:
 def best_config(base: GanConfig, trials: Mapping[int, Trial], *, keep_seed: bool = False) -> GanConfig:
     """The settings of the best saved state, for training a network with them; from the log alone.
 
-    base: the sweep's settings. keep_seed: with the sweep's seed training repeats the best trial, its luck
-    included; otherwise the seed is another one.
+    base: the sweep's settings. keep_seed: with the trial's seed training repeats it, its luck included;
+    otherwise the seed is another one.
 
     Raises: ConfigError when no trial has saved a state yet.
     """

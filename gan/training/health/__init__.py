@@ -7,7 +7,7 @@ them. A new verdict is a new rule in `rules.RULES`. Nothing here imports PyTorch
 import dataclasses
 from collections.abc import Sequence
 
-from gan.training.health.rules import RULES, SLOWER, Finding
+from gan.training.health.rules import LEAST_STEPS, RULES, SLOWER, Finding
 from gan.training.health.signals import Row, Signals
 
 HEALTHY = "healthy"
@@ -41,9 +41,9 @@ def verdict(history: Sequence[Row], metric: str) -> Verdict:
     """
     if not history:
         return Verdict(HEALTHY, "no tick has ended yet")
-    signals = Signals(history, metric)
+    every, signals = Signals(history, metric), Signals(history, metric, least_steps=LEAST_STEPS)
     for name, rule in RULES.items():
-        found: Finding | None = rule(signals)
+        found: Finding | None = rule(every if name == DIVERGED else signals)
         if found is not None:
             return Verdict(name, found.evidence, found.remedy)
     return Verdict(HEALTHY, _state_of(signals))

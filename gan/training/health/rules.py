@@ -10,8 +10,12 @@ from typing import NamedTuple
 
 from gan.training.health.signals import ALL_BURNT, Signals
 
+LEAST_STEPS = 30
+"""Steps of the ticks that thresholds were chosen on, less one or two: shorter ticks are read together. In so
+few steps a healthy run may make no progress. Divergence alone is looked for in every tick."""
 YOUNG = 3
-"""Ticks before which only divergence is named: all young generators look alike, and no player has won."""
+"""Ticks, of `LEAST_STEPS` at least, before which only divergence is named: all young generators look alike,
+and no player has won."""
 SHORT_WINDOW, WINDOW, LONG_WINDOW = 2, 4, 6
 """Ticks without progress after which a player has won that is overwhelmingly ahead, or far ahead, and after
 which a run is stalled whatever its players do."""
@@ -60,8 +64,8 @@ def diverged(signals: Signals) -> Finding | None:
         value = signals.last.get(name)
         if value is not None and not math.isfinite(value):
             return Finding(f"{name} is {value}", SLOWER)
-    loss, burnt = _largest_loss(signals), signals.mean("burnt", 1)
-    if loss > EXPLODED:
+    loss, burnt = _exploded_loss(signals), signals.mean("burnt", 1)
+    if loss is not None:
         return Finding(f"the discriminator's loss has reached {loss:.3g}", SLOWER)
     stands = _progress(signals, SHORT_WINDOW) < PROGRESS
     if burnt is not None and burnt > (BURNT if stands else ALL_BURNT):
@@ -72,7 +76,7 @@ def diverged(signals: Signals) -> Finding | None:
 def mode_collapse(signals: Signals) -> Finding | None:
     """The generator makes few different images: alike ones, or the same ones again and again."""
     spread, separation = signals.mean("spread"), signals.mean("separation")
-    if signals.ticks < YOUNG or spread is None or separation is None:
+    if _is_young(signals) or spread is None or separation is None:
         return None
     remedy = (
         "lower the generator's rate, or try --packing 2, --minibatch-std or --loss wasserstein; a "
@@ -93,7 +97,7 @@ def memorizing(signals: Signals) -> Finding | None:
     """Generated images are copies of training images, or the discriminator knows those by heart."""
     ratio, overfit = signals.mean("memorization"), signals.mean("discriminator_overfit")
     remedy = "give more pictures, or augment them (--augment colour,translation,cutout --balance adaptive)"
-    if signals.ticks < YOUNG:
+    if _is_young(signals):
         return None
     if ratio is not None and ratio < COPIES:
         return Finding(
@@ -129,7 +133,7 @@ def discriminator_won(signals: Signals) -> Finding | None:
     real, fake, margin = (
         signals.mean(name) for name in ("accuracy_real", "accuracy_fake", "discriminator_margin")
     )
-    if signals.ticks < YOUNG or real is None or fake is None or margin is None or margin < MARGIN_AHEAD:
+    if _is_young(signals) or real is None or fake is None or margin is None or margin < MARGIN_AHEAD:
         return None
     window = SHORT_WINDOW if min(real, fake) > 0.99 and _gradient_ratio(signals) > GRADIENT_RATIO else WINDOW
     if min(real, fake) < 0.95 or _progress(signals, window) >= PROGRESS:
@@ -144,7 +148,7 @@ def discriminator_won(signals: Signals) -> Finding | None:
 def generator_won(signals: Signals) -> Finding | None:
     """The discriminator takes generated images for more real than real ones."""
     margin = signals.mean("discriminator_margin")
-    if signals.ticks < YOUNG or margin is None or margin >= 0:
+    if _is_young(signals) or margin is None or margin >= 0:
         return None
     stands = _progress(signals, SHORT_WINDOW) < PROGRESS
     if margin > MARGIN_FOOLED and not stands:
@@ -168,24 +172,28 @@ def stalled(signals: Signals) -> Finding | None:
     if _progress(signals, LONG_WINDOW) >= PROGRESS:
         return None
     return Finding(
-        f"{_stands(signals, LONG_WINDOW)} and is {signals.smoothed[-1]:.4g}; that of real images is "
-        f"{floor:.2g}",
+        f"{_stands(signals, LONG_WINDOW)} and is {signals.smoothed[-1]:.4g}, smoothed; that of real "
+        f"images is {floor:.2g}",
         "raise the generator's rate, or widen the networks (--width)",
     )
 
 
 def _stands(signals: Signals, ticks: int) -> str:
-    return f"{signals.metric} has fallen by less than {PROGRESS:.0%} in {ticks} ticks"
+    return f"{signals.metric} has fallen by less than {PROGRESS:.0%} in {signals.all_ticks(ticks)} ticks"
 
 
-def _largest_loss(signals: Signals) -> float:
-    """The discriminator's in the latest ticks; a first tick's counts for a third.
+def _is_young(signals: Signals) -> bool:
+    return signals.ticks < YOUNG or signals.steps < YOUNG * LEAST_STEPS
 
-    It holds the losses of untrained networks: 8.5 in the first 64 images of residual blocks of width 4, of
+
+def _exploded_loss(signals: Signals) -> float | None:
+    """The discriminator's largest of the latest ticks that has left its range; a first tick's counts a third.
+
+    That holds the losses of untrained networks: 8.5 in the first 64 images of residual blocks of width 4, of
     which 0.8 was left after nine more such ticks; 85 and 155 where both rates were 1.
     """
     losses = signals.latest("discriminator_loss", WINDOW)
-    return max((loss if place else loss / 3 for place, loss in losses), default=0.0)
+    return max((loss for place, loss in losses if (loss if place else loss / 3) > EXPLODED), default=None)
 
 
 def _gradient_ratio(signals: Signals) -> float:

@@ -23,22 +23,36 @@ class Signals:
     Args:
         history: the rows of all ticks so far, oldest first.
         metric: name of the objective, of which lower is better.
+        least_steps: training steps that lie at least between two ticks that are read; others are left out.
     """
 
-    def __init__(self, history: Sequence[Row], metric: str) -> None:
-        self._history, self.metric = history, metric
-        values = [(objective_of(row, metric), finite(row.get("images_seen"))) for row in history]
+    def __init__(self, history: Sequence[Row], metric: str, *, least_steps: int = 0) -> None:
+        places = spaced(history, least_steps)
+        self._history, self.metric = [history[place] for place in places], metric
+        values = [(objective_of(row, metric), finite(row.get("images_seen"))) for row in self._history]
         known = [(value, images or 0.0) for value, images in values if value is not None]
         self.objective = [value for value, _ in known]
         """The finite values of the objective, oldest first; those of garbage left out."""
         self.images = [images for _, images in known]
         """Images seen at each of them."""
         self.smoothed = smoothed(self.objective)
+        self._places = places
+        """Of the ticks that are read, among all."""
 
     @property
     def ticks(self) -> int:
-        """Ticks so far."""
+        """Ticks that are read."""
         return len(self._history)
+
+    @property
+    def steps(self) -> float:
+        """Training steps so far; infinite where they are not known."""
+        step = finite(self.last.get("step"))
+        return math.inf if step is None else step
+
+    def all_ticks(self, ticks: int) -> int:
+        """How many ticks the last `ticks` that are read stand for."""
+        return self._places[-1] - self._places[-1 - ticks] if ticks < len(self._places) else ticks
 
     @property
     def last(self) -> Row:
@@ -71,6 +85,23 @@ class Signals:
             return finite(row[name])
         keys = (key for key in row if key.startswith(f"{name}_") and not key.endswith("_noise"))
         return finite(row.get(next(keys, "")))
+
+
+def spaced(history: Sequence[Row], least_steps: int) -> list[int]:
+    """Places of the last tick and of those before it that are at least so many training steps apart.
+
+    Oldest first. A tick whose steps are not known is kept, and one of more steps than a later one: there the
+    run is a copy of another.
+    """
+    places: list[int] = []
+    later = math.inf
+    for place in reversed(range(len(history))):
+        step = finite(history[place].get("step"))
+        if step is not None and 0 <= later - step < least_steps:
+            continue
+        places.append(place)
+        later = math.inf if step is None else step
+    return places[::-1]
 
 
 def objective_of(row: Row, metric: str) -> float | None:

@@ -64,11 +64,14 @@ def test_the_remedies_fit(workers: int) -> None:
         check_fits(WIDE.with_values(remedy), channels=3, free=least - 1, workers=workers)
 
 
-def test_where_no_batch_helps_the_networks_are_named() -> None:
+def test_where_no_batch_helps_what_does_is_named() -> None:
     samples_decide = WIDE.with_values({"evaluation.metric_images": 5000, "batch": 16})
-    for config, free in ((WIDE, LEAST_PROCESS_BYTES), (samples_decide, needed(samples_decide) - 2**20)):
-        with pytest.raises(ConfigError, match="lower --width or --resolution"):
-            check_fits(config, channels=3, free=free)
+    with pytest.raises(ConfigError, match="lower --width or --resolution"):
+        check_fits(WIDE, channels=3, free=LEAST_PROCESS_BYTES)
+    free = needed(samples_decide) - 2**20
+    with pytest.raises(ConfigError, match=r"free; lower --metric-images$"):
+        check_fits(samples_decide, channels=3, free=free)
+    check_fits(samples_decide.with_values({"evaluation.metric_images": 1000}), channels=3, free=free)
     odd = WIDE.with_values({"batch": 255})
     with pytest.raises(ConfigError, match="lower --width or --resolution"):
         check_fits(odd, channels=3, free=needed(odd) - 2**20)

@@ -156,6 +156,12 @@ def test_the_losses_of_untrained_networks_may_be_large(loss: float, name: str, t
     assert verdict(rows, METRIC).name == name
 
 
+def test_the_evidence_of_an_exploded_loss_is_the_loss_itself() -> None:
+    assert verdict([{**STEADY, METRIC: 600.0, "discriminator_loss": 85.0}], METRIC).evidence == (
+        "the discriminator's loss has reached 85"
+    )
+
+
 @pytest.mark.parametrize("rows", [[], [{}], [{METRIC: None}], [{}, {"images_seen": 5.0}]])
 def test_a_history_without_numbers_is_healthy_and_says_so(rows: list[dict[str, Any]]) -> None:
     found = verdict(rows, METRIC)
