@@ -83,5 +83,4 @@ def _batch_for(config: GanConfig, share: float, *, channels: int, free: int, wor
         except ConfigError:  # packs, groups of pictures or workers do not divide it
             return None
     memory = _estimate(smaller, channels, workers)
-    # the samples of a tick may take more than a step, and do not shrink with the batch
     return batch if _needed(memory, workers) <= free else None
