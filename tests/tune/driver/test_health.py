@@ -29,8 +29,8 @@ METRIC = "swd"
 @pytest.mark.usefixtures("shared_ray", "sabotage", "cache")
 def test_a_sweep_ends_trials_for_their_verdicts_and_says_so_everywhere(tmp_path: Path) -> None:
     gan = tiny_gan(
-        images=128 * 9,
-        images_per_tick=128,
+        images=256 * 9,
+        images_per_tick=256,
         batch=8,
         ema_half_life=0,
         optimizer=OptimizerConfig(generator_lr=STILL),
