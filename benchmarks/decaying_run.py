@@ -12,6 +12,7 @@ import argparse
 import json
 import subprocess
 import sys
+from typing import Any
 
 import torch
 from kept_results import CACHE
@@ -20,6 +21,7 @@ from planted_runs import data_values
 from common.storage.folder import Folder
 from gan import checkpoint
 from gan.run_folder import BEST, GENERATOR, RunFolder, best_row
+from gan.training.health.signals import smoothed
 
 WIDTH, IMAGES_PER_TICK, METRIC_IMAGES = 16, 4_000, 5_000
 KEY = "fd_lite0_5k"
@@ -58,6 +60,13 @@ def exported_at(folder: RunFolder) -> int:
     return int(best.meta["images_seen"])
 
 
+def last_as_good(history: list[dict[str, Any]]) -> int:
+    """After how many images the smoothed distance was last within the noise floor of its lowest."""
+    values = smoothed([row[KEY] for row in history])
+    bound = min(values) + history[-1][f"{KEY}_noise"]
+    return int(max(row["images_seen"] for row, value in zip(history, values, strict=True) if value <= bound))
+
+
 def main() -> None:
     """Train, and say when the run was stopped."""
     parser = argparse.ArgumentParser(
@@ -70,7 +79,7 @@ def main() -> None:
     folder = run_folder(command.rate, command.seed, command.images)
     history = folder.history()
     best, last = best_row(history, KEY), history[-1]
-    exported = exported_at(folder)
+    exported, stopped = exported_at(folder), history[-1]["images_seen"]
     at_best = next(row for row in history if row["images_seen"] == exported)
     print(
         json.dumps(
@@ -82,9 +91,11 @@ def main() -> None:
                 "exported": at_best[KEY],
                 "lowest": min(row[KEY] for row in history),
                 "lowest_at": min(history, key=lambda row: row[KEY])["images_seen"],
-                "stopped_at": last["images_seen"],
+                "last_as_good_at": last_as_good(history),
+                "stopped_at": stopped,
                 "last": last[KEY],
-                "images_after_best": last["images_seen"] / best["images_seen"] - 1,
+                "images_after_best": stopped / best["images_seen"] - 1,
+                "images_after_last_as_good": stopped / last_as_good(history) - 1,
                 "noise_floor": last[f"{KEY}_noise"],
             }
         )
