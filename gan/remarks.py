@@ -25,18 +25,23 @@ def _without_effect(config: GanConfig, searched: Collection[str]) -> Iterator[st
         for detail, switch in REGULARIZERS[name].details.items():
             is_off = not _is_changed(settings, switch) and f"regularization.{switch}" not in searched
             if is_off and _is_changed(settings, detail):
-                yield f"{_flag(detail)} {getattr(settings, detail):g} has no effect without {_flag(switch)}"
+                yield f"{_given(settings, detail)} has no effect without {_flag(switch)}"
     loss = LOSSES[config.loss.name]
     used = {"gradient_penalty": loss.penalty is not None, "label_smoothing": loss.smooths}
     for name, is_used in used.items():
         if not is_used and "loss.name" not in searched and _is_changed(config.loss, name):
-            yield f"{_flag(name)} {getattr(config.loss, name):g} has no effect with --loss {config.loss.name}"
+            yield f"{_given(config.loss, name)} has no effect with --loss {config.loss.name}"
 
 
 def _is_changed(settings: Any, name: str) -> bool:
     """Whether a setting is not at its default."""
     default = next(field.default for field in dataclasses.fields(settings) if field.name == name)
     return bool(getattr(settings, name) != default)
+
+
+def _given(settings: Any, name: str) -> str:
+    value = getattr(settings, name)
+    return f"{_flag(name)} {f'{value:g}' if isinstance(value, float) else value}"
 
 
 def _flag(name: str) -> str:
