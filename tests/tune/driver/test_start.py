@@ -105,7 +105,7 @@ def test_a_time_budget_ends_a_long_tick_at_once_and_says_what_is_saved(tmp_path:
         "the time budget is used up: 2 trials had saved nothing yet and will begin again; "
     )
     assert "python -m tune resume" in last
-    assert took < 2 + 40, "not the rest of the tick, which would be many minutes"
+    assert took < 2 + 120, "not the rest of the tick, which would be hours"
 
 
 def test_a_start_that_fails_leaves_its_name_free(
