@@ -188,7 +188,8 @@ class StyleConfig(Settings):
             return min(MOST_SIZE_PX, self.size * longer / shorter)
         if abs(longer * shorter - self.size**2) <= longer / 2 + shorter + 1:
             return longer
-        return min(MOST_SIZE_PX, self.size * math.sqrt(longer / shorter))
+        # at the most the line of one pixel's height that has the area: a picture is not lower
+        return min(MOST_SIZE_PX, self.size**2, self.size * math.sqrt(longer / shorter))
 
     def scale_shares(self) -> tuple[float, ...]:
         """Longer sides of the scales over `size`, ascending, the last 1."""

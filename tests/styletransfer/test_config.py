@@ -2,7 +2,7 @@
 
 import math
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from styletransfer.config import MOST_SIZE_PX, StyleConfig
@@ -12,6 +12,7 @@ from styletransfer.transfer.scales import content_scales
 SIDES = st.integers(1, 6000)
 
 
+@example(height=1, width=1043, size=16, size_of="area")
 @given(height=SIDES, width=SIDES, size=st.integers(16, 1024), size_of=st.sampled_from(["shorter", "area"]))
 def test_the_shorter_side_or_the_area_is_as_asked_for_and_stays_when_it_is_fitted_again(
     height: int, width: int, size: int, size_of: str
