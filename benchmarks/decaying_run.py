@@ -79,7 +79,7 @@ def main() -> None:
     folder = run_folder(command.rate, command.seed, command.images)
     history = folder.history()
     best, last = best_row(history, KEY), history[-1]
-    exported, stopped = exported_at(folder), history[-1]["images_seen"]
+    exported, stopped, as_good = exported_at(folder), last["images_seen"], last_as_good(history)
     at_best = next(row for row in history if row["images_seen"] == exported)
     print(
         json.dumps(
@@ -91,11 +91,11 @@ def main() -> None:
                 "exported": at_best[KEY],
                 "lowest": min(row[KEY] for row in history),
                 "lowest_at": min(history, key=lambda row: row[KEY])["images_seen"],
-                "last_as_good_at": last_as_good(history),
+                "last_as_good_at": as_good,
                 "stopped_at": stopped,
                 "last": last[KEY],
                 "images_after_best": stopped / best["images_seen"] - 1,
-                "images_after_last_as_good": stopped / last_as_good(history) - 1,
+                "images_after_last_as_good": stopped / as_good - 1,
                 "noise_floor": last[f"{KEY}_noise"],
             }
         )

@@ -36,12 +36,13 @@ def check_fits(config: GanConfig, *, channels: int, free: int, workers: int = 1,
     if not remedy:
         room = free / workers - LEAST_PROCESS_BYTES - (memory.total - memory.activations)
         batch = _batch_for(config, room / memory.activations, channels=channels, free=free, workers=workers)
-        # the samples of a tick may take more than a step, and do not shrink with the batch
-        fewer = config.with_values({"evaluation.metric_images": LEAST_METRIC_IMAGES})
-        samples_decide = _needed(_estimate(fewer, channels, workers), workers) <= free
-        remedy = "lower --metric-images" if samples_decide else "lower --width or --resolution"
-        remedy = f"try --batch {batch}" if batch else remedy
-        if batch:
+        if not batch:
+            # the samples of a tick may take more than a step, and do not shrink with the batch
+            fewer = config.with_values({"evaluation.metric_images": LEAST_METRIC_IMAGES})
+            samples_decide = _needed(_estimate(fewer, channels, workers), workers) <= free
+            remedy = "lower --metric-images" if samples_decide else "lower --width or --resolution"
+        else:
+            remedy = f"try --batch {batch}"
             parts = config.with_values({"accumulate": config.accumulate * config.batch // batch})
             if _needed(_estimate(parts, channels, workers), workers) <= free:
                 remedy += f", or --accumulate {parts.accumulate} for the same batch in parts"
