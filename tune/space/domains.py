@@ -4,7 +4,7 @@ import dataclasses
 import math
 import random
 import typing
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
 import optuna
@@ -100,10 +100,15 @@ class Choice:
         return self.values
 
     def nearest(self, value: Value) -> Value:
-        """The value itself if it is one of the choices, else the nearest number or the first choice."""
+        """The value itself if it is one of the choices, else the nearest number or the first choice.
+
+        Positive numbers are compared by their ratio: of the rates 4e-4 and 1e-9 the first is nearer to 2e-4.
+        """
         if value in self.values or not self.is_numeric() or not _is_number(value):
             return value if value in self.values else self.values[0]
-        return min(self.values, key=lambda choice: abs(float(choice) - float(value)))
+        are_positive = min(float(number) for number in (value, *self.values)) > 0
+        scale: Callable[[float], float] = math.log if are_positive else float
+        return min(self.values, key=lambda choice: abs(scale(float(choice)) - scale(float(value))))
 
     def is_numeric(self) -> bool:
         """Whether all choices are numbers, so that neighbours are similar."""

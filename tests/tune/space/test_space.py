@@ -236,6 +236,16 @@ def test_the_nearest_value_is_the_one_that_brute_force_finds(number: float) -> N
         assert abs(float(found) - number) == pytest.approx(min(abs(value - number) for value in grid))
 
 
+@pytest.mark.parametrize(
+    ("values", "number", "nearest"),
+    [((4e-4, 1e-9, 1.0), 2e-4, 4e-4), ((16, 64), 31, 16), ((16, 64), 33, 64), ((0.0, 0.5, 0.9), 0.2, 0.0)],
+)
+def test_the_nearest_of_positive_choices_has_the_nearest_magnitude(
+    values: tuple[float, ...], number: float, nearest: float
+) -> None:
+    assert Choice(values).nearest(number) == nearest
+
+
 def test_pbt_explores_within_the_space_and_leaves_what_a_run_cannot_change() -> None:
     space = Space({**RICH, "loss.label_smoothing": Choice((0.2, 0.0, 0.1))})
     mutations = to_mutations(space)
