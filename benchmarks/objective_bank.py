@@ -6,6 +6,7 @@ every trial is trained to its end. Each state is kept at the rungs and at the en
 """
 
 import dataclasses
+import functools
 import json
 import shutil
 import tempfile
@@ -97,11 +98,22 @@ class State:
 
 
 class _Trial:
-    """A trial in training, and the states that it leaves in the bank."""
+    """A trial in training. `tick` counts what the search has seen, `trained` what its run was trained."""
 
     def __init__(self, number: int, values: dict[str, Any], base: GanConfig, images: Images) -> None:
-        self.number, self.values, self.tick = number, values, 0
-        self.run = GanRun(base.with_values(values), images)
+        self.number, self.values, self.tick, self.trained = number, values, 0, 0
+        self._config, self._images = base.with_values(values), images
+
+    @functools.cached_property
+    def _run(self) -> GanRun:
+        return GanRun(self._config, self._images)
+
+    def samples(self) -> np.ndarray:
+        """Samples after its tick, up to which it is trained."""
+        while self.trained < self.tick:
+            self._run.tick()
+            self.trained += 1
+        return self._run.samples(SAMPLES)
 
 
 def base_config(data: DataConfig, budget: Budget, seed: int) -> GanConfig:
@@ -120,14 +132,16 @@ def base_config(data: DataConfig, budget: Budget, seed: int) -> GanConfig:
 def make_bank(
     root: Path, search: Search, data: DataConfig, images: Images, budget: Budget, measure: Measure | None
 ) -> None:
-    """Run one search and keep its states below `root`; nothing to do when that was done before."""
+    """Run one search and keep its states below `root`; nothing to do when that was done before.
+
+    A search that was stopped goes on: its states are not trained again.
+    """
     folder = root / search.folder_name
     if folder.exists():
         return
     partial = folder.with_suffix(".partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
-    with (partial / "states.jsonl").open("w") as log, tempfile.TemporaryDirectory() as place:
+    kept = _kept_rows(partial, budget)
+    with (partial / "states.jsonl").open("a") as log, tempfile.TemporaryDirectory() as place:
         base, space = base_config(data, budget, search.seed), SPACE
         study = SweepStudy(
             space,
@@ -139,7 +153,7 @@ def make_bank(
             seed=search.seed,
             first=baseline(space, base),
         )
-        for row, samples in _states(study, base, images, budget, measure):
+        for row, samples in _new_states(study, base, images, budget, measure, kept):
             name = f"{row['trial']:03}-{row['tick']:02}.npy"
             np.save(partial / name, samples)
             log.write(json.dumps(row | {"file": name}) + "\n")
@@ -150,10 +164,33 @@ def make_bank(
     partial.rename(folder)
 
 
-def _states(
-    study: SweepStudy, base: GanConfig, images: Images, budget: Budget, measure: Measure | None
-) -> Iterator[tuple[dict[str, Any], np.ndarray]]:
-    """Rows and samples of the states at rungs and ends, while the study is searched."""
+Row = dict[str, Any]
+Kept = dict[int, dict[int, Row]]
+"""Rows by trial and by tick."""
+
+
+def _kept_rows(partial: Path, budget: Budget) -> Kept:
+    """The rows of a search that was stopped, if it had the same budget; else an empty folder is made."""
+    states, settings = partial / "states.jsonl", partial / "budget.json"
+    wanted = dataclasses.asdict(budget)
+    if not settings.exists() or json.loads(settings.read_text()) != wanted:
+        shutil.rmtree(partial, ignore_errors=True)
+        partial.mkdir(parents=True)
+        settings.write_text(json.dumps(wanted))
+        return {}
+    # a last line without its end was being written when the search was stopped
+    lines = [line for line in states.read_text().splitlines(keepends=True) if line.endswith("\n")]
+    states.write_text("".join(lines))
+    kept: Kept = {}
+    for row in map(json.loads, lines):
+        kept.setdefault(row["trial"], {})[row["tick"]] = row
+    return kept
+
+
+def _new_states(
+    study: SweepStudy, base: GanConfig, images: Images, budget: Budget, measure: Measure | None, kept: Kept
+) -> Iterator[tuple[Row, np.ndarray]]:
+    """Rows and samples of the states at rungs and ends that are not kept, while the study is searched."""
     rule = SuccessiveHalving(first=GRACE_TICKS, end=budget.ticks, reduction=REDUCTION)
     running: list[_Trial] = []
     while True:
@@ -163,26 +200,42 @@ def _states(
             return
         for trial in list(running):
             try:
-                trial.run.tick()
-                samples = trial.run.samples(SAMPLES)
+                value, samples = _next_tick(trial, measure, kept.get(trial.number, {}))
             except Diverged as error:
                 ending = Ending("failed", reason=error.reason, own_fault=True)
                 study.tell(trial.number, study_outcome(ending, None))
                 running.remove(trial)
                 continue
-            trial.tick += 1
-            value = 0.0 if measure is None else measure(samples[: SAMPLES // 2])
+            if value is None:
+                continue
             study.report(trial.number, trial.tick, value)
             is_end = trial.tick == budget.ticks
             # random states are all trained to their end; the base settings are never stopped
             stops = rule.stops(trial.number, trial.tick, value) and measure is not None and trial.number > 0
-            if is_end or trial.tick in rule.rungs:
+            if samples is not None and (is_end or trial.tick in rule.rungs):
                 row = {"trial": trial.number, "tick": trial.tick, "is_end": is_end, "value": value}
                 yield row | {"settings": trial.values}, samples
             if is_end or stops:
                 ending = Ending("completed" if is_end else "pruned")
                 study.tell(trial.number, study_outcome(ending, value))
                 running.remove(trial)
+
+
+def _next_tick(
+    trial: _Trial, measure: Measure | None, kept: dict[int, Row]
+) -> tuple[float | None, np.ndarray | None]:
+    """What the search measures after one more tick, and the samples where it was not kept.
+
+    On the way to a kept state there is neither: only rungs and ends are kept.
+    """
+    trial.tick += 1
+    if trial.tick in kept:
+        assert kept[trial.tick]["settings"] == trial.values, "kept states are of another search"
+        return kept[trial.tick]["value"], None
+    if trial.tick < max(kept, default=0):
+        return None, None
+    samples = trial.samples()
+    return (0.0 if measure is None else measure(samples[: SAMPLES // 2])), samples
 
 
 def read_bank(root: Path, search: Search) -> list[State]:
