@@ -29,6 +29,11 @@ from tune.space.space import Space, baseline
 Measure = Callable[[np.ndarray], float]
 """From samples uint8 (N, H, W, C) to a value of which lower is better."""
 
+Row = dict[str, Any]
+"""A state as the log has it, without its samples."""
+Kept = dict[int, dict[int, Row]]
+"""Rows by trial and by tick."""
+
 SAMPLES = 2000
 """Samples kept of a state; the first half is what a search measures, judges see the other."""
 RATES = Float(1e-5, 2e-3, log=True)
@@ -164,11 +169,6 @@ def make_bank(
     partial.rename(folder)
 
 
-Row = dict[str, Any]
-Kept = dict[int, dict[int, Row]]
-"""Rows by trial and by tick."""
-
-
 def _kept_rows(partial: Path, budget: Budget) -> Kept:
     """The rows of a search that was stopped, if it had the same budget; else an empty folder is made."""
     states, settings = partial / "states.jsonl", partial / "budget.json"
@@ -176,6 +176,7 @@ def _kept_rows(partial: Path, budget: Budget) -> Kept:
     if not settings.exists() or json.loads(settings.read_text()) != wanted:
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir(parents=True)
+        states.touch()
         settings.write_text(json.dumps(wanted))
         return {}
     # a last line without its end was being written when the search was stopped
