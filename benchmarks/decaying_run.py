@@ -1,11 +1,12 @@
 """A plain DCGAN on CIFAR-10 that is left to run until it decays: when is it stopped, and what does it keep?
 
-    python benchmarks/decaying_run.py [--rate LR] [--seed N] [--images N]
+    python benchmarks/decaying_run.py [--rate LR] [--seed N] [--images N] [--images-per-tick N]
 
 Trains by `python -m gan train` with both learning rates far too high, so that the run decays within minutes
-as others do within hours: BatchNorm, no regularizer, no balance policy. It must be stopped for its decay soon
-after its best tick, and the exported generator must be that of its best tick. A run trained before is
-only read again, from ~/.cache/artsweep/decaying-run. Prints one JSON object at the end.
+as others do within hours: BatchNorm, no regularizer, no balance policy. It must be stopped soon after its
+best tick, for its decay or for the discriminator's lead from which that comes, and the exported generator
+must be that of its best tick. A run trained before is only read again, from ~/.cache/artsweep/decaying-run.
+Prints one JSON object at the end.
 """
 
 import argparse
@@ -23,13 +24,14 @@ from gan import checkpoint
 from gan.run_folder import BEST, GENERATOR, RunFolder, best_row
 from gan.training.health.signals import smoothed
 
-WIDTH, IMAGES_PER_TICK, METRIC_IMAGES = 16, 4_000, 5_000
+WIDTH, METRIC_IMAGES = 16, 5_000
 KEY = "fd_lite0_5k"
 
 
-def run_folder(rate: float, seed: int, images: int) -> RunFolder:
+def run_folder(rate: float, seed: int, images: int, images_per_tick: int) -> RunFolder:
     """The folder of the run, which is trained where it is not there."""
-    storage, name = CACHE / "decaying-run", f"rate-{rate:g}-seed-{seed}-images-{images}"
+    storage = CACHE / "decaying-run"
+    name = f"rate-{rate:g}-seed-{seed}-images-{images}-tick-{images_per_tick}"
     if not (storage / name / "history.csv").exists():
         settings = {
             "--data": data_values("cifar10")["data.source"],
@@ -37,9 +39,10 @@ def run_folder(rate: float, seed: int, images: int) -> RunFolder:
             "--generator-lr": rate,
             "--discriminator-lr": rate,
             "--images": images,
-            "--images-per-tick": IMAGES_PER_TICK,
+            "--images-per-tick": images_per_tick,
             "--metric-images": METRIC_IMAGES,
             "--seed": seed,
+            "--stop-when": "diverged,mode_collapse,decayed,discriminator_won",
             "--storage": storage,
             "--name": name,
         }
@@ -75,8 +78,9 @@ def main() -> None:
     parser.add_argument("--rate", type=float, default=1e-2)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--images", type=int, default=2_000_000)
+    parser.add_argument("--images-per-tick", type=int, default=4_000)
     command = parser.parse_args()
-    folder = run_folder(command.rate, command.seed, command.images)
+    folder = run_folder(command.rate, command.seed, command.images, command.images_per_tick)
     history = folder.history()
     best, last = best_row(history, KEY), history[-1]
     exported, stopped, as_good = exported_at(folder), last["images_seen"], last_as_good(history)

@@ -33,14 +33,19 @@ above 0.25 and 0.8."""
 COPIES, KNOWN_BY_HEART = 0.6, 1.5
 """Memorization below which a generator copies, and overfit above which a discriminator knows its training
 images by heart; it was below 0.5 in healthy runs."""
-DECAY, LEAST_SCALE = 0.15, 0.05
-"""Share of its best by which a run that was good has got worse; healthy runs wander by less than a tenth. The
-best counts as at least a share of the first value: a distance without bias may be 0."""
+DECAY, DECAY_IN_BALANCE, LEAST_SCALE = 0.15, 0.3, 0.05
+"""Share of its best by which a run that was good has got worse, and that while the players are as far apart
+as then; healthy runs wander by less than a tenth, at rates of 1e-2 by a fifth. The best counts as at least a
+share of the first value: a distance without bias may be 0."""
 WAS_GOOD = 0.85
 """Share of its first value that the objective must have reached for a run to have been good."""
 MARGIN_AHEAD, MARGIN_FOOLED = 3.0, -2.0
 """Margin from which on the discriminator is far ahead, as in a healthy run that progresses, too; and that
 below which it is fooled, even if the images happen to get better meanwhile."""
+SHIFT = 0.05
+"""Share of all images by which the discriminator is right about more or fewer than at the best tick, from
+which on the players are no longer as far apart as then. Runs that stood still and had it decayed 30,000 to
+90,000 images later."""
 GRADIENT_RATIO = 10.0
 """The generator's gradient over the discriminator's from which on the latter has nothing left to learn."""
 
@@ -119,7 +124,8 @@ def decayed(signals: Signals) -> Finding | None:
         return None
     place = signals.best_place
     best, now = values[place], min(values[-1], signals.objective[-1])
-    if best > WAS_GOOD * values[0] or now - best < DECAY * max(best, LEAST_SCALE * values[0]):
+    share = DECAY_IN_BALANCE if _is_in_balance(signals) else DECAY
+    if best > WAS_GOOD * values[0] or now - best < share * max(best, LEAST_SCALE * values[0]):
         return None
     return Finding(
         f"{signals.metric} was {best:.4g} at {signals.images[place]:,.0f} images and is {now:.4g} now, "
@@ -129,7 +135,11 @@ def decayed(signals: Signals) -> Finding | None:
 
 
 def discriminator_won(signals: Signals) -> Finding | None:
-    """The discriminator tells all images, and the generator learns no more from it."""
+    """The discriminator tells all images, and the generator learns no more from it; or it pulls away."""
+    return _tells_all(signals) or _pulls_away(signals)
+
+
+def _tells_all(signals: Signals) -> Finding | None:
     real, fake, margin = (
         signals.mean(name) for name in ("accuracy_real", "accuracy_fake", "discriminator_margin")
     )
@@ -142,6 +152,18 @@ def discriminator_won(signals: Signals) -> Finding | None:
         f"the discriminator is right about {real:.0%} of real and {fake:.0%} of generated images, and "
         + _stands(signals, window),
         "lower the discriminator's rate, or let it rest while it is ahead (--balance accuracy)",
+    )
+
+
+def _pulls_away(signals: Signals) -> Finding | None:
+    """The discriminator is right about ever more images, while the objective stands: a decay begins so."""
+    best, now = signals.accuracy_at_best, signals.accuracy
+    if best is None or now is None or now - best < SHIFT or not _stands_still(signals):
+        return None
+    return Finding(
+        f"the discriminator is right about {now:.0%} of images, {best:.0%} at the best tick, and "
+        + _stands(signals, LONG_WINDOW),
+        f"{LOWER_BOTH}; a discriminator that pulls away ends in decay",
     )
 
 
@@ -166,20 +188,38 @@ def generator_won(signals: Signals) -> Finding | None:
 
 def stalled(signals: Signals) -> Finding | None:
     """The objective has not moved for long, far from what real images reach."""
-    floor = signals.mean(f"{signals.metric}_noise", 1)
-    if len(signals.smoothed) <= LONG_WINDOW or floor is None or signals.smoothed[-1] < 3 * floor:
-        return None
-    if _progress(signals, LONG_WINDOW) >= PROGRESS:
+    if not _stands_still(signals):
         return None
     return Finding(
         f"{_stands(signals, LONG_WINDOW)} and is {signals.smoothed[-1]:.4g}, smoothed; that of real "
-        f"images is {floor:.2g}",
+        f"images is {_floor(signals):.2g}",
         "raise the generator's rate, or widen the networks (--width)",
     )
 
 
 def _stands(signals: Signals, ticks: int) -> str:
     return f"{signals.metric} has fallen by less than {PROGRESS:.0%} in {signals.all_ticks(ticks)} ticks"
+
+
+def _stands_still(signals: Signals) -> bool:
+    """Whether there was no progress for long, far from what real images reach."""
+    floor = _floor(signals)
+    return (
+        len(signals.smoothed) > LONG_WINDOW
+        and floor is not None
+        and signals.smoothed[-1] >= 3 * floor
+        and _progress(signals, LONG_WINDOW) < PROGRESS
+    )
+
+
+def _floor(signals: Signals) -> float | None:
+    return signals.mean(f"{signals.metric}_noise", 1)
+
+
+def _is_in_balance(signals: Signals) -> bool:
+    """Whether the players are as far apart as at the best tick; False where that is not known."""
+    best, now = signals.accuracy_at_best, signals.accuracy
+    return best is not None and now is not None and abs(now - best) < SHIFT
 
 
 def _is_young(signals: Signals) -> bool:

@@ -29,11 +29,16 @@ class Signals:
     def __init__(self, history: Sequence[Row], metric: str, *, least_steps: int = 0) -> None:
         places = spaced(history, least_steps)
         self._history, self.metric = [history[place] for place in places], metric
-        values = [(objective_of(row, metric), finite(row.get("images_seen"))) for row in self._history]
-        known = [(value, images or 0.0) for value, images in values if value is not None]
+        known = [
+            (value, place)
+            for place, row in enumerate(self._history)
+            if (value := objective_of(row, metric)) is not None
+        ]
         self.objective = [value for value, _ in known]
         """The finite values of the objective, oldest first; those of garbage left out."""
-        self.images = [images for _, images in known]
+        self._measured = [place for _, place in known]
+        """Of their ticks, among those that are read."""
+        self.images = [finite(self._history[place].get("images_seen")) or 0.0 for place in self._measured]
         """Images seen at each of them."""
         self.smoothed = smoothed(self.objective)
         self._places = places
@@ -70,15 +75,35 @@ class Signals:
         name: a key of the rows, or its part before the network's name and the count of images, as `recall` of
         `recall_lite0_1k`.
         """
-        found = [self._value(row, name) for row in self._history[-ticks:]]
-        present = [value for value in found if value is not None]
-        return statistics.fmean(present) if len(present) == min(ticks, len(found)) > 0 else None
+        return self._mean(self._history[-ticks:], name)
+
+    @property
+    def accuracy(self) -> float | None:
+        """Share of all images about which the discriminator was right in the last two ticks."""
+        return self._accuracy(self._history[-2:])
+
+    @property
+    def accuracy_at_best(self) -> float | None:
+        """The same for the tick of the lowest smoothed value and the one before it."""
+        if not self._measured:
+            return None
+        end = self._measured[self.best_place] + 1
+        return self._accuracy(self._history[max(0, end - 2) : end])
 
     def latest(self, name: str, ticks: int) -> list[tuple[int, float]]:
         """A number in the last `ticks` ticks: place of the tick, from 0, and value; name: see `mean`."""
         rows = list(enumerate(self._history))[-ticks:]
         found = [(place, self._value(row, name)) for place, row in rows]
         return [(place, value) for place, value in found if value is not None]
+
+    def _accuracy(self, rows: Sequence[Row]) -> float | None:
+        real, fake = self._mean(rows, "accuracy_real"), self._mean(rows, "accuracy_fake")
+        return None if real is None or fake is None else (real + fake) / 2
+
+    def _mean(self, rows: Sequence[Row], name: str) -> float | None:
+        found = [self._value(row, name) for row in rows]
+        present = [value for value in found if value is not None]
+        return statistics.fmean(present) if len(present) == len(found) > 0 else None
 
     def _value(self, row: Row, name: str) -> float | None:
         if name in row:
