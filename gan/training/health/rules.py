@@ -34,18 +34,19 @@ COPIES, KNOWN_BY_HEART = 0.6, 1.5
 """Memorization below which a generator copies, and overfit above which a discriminator knows its training
 images by heart; it was below 0.5 in healthy runs."""
 DECAY, DECAY_IN_BALANCE, LEAST_SCALE = 0.15, 0.3, 0.05
-"""Share of its best by which a run that was good has got worse, and that while the players are as far apart
-as then; healthy runs wander by less than a tenth, at rates of 1e-2 by a fifth. The best counts as at least a
-share of the first value: a distance without bias may be 0."""
+"""Share of its best by which a run that was good has got worse, and that while neither player is ahead;
+healthy runs wander by less than a tenth, at rates of 1e-2 by a fifth. The best counts as at least a share of
+the first value: a distance without bias may be 0."""
+BALANCE = (0.55, 0.75)
+"""Shares of all images between which neither player is ahead if the discriminator is right about so many."""
 WAS_GOOD = 0.85
 """Share of its first value that the objective must have reached for a run to have been good."""
 MARGIN_AHEAD, MARGIN_FOOLED = 3.0, -2.0
 """Margin from which on the discriminator is far ahead, as in a healthy run that progresses, too; and that
 below which it is fooled, even if the images happen to get better meanwhile."""
-SHIFT = 0.05
-"""Share of all images by which the discriminator is right about more or fewer than at the best tick, from
-which on the players are no longer as far apart as then. Runs that stood still and had it decayed 30,000 to
-90,000 images later."""
+PULLED_AWAY = 0.05
+"""Share of all images by which the discriminator is right about more than at the best tick, from which on it
+pulls away. Runs that stood still and had it decayed 30,000 to 90,000 images later."""
 GRADIENT_RATIO = 10.0
 """The generator's gradient over the discriminator's from which on the latter has nothing left to learn."""
 
@@ -158,7 +159,7 @@ def _tells_all(signals: Signals) -> Finding | None:
 def _pulls_away(signals: Signals) -> Finding | None:
     """The discriminator is right about ever more images, while the objective stands: a decay begins so."""
     best, now = signals.accuracy_at_best, signals.accuracy
-    if best is None or now is None or now - best < SHIFT or not _stands_still(signals):
+    if best is None or now is None or now - best < PULLED_AWAY or not _stands_still(signals):
         return None
     return Finding(
         f"the discriminator is right about {now:.0%} of images, {best:.0%} at the best tick, and "
@@ -217,9 +218,9 @@ def _floor(signals: Signals) -> float | None:
 
 
 def _is_in_balance(signals: Signals) -> bool:
-    """Whether the players are as far apart as at the best tick; False where that is not known."""
-    best, now = signals.accuracy_at_best, signals.accuracy
-    return best is not None and now is not None and abs(now - best) < SHIFT
+    """Whether neither player is ahead; False where that is not known."""
+    low, high = BALANCE
+    return signals.accuracy is not None and low < signals.accuracy < high
 
 
 def _is_young(signals: Signals) -> bool:
