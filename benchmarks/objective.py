@@ -36,7 +36,7 @@ DATA = Path(__file__).parents[2] / "shared" / "data"
 BANK = Path.home() / ".cache" / "artsweep" / "objective-bank"
 RANDOM = "random"
 MEASURED, JUDGED = 1000, 500  # samples
-TRIALS, LARGE_TRIALS, LARGE_IMAGES = (32, 32), (24, 16), 12_000  # of a search, and of random states
+TRIALS, LARGE_TRIALS, LARGE_IMAGES = (32, 32), (16, 16), 48_000  # of a search, and of random states
 TRANSPOSED = "+transposed"
 JUDGE = "judge "
 
