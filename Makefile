@@ -24,7 +24,7 @@ env: $(VENV)/.env  ## make the environment in .venv
 sweep: $(VENV)/.env  ## a real sweep on the built-in images; leaves runs/shapes-<date>
 	$(BIN)/python -m tune sweep --data shapes --width 32 --batch 32 --loss hinge --spectral-norm \
 		--lr-schedule linear --lr-decay-at 0.4 --ema-half-life 20000 --space examples/shapes.toml \
-		--trials 11 --images-per-trial 192000 --images-per-tick 16000
+		--trials 8 --images-per-trial 192000 --images-per-tick 12000
 
 check: $(VENV)/.test  ## lint and types
 	$(BIN)/ruff check .
