@@ -164,7 +164,7 @@ def _pulls_away(signals: Signals) -> Finding | None:
     return Finding(
         f"the discriminator is right about {now:.0%} of images, {best:.0%} at the best tick, and "
         + _stands(signals, LONG_WINDOW),
-        f"{LOWER_BOTH}; a discriminator that pulls away ends in decay",
+        f"{LOWER_BOTH}; a discriminator that pulls away often ends in decay",
     )
 
 
