@@ -72,7 +72,7 @@ def errors_on_a_ramp(values: dict[str, Any]) -> tuple[float, float]:
     ramp = np.linspace(20, 235, 16).astype(np.uint8)
     pictures = np.broadcast_to(ramp[None, None, :, None], (100, 16, 16, 3)).copy()
     rates = {"optimizer.generator_lr": 3e-3, "optimizer.discriminator_lr": 3e-3}
-    size = {"images": 3200, "images_per_tick": 3200, "ema_half_life": 200}
+    size = {"images": 6400, "images_per_tick": 6400, "ema_half_life": 200}
     run = GanRun(config_of({**values, **size, **rates}), images_of(pictures))
 
     def error() -> float:

@@ -157,7 +157,9 @@ def test_pairs_of_one_size_are_stylized_together_when_asked_for(tmp_path: Path) 
     assert main(quick(*flags, "--workers", "1", "--batch", "4")) == 0
     for pair, entry in entries(tmp_path).items():
         alone = stylized_alone(plan_of(*flags), tmp_path, pair.content, pair.style)
-        assert np.abs(pixels(tmp_path / "out" / entry.output).astype(int) - alone).max() <= 2
+        differs = np.abs(pixels(tmp_path / "out" / entry.output).astype(int) - alone) > 2
+        # Adam's first steps have the sign of a gradient, which rounding decides where there is nearly none
+        assert differs.mean() < 0.01
 
 
 # in a process of its own: Ray 2.60's test cluster leaves sockets open

@@ -260,10 +260,10 @@ def test_lab_brings_the_content_s_palette_into_the_style() -> None:
 
 def test_tiles_leave_no_seam_and_the_same_picture() -> None:
     content, style = picture(150, 200), picture(90, 90, seed=1)
-    config = tiny_config(size=200, iterations=8)
+    config = tiny_config(size=200, iterations=6)  # in more, L-BFGS makes much of a difference by rounding
     whole = stylize(content, style, config, network=NETWORK).picture
     tiled = stylize(content, style, dataclasses.replace(config, tile=64), network=NETWORK).picture
-    assert np.abs(whole - tiled).mean() < 2e-3
+    assert np.abs(whole - tiled).mean() < 1e-4
     jumps = np.abs(np.diff(tiled, axis=1)).mean(axis=(0, 2))  # between columns x and x + 1
     borders = [48, 100, 148]  # 200 in 4 tiles, on multiples of 4
     between = np.delete(jumps, [border - 1 for border in borders])
