@@ -1,6 +1,5 @@
 """Unpacks the pictures that benchmarks are measured on."""
 
-import shutil
 import tarfile
 import tempfile
 from pathlib import Path
@@ -22,13 +21,12 @@ def unpacked(source: Path) -> Path:
 def _unpack(archive: Path, target: Path) -> None:
     """Unpacks beside the target, then renames: another benchmark may do the same, and one may be stopped."""
     target.parent.mkdir(parents=True, exist_ok=True)
-    beside = tempfile.mkdtemp(prefix=f"{target.name}-", dir=target.parent)
-    try:
+    with tempfile.TemporaryDirectory(prefix=f"{target.name}-", dir=target.parent) as folder:
+        beside = Path(folder) / target.name
         with tarfile.open(archive) as packed:
             packed.extractall(beside, filter="data")
-        Path(beside).rename(target)
-    except OSError:
-        if not target.exists():
-            raise
-    finally:
-        shutil.rmtree(beside, ignore_errors=True)
+        try:
+            beside.rename(target)
+        except OSError:
+            if not target.exists():
+                raise
