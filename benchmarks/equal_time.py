@@ -37,7 +37,9 @@ from gan.training.run import Diverged, GanRun
 KEPT = "equal-time"
 MOST_IMAGES, IMAGES_PER_TICK = 10_000_000, 2_048
 WIDEST = 64
-BASE: dict[str, Any] = {"batch": 32, "stopping.when": "none", "evaluation.metric_images": 1_000}
+BASE: dict[str, Any] = {"batch": 32, "stopping.when": "none"}
+NORMALIZED: dict[str, Any] = {"loss.name": "hinge", "network.spectral_norm": True}
+WITH_R1: dict[str, Any] = {"network.minibatch_std": 4, "regularization.r1": 0.1}
 
 
 def _rates(rate: float) -> dict[str, Any]:
@@ -46,38 +48,17 @@ def _rates(rate: float) -> dict[str, Any]:
 
 RUNS: dict[str, dict[str, Any]] = {
     "dcgan": {"network.family": "dcgan"},
-    "dcgan, hinge, spectral norm": {
-        "network.family": "dcgan",
-        "loss.name": "hinge",
-        "network.spectral_norm": True,
-        **_rates(2e-3),
-    },
-    "resnet": {
-        "network.family": "resnet",
-        "loss.name": "hinge",
-        "network.spectral_norm": True,
-        **_rates(1e-3),
-    },
+    "dcgan-normalized": {"network.family": "dcgan", **NORMALIZED, **_rates(2e-3)},
+    "resnet": {"network.family": "resnet", **NORMALIZED, **_rates(1e-3)},
     "progressive": {
         "network.family": "progressive",
         "network.stable_images": 3_000,
         "network.fade_images": 3_000,
-        "network.minibatch_std": 4,
-        "regularization.r1": 0.1,
+        **WITH_R1,
         **_rates(5e-3),
     },
-    "msg": {
-        "network.family": "msg",
-        "network.minibatch_std": 4,
-        "regularization.r1": 0.1,
-        **_rates(3e-3),
-    },
-    "style": {
-        "network.family": "style",
-        "network.minibatch_std": 4,
-        "regularization.r1": 0.1,
-        **_rates(3e-3),
-    },
+    "msg": {"network.family": "msg", **WITH_R1, **_rates(3e-3)},
+    "style": {"network.family": "style", **WITH_R1, **_rates(3e-3)},
 }
 """What is trained. The first is plain: the base settings of this project, which are those of its paper."""
 
@@ -154,7 +135,7 @@ def main() -> None:
         results = []
         for seed in command.seeds:
             seeded = config.with_values({"seed": seed})
-            picture = CACHE / kept / f"{name.replace(', ', '-').replace(' ', '_')}-{seed}.png"
+            picture = CACHE / kept / f"{name}-{seed}.png"
             picture.parent.mkdir(parents=True, exist_ok=True)
             train = functools.partial(trained, seeded, images, command.minutes * 60, picture)
             results.append(kept_result(kept, seeded, train))
