@@ -17,7 +17,8 @@ else:
 CONFIRMATION_IMAGES = 5_000
 LEAST_METRIC_IMAGES, MOST_METRIC_IMAGES = 16, 100_000
 """Fewer say nothing; the memory of the features, and of some measures the time, grows with the number."""
-ARTIFACTS = ("checkerboard", "burnt")
+CHECKERBOARD, BURNT = "checkerboard", "burnt"
+ARTIFACTS = (CHECKERBOARD, BURNT)
 """Numbers that every tick has beside its metric's, whatever the metric: see `gan.metrics.artifacts`."""
 
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from tune.records.events import StateConfirmed
-from tune.records.trial_records import BASELINE_NUMBER, Trial, best_of
+from tune.records.trial_records import BASELINE_NUMBER, Trial, best_of, trial_name
 
 
 class _Compared(NamedTuple):
@@ -46,10 +46,11 @@ def second_opinion(trials: Mapping[int, Trial]) -> str | None:
         base = best_of((state.value, state) for state in states if state.number == BASELINE_NUMBER)
         unclear = [] if base is None else _not_clearly_better(winner, base, preferred)
         if base is not None and unclear:
-            said.append(f"{_name(winner)} does not clearly beat {_name(base)}: {' and '.join(unclear)}")
+            who = f"{trial_name(winner.number)} does not clearly beat {trial_name(base.number)}"
+            said.append(f"{who}: {' and '.join(unclear)}")
     elif preferred is None and any(state.number != BASELINE_NUMBER for state in states):
         by = f"neither by {winner.metric} nor by {winner.second_metric}"
-        said.append(f"no trial clearly beats {_name(winner)}, {by}")
+        said.append(f"no trial clearly beats {trial_name(winner.number)}, {by}")
     return "; ".join(said) or None
 
 
@@ -64,7 +65,7 @@ def _preferred(winner: StateConfirmed, states: list[StateConfirmed]) -> StateCon
 
 def _disagreement(winner: StateConfirmed, preferred: StateConfirmed) -> str:
     return (
-        f"{_name(winner)} is best by {winner.metric}, but {_name(preferred)} by "
+        f"{trial_name(winner.number)} is best by {winner.metric}, but {trial_name(preferred.number)} by "
         f"{_by_second(preferred, winner)}: compare the samples of both"
     )
 
@@ -85,7 +86,3 @@ def _by_second(state: StateConfirmed, other: StateConfirmed) -> _Compared | None
     if state.second is None or other.second is None or state.second_metric is None:
         return None
     return _Compared(state.second_metric, state.second, other.second, state.second_noise or 0.0)
-
-
-def _name(state: StateConfirmed) -> str:
-    return f"trial {state.number}" + " (base settings)" * (state.number == BASELINE_NUMBER)

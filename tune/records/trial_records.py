@@ -107,6 +107,11 @@ class Trial:
         found = [tick.values for tick in self.valid_ticks() if tick.images_seen == images_seen]
         return dict(found[-1] or self.values) if found else dict(self.values)
 
+    def tick_of(self, path: str) -> Tick | None:
+        """The tick after which the state at `path` was saved, None where it is not known."""
+        images = {saved.images_seen for saved in self.checkpoints if saved.path == path}
+        return next((tick for tick in self.valid_ticks() if tick.images_seen in images), None)
+
     def best_tick(self, metric: str) -> Tick | None:
         """The valid tick with the best value of `metric`, None when no value counts.
 
@@ -168,6 +173,11 @@ def apply(trials: dict[int, Trial], event: SweepEvent) -> None:
     else:
         trial.state, trial.reason, trial.ended = event.state, event.reason, event.time
         trial.own_fault, trial.ended_for = event.own_fault, event.verdict
+
+
+def trial_name(number: int) -> str:
+    """`trial 0 (base settings)`."""
+    return f"trial {number}" + " (base settings)" * (number == BASELINE_NUMBER)
 
 
 def end_of(result: Mapping[str, Any]) -> Ending:

@@ -4,9 +4,9 @@ import dataclasses
 import shlex
 from collections.abc import Mapping
 
+from tune.display.endings import winner_cautions
 from tune.display.leaderboard import short
-from tune.display.second_opinion import second_opinion
-from tune.records.trial_records import BASELINE_NUMBER, best_of, failed_winner, states_best_first
+from tune.records.trial_records import BASELINE_NUMBER, best_of, states_best_first
 from tune.report.charts._shared import share, times
 from tune.report.data import Row, SweepData
 
@@ -122,8 +122,7 @@ def cautions(sweep: SweepData, winner: Winner) -> list[str]:
         )
     elif winner.row.number != BASELINE_NUMBER:
         found.append("Both were measured again on fresh samples, but each was trained once, with one seed.")
-    lines = (second_opinion(sweep.trials), failed_winner(sweep.trials))
-    return found + [f"{line[0].upper()}{line[1:]}." for line in lines if line is not None]
+    return found + [f"{line[0].upper()}{line[1:]}." for line in winner_cautions(sweep.trials)]
 
 
 def commands(sweep: SweepData, *, has_state: bool) -> dict[str, str]:
