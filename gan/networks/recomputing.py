@@ -6,11 +6,14 @@ the second time: BatchNorm, which would count its images twice, and spectral nor
 move with every pass, do not.
 """
 
+import contextlib
 from typing import Any
 
 import torch
 from torch import nn
 from torch.utils.checkpoint import checkpoint
+
+from gan.networks.twice_differentiable import same_convolutions
 
 
 class Block(nn.Module):
@@ -23,7 +26,13 @@ class Block(nn.Module):
         """The output of `forward`."""
         if self.recomputes and torch.is_grad_enabled():
             # the older kind needs an input with gradients, and knows no gradients of gradients
-            return checkpoint(super().__call__, *inputs, use_reentrant=False, preserve_rng_state=False)
+            return checkpoint(
+                super().__call__,
+                *inputs,
+                use_reentrant=False,
+                context_fn=lambda: (contextlib.nullcontext(), same_convolutions()),
+                preserve_rng_state=False,
+            )
         return super().__call__(*inputs)
 
 

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from common.device import autocast_dtype
 from gan.config import GanConfig
 from gan.distributed import Reduction, sum_over_ranks
+from gan.networks.twice_differentiable import TwiceDifferentiable
 from gan.training.balance import Turn
 from gan.training.losses import LOSSES, Loss
 from gan.training.parts import Part, cut_into_parts, graphs_kept, joined, mean_of
@@ -155,7 +156,8 @@ def _turn_of_generator(step: _Step, fakes: list[Tensor], stats: Tensor) -> Tenso
         losses.append(loss.detach())
         term = part.regularization.generator_term
         if term is not None:
-            penalty = term.function(players.generator, part.latents, term.noise, term.share)
+            with TwiceDifferentiable():
+                penalty = term.function(players.generator, part.latents, term.noise, term.share)
             loss = loss + term.weight * penalty
         reduction.is_last = part is parts[-1]
         _backward(loss, players.generator_scaler, settings)
@@ -182,7 +184,7 @@ def _penalties(
     total = real.new_zeros((), dtype=torch.float32)
     # fp16 has too few digits for small gradients of gradients, and they are not scaled
     dtype = None if settings.autocast_dtype == torch.float16 else settings.autocast_dtype
-    with autocast(real, dtype):
+    with autocast(real, dtype), TwiceDifferentiable():
         if settings.loss.penalty is not None and settings.penalty_weight > 0 and part.shares is not None:
             total = settings.penalty_weight * settings.loss.penalty(discriminator, real, fakes, part.shares)
         for penalize, weight in part.regularization.penalties:
