@@ -3,7 +3,7 @@
 A penalty on a gradient (R1, the Wasserstein loss's, path length) needs the weights' gradient of a gradient.
 PyTorch computes that as a convolution whose kernel is as large as the image (torch 2.14,
 `_convolution_double_backward`), which no library is made for. On a CPU with AMX, in bf16, oneDNN then gives
-numbers that have nothing to do with the gradient (3x3, 8 images of 256 x 256 pixels), or divides by zero,
+numbers that have little to do with the gradient (3x3, 8 images of 64 x 64 pixels or more), or divides by zero,
 which ends the process (1x1, 128 x 128 pixels, one thread). Here it is what it is by its definition: the
 gradient of the weights of a convolution, as in every other backward pass.
 """
@@ -83,12 +83,15 @@ class _Shape(NamedTuple):
         return self._replace(is_transposed=True, output_padding=missed)
 
 
+_convolve, _backward = torch.ops.aten.convolution, torch.ops.aten.convolution_backward
+
+
 class _Convolution(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, input: Tensor, weight: Tensor, bias: Tensor | None, shape: _Shape) -> Tensor:
         ctx.save_for_backward(input, weight)
         ctx.shape = shape
-        result: Tensor = torch.ops.aten.convolution(input, weight, bias, *shape)
+        result: Tensor = _convolve(input, weight, bias, *shape)
         return result
 
     @staticmethod
@@ -98,7 +101,8 @@ class _Convolution(torch.autograd.Function):
         if ctx.needs_input_grad[0]:
             back = ctx.shape.back(input, gradient, weight)
             of_input = _Convolution.apply(gradient, weight, None, back)
-        if ctx.needs_input_grad[1]:
+        # the gradient at an image, the first one of a penalty, needs none of the weights
+        if ctx.needs_input_grad[1] and torch._C._will_engine_execute_node(ctx.next_functions[1][0]):
             of_weight = _WeightGradient.apply(gradient, input, weight, ctx.shape)
         if ctx.needs_input_grad[2]:
             of_bias = gradient.sum((0, 2, 3))
@@ -114,8 +118,7 @@ class _WeightGradient(torch.autograd.Function):
         ctx.shape = shape
         # of the weights only the shape counts
         only_weights = [False, True, False]
-        found = torch.ops.aten.convolution_backward(gradient, input, weight, None, *shape, only_weights)
-        of_weight: Tensor = found[1]
+        of_weight: Tensor = _backward(gradient, input, weight, None, *shape, only_weights)[1]
         return of_weight
 
     @staticmethod
@@ -174,7 +177,8 @@ def _convolved(input: Tensor, weight: Tensor, bias: Tensor | None, shape: _Shape
         dtype = torch.get_autocast_dtype(device)
         input, weight = input.to(dtype), weight.to(dtype)
         bias = None if bias is None else bias.to(dtype)
-    result: Tensor = _Convolution.apply(input, weight, bias, shape)
+    # a view, since autograd does not say whether it needs the gradient of a leaf
+    result: Tensor = _Convolution.apply(input, weight.view_as(weight), bias, shape)
     return result
 
 
