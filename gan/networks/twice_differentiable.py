@@ -3,7 +3,7 @@
 A penalty on a gradient (R1, the Wasserstein loss's, path length) needs the weights' gradient of a gradient.
 PyTorch computes that as a convolution whose kernel is as large as the image (torch 2.14,
 `_convolution_double_backward`), which no library is made for. On a CPU with AMX, in bf16, oneDNN then gives
-numbers that have little to do with the gradient (3x3, 8 images of 64 x 64 pixels or more), or divides by zero,
+numbers that are far from the gradient (3x3, 8 images of 64 x 64 pixels or more), or divides by zero,
 which ends the process (1x1, 128 x 128 pixels, one thread). Here it is what it is by its definition: the
 gradient of the weights of a convolution, as in every other backward pass.
 """
