@@ -101,9 +101,10 @@ def test_a_time_budget_ends_a_long_tick_at_once_and_says_what_is_saved(tmp_path:
     assert driver.returncode == 0, err
     assert "ActorDiedError" not in out + err and "Unhandled" not in out + err and "Traceback" not in out + err
     last = out.splitlines()[-1]
-    assert last.startswith(
-        "the time budget is used up: 2 trials had saved nothing yet and will begin again; "
-    )
+    # on a busy machine the second has no worker group before the time is used up
+    begun = sum(bool(trial.trial_id) for trial in trials_of(tmp_path / "sweep").values())
+    who = {1: "1 trial had", 2: "2 trials had"}[begun]
+    assert last.startswith(f"the time budget is used up: {who} saved nothing yet and will begin again; ")
     assert "python -m tune resume" in last
     assert took < 2 + 120, "not the rest of the tick, which would be hours"
 
