@@ -10,6 +10,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from gan.config import GanConfig
 from gan.costs.weightless import faked, networks_on_meta, without_numbers
 from gan.networks import scales_of
+from gan.networks.pyramid import seen_shape
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -55,8 +56,8 @@ def layers_of_both(config: GanConfig, *, channels: int) -> tuple[Layers, Layers]
     generator, discriminator = networks_on_meta(config, channels=channels)
     with without_numbers(), torch.no_grad():
         latents = torch.empty(1, network.latent_size)
-        seen = network.packing * scales_of(network, side) * channels
-        images = torch.empty(group, seen, side, side)
+        seen = seen_shape(network.packing * channels, side, scales_of(network, side))
+        images = torch.empty(group, *seen)
         images = images.contiguous(memory_format=torch.channels_last)
         return layers_of(faked(generator), latents), layers_of(faked(discriminator), images)
 

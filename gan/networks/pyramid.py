@@ -1,8 +1,8 @@
 """Images at several scales in one tensor, for networks that draw and judge all of them at once.
 
-A pyramid of an image (C, H, W) is (scales * C, H, W): the image, then its halves, quarters and so on, each
-resized to H x W by nearest neighbour. So a step, its regularizers and its packs see one tensor, and nothing
-is lost: the mean over the equal pixels is the pixel.
+A pyramid of an image (C, H, H) is (C, H + H / 2, H), as textures are kept for drawing (Williams 1983,
+"Pyramidal parametrics"): the image, below it its half, its quarter and so on from left to right, and zeros
+where none is. So a step, its regularizers and its packs see one tensor, half as large again as the images.
 """
 
 import torch
@@ -11,23 +11,56 @@ from torch import Tensor
 
 
 def stacked(images: list[Tensor]) -> Tensor:
-    """Images of sides H, H / 2, ..., each (N, C, side, side) -> their pyramids (N, scales * C, H, H)."""
-    side = images[0].shape[-1]
-    return torch.cat([resized(image, side // image.shape[-1]) for image in images], dim=1)
+    """Images of sides H, H / 2, ..., each (N, C, side, side) -> their pyramids (N, C, H + H / 2, H)."""
+    first, *smaller = images
+    if not smaller:
+        return first
+    side, height = first.shape[-1], smaller[0].shape[-1]
+    band = torch.cat([F.pad(image, (0, 0, 0, height - image.shape[-1])) for image in smaller], dim=3)
+    return torch.cat([first, F.pad(band, (0, side - band.shape[-1]))], dim=2)
+
+
+def split(stack: Tensor, scales: int) -> list[Tensor]:
+    """Pyramids (N, C, H + H / 2, H) of so many scales -> their images, the largest first.
+
+    Those of packs, (N, packing * C, ...), give packs.
+    """
+    if scales == 1:
+        return [stack]
+    side = stack.shape[-1]
+    first, band = stack.split([side, side // 2], dim=2)
+    sides = [side >> index for index in range(1, scales)]
+    # one split: the gradients of its parts are put beside each other, those of slices would be added up
+    *smaller, _ = band.split([*sides, side - sum(sides)], dim=3)
+    return [first, *(image[:, :, :height] for image, height in zip(smaller, sides, strict=True))]
 
 
 def pyramids(images: Tensor, scales: int) -> Tensor:
-    """Images (N, C, H, W) -> their pyramids (N, scales * C, H, W), by means of 2x2 pixels."""
+    """Images (N, C, H, H) -> their pyramids (N, C, H + H / 2, H), by means of 2x2 pixels."""
     levels = [images]
     for _ in range(scales - 1):
         levels.append(pooled(levels[-1], 2))
     return stacked(levels)
 
 
-def split(stack: Tensor, scales: int, packing: int = 1) -> list[Tensor]:
-    """Packs of pyramids (N, packing * scales * C, H, W) -> (N, packing * C, side, side) for each scale."""
-    each = stack.unflatten(1, (packing, scales, -1)).unbind(2)
-    return [pooled(level.flatten(1, 2), 2**index) for index, level in enumerate(each)]
+def enlarged(stack: Tensor, scales: int) -> Tensor:
+    """Pyramids of N images -> their scales in one size, (N * scales, C, H, H), those of an image together.
+
+    By nearest neighbour, so that nothing is lost: the mean over the equal pixels is the pixel.
+    """
+    levels = [resized(level, 2**index) for index, level in enumerate(split(stack, scales))]
+    return torch.stack(levels, dim=1).flatten(0, 1)
+
+
+def shrunk(images: Tensor, scales: int) -> Tensor:
+    """What `enlarged` gave, changed or not -> pyramids, by means of the pixels."""
+    levels = images.unflatten(0, (-1, scales)).unbind(1)
+    return stacked([pooled(level, 2**index) for index, level in enumerate(levels)])
+
+
+def seen_shape(channels: int, side: int, scales: int) -> tuple[int, int, int]:
+    """(C, H, W) of what a discriminator sees of images of a side, with more than one scale their pyramids."""
+    return channels, side + (side // 2 if scales > 1 else 0), side
 
 
 def resized(images: Tensor, factor: int) -> Tensor:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from gan.data.images import Images, every_second_picture
-from gan.networks.pyramid import pyramids
+from gan.networks.pyramid import enlarged, pyramids, shrunk
 
 REAL, GENERATED, HELD_OUT = range(3)
 """Sets of images that the discriminator sees; each has random numbers of its own."""
@@ -100,20 +100,20 @@ def see(
 ) -> Tensor:
     """images (N, C, H, W) in [-1, 1] -> what the discriminator sees, fp32 (N / packing, packing C, H, W).
 
-    With more than one of `scales` it sees pyramids, and C is that of a pyramid; are_pyramids: the images are
+    With more than one of `scales` it sees pyramids, and H is that of a pyramid; are_pyramids: the images are
     some already. All scales of an image are changed alike. Images that follow each other are a pack, stacked
     as channels (Lin et al. 2018, "PacGAN", section 3), so that ranks whose shares are whole packs make those
     of one rank. Differentiable.
     """
     seen = images.float()
-    if scales > 1:
-        seen = seen if are_pyramids else pyramids(seen, scales)
-        seen = seen.unflatten(1, (scales, -1)).flatten(0, 1)
-        numbers = tuple(own.repeat_interleave(scales, dim=0) for own in numbers)
-    for function, own in zip(functions, numbers, strict=True):
-        seen = function(seen, own, probability)  # type: ignore[arg-type]  # given where functions are
-    if scales > 1:
-        seen = seen.unflatten(0, (-1, scales)).flatten(1, 2)
+    if scales > 1 and not are_pyramids:
+        seen = pyramids(seen, scales)
+    if functions:
+        seen = enlarged(seen, scales) if scales > 1 else seen
+        for function, own in zip(functions, numbers, strict=True):
+            each = own.repeat_interleave(scales, dim=0) if scales > 1 else own
+            seen = function(seen, each, probability)  # type: ignore[arg-type]  # given where functions are
+        seen = shrunk(seen, scales) if scales > 1 else seen
     if packing > 1:
         seen = seen.unflatten(0, (-1, packing)).flatten(1, 2)
     return seen.contiguous(memory_format=torch.channels_last)

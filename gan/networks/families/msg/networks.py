@@ -35,7 +35,7 @@ NAME = "MSG-GAN"
 class Generator(nn.Module):
     """latents (N, latent_size) -> images (N, channels, resolution, resolution) in [-1, 1].
 
-    While it trains: their pyramids (N, scales * channels, resolution, resolution), each scale as it drew it.
+    While it trains: their pyramids (N, channels, 1.5 resolution, resolution), each scale as it drew it.
     """
 
     def __init__(self, config: NetworkConfig, resolution: int, channels: int) -> None:
@@ -60,13 +60,13 @@ class Generator(nn.Module):
 
 
 class Discriminator(nn.Module):
-    """Pyramids (N, scales * channels, resolution, resolution) -> logits (N,); positive means real."""
+    """Pyramids (N, channels, 1.5 resolution, resolution) -> logits (N,); positive means real."""
 
     def __init__(self, config: NetworkConfig, resolution: int, channels: int, norm: CriticNorm) -> None:
         super().__init__()
         conv, _ = discriminator_layers(config)
         widths = widths_of(config.width, resolution)[::-1]
-        self.scales, self.packing = scales(resolution), config.packing
+        self.scales = scales(resolution)
         self.from_image = conv(channels, widths[0], 1)
         # beside its features a block sees the image of its side; the first has made its features of that
         self.blocks = nn.ModuleList(
@@ -76,8 +76,8 @@ class Discriminator(nn.Module):
         self.last = Last(widths[-1], widths[-1], config)
 
     def forward(self, pyramids: Tensor) -> Tensor:
-        """pyramids: (N, scales * channels, resolution, resolution) in [-1, 1], or those of packs."""
-        first, *smaller = split(pyramids, self.scales, self.packing)
+        """pyramids: (N, channels, 1.5 resolution, resolution) in [-1, 1], or those of packs."""
+        first, *smaller = split(pyramids, self.scales)
         x = self.blocks[0](leaky(self.from_image(first)))
         for block, images in zip(self.blocks[1:], smaller, strict=True):
             x = block(torch.cat([x, images.to(x.dtype)], dim=1))

@@ -54,7 +54,7 @@ class Generator(nn.Module):
         images = self.to_image[level](x)
         if self.growth.is_fading:
             images = self.growth.faded(resized(self.to_image[level - 1](before), 2), images)
-        return torch.tanh(resized(images, self.resolution // self.growth.side))
+        return resized(torch.tanh(images), self.resolution // self.growth.side)
 
 
 class Discriminator(nn.Module):
