@@ -47,7 +47,8 @@ def load_trained(location: str) -> tuple[nn.Module, GanConfig]:
         raise CheckpointError(f"{location} does not fit its own settings; give another checkpoint") from None
     if not all(bool(tensor.isfinite().all()) for tensor in state.tensors.values()):
         raise CheckpointError(f"{location} holds numbers that are not finite; give an earlier checkpoint")
-    return generator.eval(), config
+    # in the order in which it was trained: another one sums up, hence rounds, differently
+    return generator.eval().to(memory_format=torch.channels_last), config
 
 
 def sample(generator: nn.Module, latents: Tensor, config: GanConfig) -> Pixels:

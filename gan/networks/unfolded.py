@@ -42,16 +42,16 @@ class UnfoldedConvTranspose2d(nn.ConvTranspose2d):
         return result
 
 
-def conv_transpose2d(input: Tensor, weight: Tensor) -> Tensor:
+def conv_transpose2d(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """What `UnfoldedConvTranspose2d` computes, with computed weights.
 
-    input: (N, C, H, W); weight: (C, outer, 4, 4).
+    input: (N, C, H, W); weight: (C, outer, 4, 4); bias: (outer,).
     """
     dtype = _unfolding_type(input, weight, input.numel() // input.shape[1])
     if dtype is None:
-        return F.conv_transpose2d(input, weight, stride=STRIDE, padding=PADDING)
+        return F.conv_transpose2d(input, weight, bias, stride=STRIDE, padding=PADDING)
     result: Tensor = _TransposedConvolution.apply(input.to(dtype), weight.to(dtype))
-    return result
+    return result if bias is None else result + bias[:, None, None].to(dtype)
 
 
 def _unfolding_type(input: Tensor, weight: Tensor, pixels: int) -> torch.dtype | None:

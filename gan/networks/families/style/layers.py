@@ -32,16 +32,23 @@ class ModulatedConv2d(nn.Conv2d):
 
     Karras et al. 2020, section 2.2. With demodulation each image's weights are then scaled to norm 1 for each
     output channel. Both scales act on a channel as a whole, so that they multiply the features before and
-    after one convolution with the same weights for all images.
+    after one convolution with the same weights for all images. gain: factor of what is demodulated.
     """
 
     def __init__(
-        self, inner: int, outer: int, kernel: int, style_size: int, *, demodulates: bool = True
+        self,
+        inner: int,
+        outer: int,
+        kernel: int,
+        style_size: int,
+        *,
+        demodulates: bool = True,
+        gain: float = 1.0,
     ) -> None:
         super().__init__(inner, outer, kernel, padding=kernel // 2, bias=False)
         self.to_scales = EqualizedLinear(style_size, inner, gain=1)
         self.scale = (inner * kernel**2) ** -0.5
-        self.demodulates = demodulates
+        self.demodulates, self.gain = demodulates, gain
 
     def forward(self, features: Tensor, styles: Tensor) -> Tensor:  # type: ignore[override]  # takes styles
         """features: (N, inner, H, W); styles: (N, style_size)."""
@@ -52,23 +59,27 @@ class ModulatedConv2d(nn.Conv2d):
         if not self.demodulates:
             return result
         squares = scales.float().square() @ weight.float().square().sum(dim=(2, 3)).T
-        return result * torch.rsqrt(squares + _TINY)[:, :, None, None].to(result.dtype)
+        factors = torch.rsqrt(squares + _TINY) * self.gain
+        return result * factors[:, :, None, None].to(result.dtype)
 
 
 class StyledConv2d(nn.Module):
-    """A modulated convolution 3x3, then noise of a learned strength, a bias and a leaky rectifier."""
+    """A modulated convolution 3x3, then noise of a learned strength, a bias and a leaky rectifier.
+
+    All times gain, which acts before the rectifier: that leaves it as it is, and there it costs nothing.
+    """
 
     def __init__(self, inner: int, outer: int, style_size: int, *, gain: float) -> None:
         super().__init__()
-        self.conv, self.gain = ModulatedConv2d(inner, outer, 3, style_size), gain
+        self.conv, self.gain = ModulatedConv2d(inner, outer, 3, style_size, gain=gain), gain
         self.strength = nn.Parameter(torch.zeros(()))
         self.bias = nn.Parameter(torch.zeros(outer))
 
     def forward(self, features: Tensor, styles: Tensor, noise: Tensor) -> Tensor:
         """features: (N, inner, H, W); styles: (N, style_size); noise: (N or 1, 1, H, W)."""
         x = self.conv(features, styles)
-        x = x + (self.strength * noise + self.bias[:, None, None]).to(x.dtype)
-        return leaky(x) * self.gain
+        shift = (self.strength * noise + self.bias[:, None, None]) * self.gain
+        return leaky(x + shift.to(x.dtype))
 
 
 def doubled(features: Tensor) -> Tensor:
