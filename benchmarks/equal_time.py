@@ -35,7 +35,7 @@ from gan.metrics.preparation import prepare_metric
 from gan.training.run import Diverged, GanRun
 
 KEPT = "equal-time"
-MOST_IMAGES, IMAGES_PER_TICK = 10_000_000, 2_048
+MOST_IMAGES, IMAGES_PER_TICK = 10_000_000, 8_192
 WIDEST = 64
 BASE: dict[str, Any] = {"batch": 32, "stopping.when": "none"}
 NORMALIZED: dict[str, Any] = {"loss.name": "hinge", "network.spectral_norm": True}

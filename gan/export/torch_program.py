@@ -1,5 +1,6 @@
 """Generators as programs of torch.export, for PyTorch without this project."""
 
+import copy
 import io
 import json
 from collections.abc import Mapping
@@ -18,7 +19,9 @@ ABOUT = "about.json"
 def _to_bytes(generator: "nn.Module", latents: "Tensor", about: Mapping[str, str]) -> bytes:
     import torch
 
-    program = torch.export.export(generator, (latents,), dynamic_shapes=({0: torch.export.Dim("batch")},))
+    # in plain order: weights in channels-last order are not found whole when they are saved (torch 2.14)
+    plain = copy.deepcopy(generator).to(memory_format=torch.contiguous_format)
+    program = torch.export.export(plain, (latents,), dynamic_shapes=({0: torch.export.Dim("batch")},))
     for node in program.graph.nodes:
         node.meta.pop("stack_trace", None)  # names folders of this machine
     buffer = io.BytesIO()
