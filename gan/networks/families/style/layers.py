@@ -71,14 +71,14 @@ class StyledConv2d(nn.Module):
 
     def __init__(self, inner: int, outer: int, style_size: int, *, gain: float) -> None:
         super().__init__()
-        self.conv, self.gain = ModulatedConv2d(inner, outer, 3, style_size, gain=gain), gain
+        self.conv = ModulatedConv2d(inner, outer, 3, style_size, gain=gain)
         self.strength = nn.Parameter(torch.zeros(()))
         self.bias = nn.Parameter(torch.zeros(outer))
 
     def forward(self, features: Tensor, styles: Tensor, noise: Tensor) -> Tensor:
         """features: (N, inner, H, W); styles: (N, style_size); noise: (N or 1, 1, H, W)."""
         x = self.conv(features, styles)
-        shift = (self.strength * noise + self.bias[:, None, None]) * self.gain
+        shift = (self.strength * noise + self.bias[:, None, None]) * self.conv.gain
         return leaky(x + shift.to(x.dtype))
 
 
