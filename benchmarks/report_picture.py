@@ -2,9 +2,9 @@
 
     PYTHONPATH=. python benchmarks/report_picture.py SWEEP [OUT]
 
-SWEEP: the folder of a finished sweep with its report.html, such as that of `make sweep`. The left column shows
-the page from its top to the end of its ranking, the right one, as long, begins with the objective while
-training.
+SWEEP: the folder of a finished sweep with its report.html, such as that of `make sweep`. The left column
+shows the page from its top to the end of its ranking, the right one, as long, begins with the objective
+while training.
 Needs the tests' environment and a Chromium.
 """
 
