@@ -1,12 +1,11 @@
 """How far networks that grow during training have grown, by the images that they have seen."""
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-if TYPE_CHECKING:
-    from gan.networks.families.progressive.schedule import Schedule
+from gan.networks.growth_schedule import Schedule
 
 
 class Growth(nn.Module):
@@ -18,7 +17,7 @@ class Growth(nn.Module):
 
     images_seen: Tensor
 
-    def __init__(self, schedule: "Schedule") -> None:
+    def __init__(self, schedule: Schedule) -> None:
         super().__init__()
         self.schedule = schedule
         self.register_buffer("images_seen", torch.zeros((), dtype=torch.int64))

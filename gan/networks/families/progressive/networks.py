@@ -18,7 +18,6 @@ from gan.config import NetworkConfig
 from gan.networks import CriticNorm
 from gan.networks.equalized import EqualizedConv2d, initialize  # noqa: F401 - as `_built` asks for
 from gan.networks.families.progressive import schedule_of
-from gan.networks.families.progressive.schedule import SMALLEST_IMAGE
 from gan.networks.growing_blocks import (
     Doubling,
     First,
@@ -29,6 +28,7 @@ from gan.networks.growing_blocks import (
     widths_of,
 )
 from gan.networks.growth import Growth
+from gan.networks.growth_schedule import SMALLEST_IMAGE
 from gan.networks.pyramid import pooled, resized
 
 NAME = "progressive GAN"

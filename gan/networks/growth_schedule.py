@@ -1,4 +1,4 @@
-"""When progressive networks grow, and into how many parts the batch is divided then."""
+"""When networks that begin with small images grow, and into how many parts the batch is divided then."""
 
 from typing import NamedTuple
 
