@@ -33,7 +33,7 @@ from gan.config import GanConfig
 from gan.distributed import Ranks
 from gan.networks import numbers_per_image
 from gan.networks.families import FAMILIES
-from gan.networks.growth import growing_parts
+from gan.networks.growth.state import growing_parts
 from gan.training import seeding
 from gan.training.balance import Turn
 from gan.training.passes import UNCOMPILED

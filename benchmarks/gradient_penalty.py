@@ -27,7 +27,7 @@ from torch import Tensor
 from common.device import keep_freed_memory
 from gan.config import GanConfig
 from gan.networks.families import FAMILIES
-from gan.networks.growth import growing_parts
+from gan.networks.growth.state import growing_parts
 from gan.networks.pyramid import pyramids
 from gan.networks.twice_differentiable import TwiceDifferentiable
 from gan.training.passes import autocast

@@ -18,8 +18,8 @@ from common.errors import ConfigError
 def run_command(prog: str, run: Callable[[], int]) -> int:
     """Call `run` and return its exit code; a ConfigError or a signal is printed as one line on stderr.
 
-    Exit codes of errors: 2 for a ConfigError, 130 and 143 for a stop by Ctrl-C and SIGTERM, 1 without a word where
-    nobody reads stdout any more, as after `| head`.
+    Exit codes of errors: 2 for a ConfigError, 130 and 143 for a stop by Ctrl-C and SIGTERM, 1 without a word
+    where nobody reads stdout any more, as after `| head`.
     """
     with handled_by(signal.SIG_IGN):  # what the block below restores: a second Ctrl-C must not cut its line
         try:

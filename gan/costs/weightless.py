@@ -8,7 +8,7 @@ from torch import nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 
 from gan.config import GanConfig
-from gan.networks.growth import growing_parts
+from gan.networks.growth.state import growing_parts
 from gan.training.players import build_networks
 
 

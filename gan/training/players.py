@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from gan.checkpoint import CheckpointError
 from gan.config import GanConfig, OptimizerConfig
 from gan.networks import build_discriminator, build_generator
-from gan.networks.growth import Growth, growing_parts
+from gan.networks.growth.state import Growth, growing_parts
 from gan.training import seeding
 from gan.training.regularizing import critic_norm
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from common.errors import require
 from gan.networks.families._built import SIDES, built_from
-from gan.networks.growth_schedule import SMALLEST_IMAGE, Schedule, schedule_to
+from gan.networks.growth.schedule import SMALLEST_IMAGE, Schedule, schedule_to
 
 if TYPE_CHECKING:
     from gan.config import GanConfig, NetworkConfig

@@ -27,8 +27,8 @@ from gan.networks.growing_blocks import (
     leaky,
     widths_of,
 )
-from gan.networks.growth import Growth
-from gan.networks.growth_schedule import SMALLEST_IMAGE
+from gan.networks.growth.schedule import SMALLEST_IMAGE
+from gan.networks.growth.state import Growth
 from gan.networks.pyramid import pooled, resized
 
 NAME = "progressive GAN"

@@ -5,8 +5,8 @@ import copy
 import pytest
 import torch
 
-from gan.networks.growth import Growth, growing_parts
-from gan.networks.growth_schedule import Schedule
+from gan.networks.growth.schedule import Schedule
+from gan.networks.growth.state import Growth, growing_parts
 
 SCHEDULE = Schedule((8, 16, 32), stable=100, fade=40)
 

@@ -5,7 +5,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from gan.networks.growth_schedule import Schedule
+from gan.networks.growth.schedule import Schedule
 
 
 class Growth(nn.Module):

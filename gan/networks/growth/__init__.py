@@ -1,0 +1,1 @@
+"""How networks that begin with small images grow while they are trained."""
