@@ -23,13 +23,14 @@ import pandas as pd
 from archive import unpacked
 from scipy.stats import spearmanr
 
+from gan.config import GanConfig
 from tune.__main__ import main as tune
 from tune.search.early_stopping import SuccessiveHalving
 
 CIFAR10 = Path(__file__).parents[2] / "shared" / "data" / "cifar10"
 TRIALS, TICKS, IMAGES_PER_TICK = 21, 12, 8000
 ORDERS, AT_A_TIME, REDUCTION = 300, 2, 3
-METRIC = "fd_compact_1k"
+METRIC = GanConfig().evaluation.key()
 
 
 def measured(source: str) -> pd.DataFrame:

@@ -70,6 +70,8 @@ def measured(config: GanConfig, images: Images) -> Result:
     try:
         while not run.is_finished:
             ticks.append(run.tick())
+            value = ticks[-1][config.evaluation.key()]
+            print(f"  {run.images_seen:,} images: {config.evaluation.key()} {value:.1f}", flush=True)
     except Diverged as error:
         return {"diverged": error.reason, "after": run.images_seen}
     found = {name: value for name, value, _ in run.confirm()}
